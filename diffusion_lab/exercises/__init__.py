@@ -1,0 +1,1 @@
+"""The checks that answer the exercises: one module for each notebook."""

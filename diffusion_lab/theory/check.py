@@ -1,0 +1,84 @@
+"""Refuse bad input with a sentence that helps, before anything is computed.
+
+These checks are plumbing: they keep the taught functions as short as their equations.
+"""
+
+import torch
+
+
+def positive(value, name):
+    """Return `value` as a float64 tensor; raise ValueError unless every entry is positive and finite."""
+    tensor = torch.as_tensor(value, dtype=torch.float64)
+    if not bool((torch.isfinite(tensor) & (tensor > 0)).all()):
+        raise ValueError(f"{name} must be positive and finite, but got {value}.")
+    return tensor
+
+
+def positive_int(value, name):
+    """Return `value`; raise ValueError unless it is an int of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, but got {value!r}.")
+    return value
+
+
+def between_0_and_1(value, message):
+    """Return `value` as a float; raise ValueError, beginning with `message`, unless it is a number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ValueError(f"{message}, but got {value!r}.")
+    return float(value)
+
+
+def same_shape(**tensors):
+    """Raise ValueError unless all named tensors have one shape (broadcasting would hide a mistake)."""
+    if len({tuple(tensor.shape) for tensor in tensors.values()}) > 1:
+        shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in tensors.items())
+        raise ValueError(f"these must have the same shape, but got {shapes}.")
+
+
+def beta_table(beta):
+    """Return a float64 table of shape (T+1,); raise ValueError unless beta[0] = 0 and the rest lies in (0, 1)."""
+    beta = torch.as_tensor(beta, dtype=torch.float64)
+    if beta.ndim != 1 or len(beta) < 2:
+        raise ValueError(f"beta must have shape (T+1,) with T of at least 1, but got shape {tuple(beta.shape)}.")
+    if beta[0] != 0:
+        raise ValueError(f"beta[0] must be 0 (time 0 is the data, no noise yet), but got {beta[0].item()}.")
+    bad = ~((beta[1:] > 0) & (beta[1:] < 1))  # NaN compares false, so it counts as bad
+    if bad.any():
+        t = int(bad.nonzero()[0]) + 1
+        raise ValueError(f"beta[1], …, beta[T] must lie between 0 and 1, but beta[{t}] is {beta[t].item()}.")
+    return beta.clone()
+
+
+def before(t, s=None):
+    """Return the time s that a reverse step from t goes to: t-1 unless given; raise ValueError unless 0 <= s < t."""
+    s = t - 1 if s is None else s
+    if not bool((torch.as_tensor(s) < torch.as_tensor(t)).all()) or bool((torch.as_tensor(s) < 0).any()):
+        raise ValueError(f"a step goes from t back to an earlier time s, 0 <= s < t, but got t = {t} and s = {s}.")
+    return s
+
+
+def mixture_tables(weight, mean, var):
+    """Return weight (K,), mean (K, d), var (K,) as float64; raise ValueError unless they make a mixture."""
+    weight, mean, var = (torch.as_tensor(table, dtype=torch.float64) for table in (weight, mean, var))
+    if mean.ndim != 2 or weight.shape != mean.shape[:1] or var.shape != mean.shape[:1]:
+        raise ValueError("a mixture of K Gaussians in d dimensions needs weight (K,), mean (K, d) and var (K,), "
+                         f"but got {tuple(weight.shape)}, {tuple(mean.shape)} and {tuple(var.shape)}.")
+    if not bool((weight > 0).all()) or abs(weight.sum().item() - 1) > 1e-6:  # float32 weights are welcome
+        raise ValueError(f"weights must be positive and add up to 1, but they add up to {weight.sum().item():.6g} "
+                         f"and the smallest is {weight.min().item():.6g}.")
+    if not bool((var >= 0).all()) or not bool(torch.isfinite(mean).all()):
+        raise ValueError("means must be finite and variances not negative.")
+    return weight / weight.sum(), mean, var
+
+
+def points(x, mean):
+    """Return points x (n, d) as float64; raise ValueError unless d is that of the means (K, d)."""
+    if x.ndim != 2 or x.shape[1] != mean.shape[1]:
+        raise ValueError(f"points must have shape (n, {mean.shape[1]}), but got {tuple(x.shape)}.")
+    return x.double()
+
+
+def no_label(label):
+    """Raise ValueError if a label is given to a denoiser that knows none."""
+    if label is not None:
+        raise ValueError(f"this denoiser knows no labels; leave label out (it was {label!r}).")

@@ -1,0 +1,46 @@
+"""The Gaussian density: its logarithm, products, and the distance between two of them.
+
+Taught in: notebooks/01_gaussian_pdf.ipynb
+"""
+
+import torch
+
+from diffusion_lab.theory.check import positive
+
+
+def log_prob(x, mean, var):
+    """Logarithm of the Gaussian density, in nats.
+
+    log N(x; μ, σ²) = -½ [(x - μ)²/σ² + log(2π σ²)]   (Bishop 2006, eq. 1.46)
+
+    x, mean: floats or tensors that broadcast; var: σ², positive, likewise.
+    Returns a float64 tensor of the broadcast shape. Raises ValueError if var is not positive.
+    """
+    var = positive(var, "var")
+    return -0.5 * ((x - mean) ** 2 / var + torch.log(2 * torch.pi * var))
+
+
+def product(mean_1, var_1, mean_2, var_2):
+    """Mean and variance of the Gaussian that is proportional to N(x; μ_1, σ_1²) N(x; μ_2, σ_2²).
+
+    1/σ² = 1/σ_1² + 1/σ_2²,   μ = σ² (μ_1/σ_1² + μ_2/σ_2²)   (Bishop 2006, eqs. 2.141, 2.142)
+
+    Floats or tensors that broadcast. Returns (mean, var), float64. Raises ValueError if a variance
+    is not positive.
+    """
+    var_1, var_2 = positive(var_1, "var_1"), positive(var_2, "var_2")
+    var = 1 / (1 / var_1 + 1 / var_2)
+    return var * (mean_1 / var_1 + mean_2 / var_2), var
+
+
+def kl(mean_p, var_p, mean_q, var_q):
+    """Kullback-Leibler divergence KL(p‖q) between two Gaussians, elementwise, in nats.
+
+    KL = ½ [σ_p²/σ_q² + (μ_p - μ_q)²/σ_q² - 1 - log(σ_p²/σ_q²)]   (Kingma & Welling 2014, appendix B)
+
+    Floats or tensors that broadcast; for independent coordinates, sum the result over them.
+    Returns float64 of the broadcast shape. Raises ValueError if a variance is not positive.
+    """
+    var_p, var_q = positive(var_p, "var_p"), positive(var_q, "var_q")
+    ratio = var_p / var_q
+    return 0.5 * (ratio + (mean_p - mean_q) ** 2 / var_q - 1 - torch.log(ratio))

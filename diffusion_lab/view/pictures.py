@@ -1,0 +1,47 @@
+"""Pictures as small PNGs: of a figure, or of a batch of images."""
+
+from io import BytesIO
+
+import numpy as np
+from IPython.display import Image, display
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image as Pillow
+
+
+def pixels(fig):
+    """Draw a matplotlib figure into a uint8 array (H, W, 3)."""
+    canvas = FigureCanvasAgg(fig)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def mosaic(images, columns=None, scale=3, gap=2):
+    """Put images side by side in a grid: float (n, 1, H, W) in [-1, 1] to one uint8 array (H', W').
+
+    columns: images in a row, all in one row if None. scale: screen pixels for each image pixel. Values beyond
+    [-1, 1] are shown as black or white.
+    """
+    images = np.asarray(images, dtype=np.float64)[:, 0]
+    n, height, width = images.shape
+    columns = columns or n
+    grid = np.full((-(-n // columns) * (height + gap) - gap, columns * (width + gap) - gap), 255, dtype=np.uint8)
+    for i, image in enumerate(images):
+        top, left = i // columns * (height + gap), i % columns * (width + gap)
+        grid[top : top + height, left : left + width] = np.clip((image + 1) * 127.5, 0, 255).round()
+    return grid.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def png(array, colours=64):
+    """A uint8 array (H, W) or (H, W, 3) as PNG bytes; colour pictures are reduced to a palette, to keep files small."""
+    image = Pillow.fromarray(array)
+    if image.mode == "RGB":
+        image = image.quantize(colours, dither=Pillow.Dither.NONE)
+    buffer = BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def show(picture, alt):
+    """Display a matplotlib figure or a uint8 array as a PNG with the text `alt` for those who cannot see it."""
+    array = picture if isinstance(picture, np.ndarray) else pixels(picture)
+    display(Image(data=png(array), alt=alt))

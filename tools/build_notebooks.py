@@ -1,0 +1,96 @@
+"""Build each notebook from its text twin and execute it, where the twin, the package or its data changed.
+
+    python tools/build_notebooks.py           all that are out of date (what `make notebooks` runs)
+    python tools/build_notebooks.py 02 03     these, whether out of date or not
+"""
+
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import jupytext
+import nbformat
+from jupytext.combine import combine_inputs_with_outputs
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = ROOT / "notebooks"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def twins():
+    """The text twins, in the order of the course."""
+    return sorted((NOTEBOOKS / "text").glob("[0-9][0-9]_*.py"))
+
+
+def notebook_of(twin):
+    return NOTEBOOKS / f"{twin.stem}.ipynb"
+
+
+def digest(twin):
+    """A fingerprint of all that a notebook is made from: its twin, the package's code and its data."""
+    package = sorted(p for p in (ROOT / "diffusion_lab").rglob("*") if p.suffix in {".py", ".npz", ".js", ".css"})
+    names_and_bytes = [(p.relative_to(ROOT).as_posix().encode(), p.read_bytes()) for p in [twin, *package]]
+    return sha256(b"\0".join(part for pair in names_and_bytes for part in pair)).hexdigest()
+
+
+def is_current(twin):
+    target = notebook_of(twin)
+    return target.exists() and nbformat.read(target, as_version=4).metadata.get("built_from") == digest(twin)
+
+
+def inputs(twin):
+    """The notebook of a twin, not executed; cells that were there before keep their ids."""
+    notebook = jupytext.read(twin, fmt="py:percent")
+    target = notebook_of(twin)
+    old = nbformat.read(target, as_version=4) if target.exists() else nbformat.v4.new_notebook()
+    old_ids = {cell.id for cell in old.cells}
+    notebook = combine_inputs_with_outputs(notebook, old, fmt={"extension": ".py", "format_name": "percent"})
+    seen = set()
+    for cell in notebook.cells:
+        if cell.id not in old_ids or cell.id in seen:
+            seed = cell.cell_type + cell.source
+            while (new_id := sha256(seed.encode()).hexdigest()[:8]) in seen:
+                seed += "\0"
+            cell.id = new_id
+        seen.add(cell.id)
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return notebook
+
+
+def tidy(cell):
+    """Take out what differs from one run to the next, and widgets that no longer live."""
+    for output in cell.get("outputs", []):
+        if "data" in output and "image/png" in output.data:
+            output.data.pop(WIDGET_VIEW, None)
+    cell.metadata.pop("execution", None)
+
+
+def build(twin):
+    notebook = inputs(twin)
+    NotebookClient(notebook, timeout=300, kernel_name="python3", record_timing=False,
+                   coalesce_streams=True, store_widget_state=False,
+                   resources={"metadata": {"path": str(NOTEBOOKS)}}).execute()
+    for cell in notebook.cells:
+        tidy(cell)
+    notebook.metadata = nbformat.from_dict(METADATA | {"built_from": digest(twin)})
+    nbformat.validate(notebook)
+    nbformat.write(notebook, notebook_of(twin))
+
+
+def main(chosen):
+    for twin in twins():
+        wanted = twin.name[:2] in chosen if chosen else not is_current(twin)
+        if wanted:
+            print(f"building {twin.stem} …", flush=True)
+            build(twin)
+    print("notebooks are up to date" if not chosen else "done")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
