@@ -5,6 +5,7 @@
 """
 
 import sys
+import tomllib
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import jupytext
 import nbformat
 from jupytext.combine import combine_inputs_with_outputs
 from nbclient import NotebookClient
+
+from diffusion_lab import __version__
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -35,6 +38,7 @@ def digest(twin):
     """A fingerprint of all that a notebook is made from: its twin, the package's code and its data."""
     package = sorted(p for p in (ROOT / "diffusion_lab").rglob("*") if p.suffix in {".py", ".npz", ".js", ".css"})
     names_and_bytes = [(p.relative_to(ROOT).as_posix().encode(), p.read_bytes()) for p in [twin, *package]]
+    names_and_bytes.append((b"navigation", navigation(twin).source.encode()))
     return sha256(b"\0".join(part for pair in names_and_bytes for part in pair)).hexdigest()
 
 
@@ -43,9 +47,24 @@ def is_current(twin):
     return target.exists() and nbformat.read(target, as_version=4).metadata.get("built_from") == digest(twin)
 
 
+def navigation(twin):
+    """The first cell of every notebook: the badge that opens it on Binder, and links to its neighbours."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    repository = project["urls"]["Repository"].removeprefix("https://github.com/")
+    binder = f"https://mybinder.org/v2/gh/{repository}/v{__version__}?urlpath=lab/tree/notebooks/{twin.stem}.ipynb"
+    order = twins()
+    place = order.index(twin)
+    links = [f"[![Open on Binder](https://mybinder.org/badge_logo.svg)]({binder})"]
+    links += [f"[← {order[place - 1].stem}]({order[place - 1].stem}.ipynb)"] if place > 0 else []
+    links += [f"[contents]({order[0].stem}.ipynb)"] if place > 0 else []
+    links += [f"[{order[place + 1].stem} →]({order[place + 1].stem}.ipynb)"] if place + 1 < len(order) else []
+    return nbformat.v4.new_markdown_cell(" · ".join(links), metadata={"tags": ["navigation"]})
+
+
 def inputs(twin):
     """The notebook of a twin, not executed; cells that were there before keep their ids."""
     notebook = jupytext.read(twin, fmt="py:percent")
+    notebook.cells.insert(0, navigation(twin))
     target = notebook_of(twin)
     old = nbformat.read(target, as_version=4) if target.exists() else nbformat.v4.new_notebook()
     old_ids = {cell.id for cell in old.cells}

@@ -71,5 +71,5 @@ def at(table, t, like=None, first=0):
     if not torch.is_floating_point(like):
         raise ValueError(f"data must be floating-point numbers, but got {like.dtype}.")
     if t.ndim > 0 and t.shape != like.shape[:1]:
-        raise ValueError(f"t must hold one time for each example, {len(like)} in all, but its shape is {tuple(t.shape)}.")
+        raise ValueError(f"t must hold a time for each example ({len(like)}), but its shape is {tuple(t.shape)}.")
     return table[t].reshape(-1, *[1] * (like.ndim - 1)).to(like.device)
