@@ -3,7 +3,7 @@
 import ipywidgets as widgets
 
 from diffusion_lab.view.pictures import pixels, png
-from diffusion_lab.view.scrubber import with_still
+from diffusion_lab.view.still import with_still
 
 
 class Live(widgets.VBox):
