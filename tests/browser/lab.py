@@ -1,0 +1,109 @@
+"""A real JupyterLab with a notebook of our making, and a real browser that looks at it."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+from playwright.sync_api import sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+HOW_TO_INSTALL = "no Chromium here: install it (Debian, Ubuntu: apt-get install chromium) to run the browser tests"
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]
+
+
+@contextmanager
+def browser():
+    """Headless Chromium."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@contextmanager
+def jupyter_lab(folder):
+    """JupyterLab serving `folder`; gives its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1",
+               "--IdentityProvider.token=", "--ServerApp.password=", f"--ServerApp.root_dir={folder}",
+               "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{address}/api", timeout=1)
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def write_notebook(path, *sources):
+    """Write a notebook of code cells."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    notebook.metadata.kernelspec = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    nbformat.write(notebook, Path(path))
+
+
+def open_and_run(page, address, name, ready):
+    """Open a notebook, run all its cells, and wait for the CSS selector `ready`."""
+    page.goto(f"{address}/lab/tree/{name}?reset")
+    page.locator(".jp-Notebook").wait_for(timeout=60_000)
+    page.get_by_text("| Idle").wait_for(timeout=60_000)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    page.locator(ready).first.wait_for(timeout=90_000)
+    page.wait_for_timeout(1000)
+
+
+# In the page: at each animation frame, note what the picture shows. Frame number i is a picture of grey level 8 i, so
+# that its decoded pixels say which one it is; null is a blank.
+WATCH = """(selector) => {
+  const canvas = document.createElement("canvas"), ink = canvas.getContext("2d", { willReadFrequently: true });
+  const scroller = document.querySelector(".jp-WindowedPanel-outer") || document.scrollingElement;
+  const start = performance.now();
+  window.seen = [];
+  (function look() {
+    const picture = document.querySelector(selector);
+    let shown = null;
+    if (picture && picture.complete && picture.naturalWidth) {
+      ink.drawImage(picture, 0, 0, 1, 1);
+      shown = Math.round(ink.getImageData(0, 0, 1, 1).data[0] / 8);
+    }
+    window.seen.push([performance.now() - start, shown, scroller.scrollTop]);
+    window.watching = requestAnimationFrame(look);
+  })();
+}"""
+
+
+def press_and_watch(page, picture, key="ArrowRight", presses=30, rate=30):
+    """Press a key at a steady rate while watching a picture.
+
+    Returns [(ms, frame or None, scroll position)] for each animation frame, and the ms at which each key was pressed.
+    """
+    page.evaluate(WATCH, picture)
+    page.evaluate("""() => {
+        const start = performance.now();
+        window.pressed = [];
+        document.addEventListener("keydown", () => window.pressed.push(performance.now() - start), true);
+    }""")
+    begin = time.perf_counter()
+    for i in range(presses):
+        time.sleep(max(0, begin + i / rate - time.perf_counter()))
+        page.keyboard.press(key)
+    page.wait_for_timeout(2500)
+    page.evaluate("cancelAnimationFrame(window.watching)")
+    return page.evaluate("window.seen"), page.evaluate("window.pressed")
