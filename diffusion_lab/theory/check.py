@@ -6,9 +6,14 @@ These checks are plumbing: they keep the taught functions as short as their equa
 import torch
 
 
+def double(value):
+    """Return `value` as a float64 tensor: float32 data would round the answer."""
+    return torch.as_tensor(value, dtype=torch.float64)
+
+
 def positive(value, name):
     """Return `value` as a float64 tensor; raise ValueError unless every entry is positive and finite."""
-    tensor = torch.as_tensor(value, dtype=torch.float64)
+    tensor = double(value)
     if not bool((torch.isfinite(tensor) & (tensor > 0)).all()):
         raise ValueError(f"{name} must be positive and finite, but got {value}.")
     return tensor
@@ -51,23 +56,35 @@ def beta_table(beta):
 
 def before(t, s=None):
     """Return the time s that a reverse step from t goes to: t-1 unless given; raise ValueError unless 0 <= s < t."""
-    s = t - 1 if s is None else s
-    if not bool((torch.as_tensor(s) < torch.as_tensor(t)).all()) or bool((torch.as_tensor(s) < 0).any()):
-        raise ValueError(f"a step goes from t back to an earlier time s, 0 <= s < t, but got t = {t} and s = {s}.")
+    if s is None:
+        return t - 1
+    if isinstance(s, bool) or not (isinstance(s, int) or torch.is_tensor(s) and s.dtype == torch.int64):
+        raise ValueError(f"s must be an int or an int64 tensor, but got {s!r}.")
+    early, late = torch.as_tensor(s), torch.as_tensor(t)
+    if early.ndim > 0 and late.ndim > 0 and early.shape != late.shape:
+        raise ValueError(f"s and t must have the same shape, but got {tuple(early.shape)} and {tuple(late.shape)}.")
+    if bool(((early < 0) | (early >= late)).any()):
+        raise ValueError("a step goes from t back to an earlier time s, 0 <= s < t, "
+                         f"but got t = {late.tolist()} and s = {early.tolist()}.")
     return s
 
 
 def mixture_tables(weight, mean, var):
     """Return weight (K,), mean (K, d), var (K,) as float64; raise ValueError unless they make a mixture."""
     weight, mean, var = (torch.as_tensor(table, dtype=torch.float64) for table in (weight, mean, var))
-    if mean.ndim != 2 or weight.shape != mean.shape[:1] or var.shape != mean.shape[:1]:
+    if mean.ndim != 2 or mean.numel() == 0 or weight.shape != mean.shape[:1] or var.shape != mean.shape[:1]:
         raise ValueError("a mixture of K Gaussians in d dimensions needs weight (K,), mean (K, d) and var (K,), "
                          f"but got {tuple(weight.shape)}, {tuple(mean.shape)} and {tuple(var.shape)}.")
     if not bool((weight > 0).all()) or abs(weight.sum().item() - 1) > 1e-6:  # float32 weights are welcome
         raise ValueError(f"weights must be positive and add up to 1, but they add up to {weight.sum().item():.6g} "
                          f"and the smallest is {weight.min().item():.6g}.")
-    if not bool((var >= 0).all()) or not bool(torch.isfinite(mean).all()):
-        raise ValueError("means must be finite and variances not negative.")
+    finite = torch.isfinite(mean).all(dim=1)
+    if not finite.all():
+        k = int((~finite).nonzero()[0])
+        raise ValueError(f"means must be finite, but mean[{k}] is {mean[k]}.")
+    if not ((var >= 0) & torch.isfinite(var)).all():
+        k = int((~((var >= 0) & torch.isfinite(var))).nonzero()[0])
+        raise ValueError(f"variances must be finite and not negative, but var[{k}] is {var[k].item()}.")
     return weight / weight.sum(), mean, var
 
 

@@ -5,7 +5,7 @@ Taught in: notebooks/01_gaussian_pdf.ipynb
 
 import torch
 
-from diffusion_lab.theory.check import positive
+from diffusion_lab.theory.check import double, positive
 
 
 def log_prob(x, mean, var):
@@ -16,7 +16,7 @@ def log_prob(x, mean, var):
     x, mean: floats or tensors that broadcast; var: σ², positive, likewise.
     Returns a float64 tensor of the broadcast shape. Raises ValueError if var is not positive.
     """
-    var = positive(var, "var")
+    x, mean, var = double(x), double(mean), positive(var, "var")
     return -0.5 * ((x - mean) ** 2 / var + torch.log(2 * torch.pi * var))
 
 
@@ -28,6 +28,7 @@ def product(mean_1, var_1, mean_2, var_2):
     Floats or tensors that broadcast. Returns (mean, var), float64. Raises ValueError if a variance
     is not positive.
     """
+    mean_1, mean_2 = double(mean_1), double(mean_2)
     var_1, var_2 = positive(var_1, "var_1"), positive(var_2, "var_2")
     var = 1 / (1 / var_1 + 1 / var_2)
     return var * (mean_1 / var_1 + mean_2 / var_2), var
@@ -41,6 +42,7 @@ def kl(mean_p, var_p, mean_q, var_q):
     Floats or tensors that broadcast; for independent coordinates, sum the result over them.
     Returns float64 of the broadcast shape. Raises ValueError if a variance is not positive.
     """
+    mean_p, mean_q = double(mean_p), double(mean_q)
     var_p, var_q = positive(var_p, "var_p"), positive(var_q, "var_q")
     ratio = var_p / var_q
     return 0.5 * (ratio + (mean_p - mean_q) ** 2 / var_q - 1 - torch.log(ratio))

@@ -25,6 +25,7 @@ POINTS = {
 """Keyword arguments for `ax.scatter`, by role."""
 
 RC = {
+    "axes.prop_cycle": matplotlib.cycler(color=[BLUE, ORANGE, "#009E73", "#CC79A7"]),  # where there is no role; Okabe & Ito
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.spines.top": False,

@@ -1,0 +1,109 @@
+"""Checks for the exercises of notebooks/01_gaussian_pdf.ipynb."""
+
+import torch
+
+from diffusion_lab.exercises.feedback import Wrong, answers, close, tensor_like
+from diffusion_lab.theory.gaussian import kl
+
+X = torch.tensor([-1.5, -0.2, 0.0, 0.7, 2.0], dtype=torch.float64)
+
+
+def two_numbers(given):
+    """The two numbers that an answer returned, as a tensor; raise Wrong if there are not two."""
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        raise Wrong("return two things, the mean and the variance: `return mean, var`.")
+    return [torch.as_tensor(value, dtype=torch.float64) for value in given]
+
+
+@answers
+def check_draw(attempt):
+    mean, var = 3.0, 4.0
+    given, expected = tensor_like(attempt(mean, var, X), X), mean + var**0.5 * X
+    if close(given, mean + var * X):
+        raise Wrong("you multiplied by the variance. Your draws have variance var², not var: take the root first.")
+    if close(given, var**0.5 * (mean + X)):
+        raise Wrong("you added the mean before you scaled, so the mean was scaled, too. Scale first, then add.")
+    if close(given, var**0.5 * X):
+        raise Wrong("the spread is right, but the mean is missing: your draws are around 0.")
+    if close(given, mean + X):
+        raise Wrong("the mean is right, but you did not scale eps: your draws have variance 1.")
+    if close(given, mean + X / var**0.5):
+        raise Wrong("you divided by the deviation. That is how to standardise a draw; to make one, multiply.")
+    if not close(given, expected):
+        raise Wrong("for mean 3, var 4 and eps = 2 the draw is 3 + 2 · 2 = 7, but yours is "
+                    f"{given[-1].item():.3g}. See equation (2).")
+    return "Your draws have the mean and the variance that were asked for."
+
+
+@answers
+def check_sum(attempt):
+    a, mean_1, var_1, b, mean_2, var_2 = 2.0, 1.0, 9.0, -3.0, 0.5, 4.0
+    mean, var = two_numbers(attempt(a, mean_1, var_1, b, mean_2, var_2))
+    if close(mean, torch.tensor(a**2 * mean_1 + b**2 * mean_2)):
+        raise Wrong("you squared the factors in the mean. Squares belong to the variance; the mean takes a and b.")
+    if not close(mean, torch.tensor(a * mean_1 + b * mean_2)):
+        raise Wrong("the mean is off: the mean of a x + b y is a μ_1 + b μ_2.")
+    if close(var, torch.tensor((abs(a) * var_1**0.5 + abs(b) * var_2**0.5) ** 2)):
+        raise Wrong("you added deviations. Variances add: independent numbers cancel each other now and then.")
+    if close(var, torch.tensor(a * var_1 + b * var_2)):
+        raise Wrong("you did not square the factors: a factor a multiplies the deviation by a, the variance by a².")
+    if close(var, torch.tensor(a**2 * var_1 - b**2 * var_2)):
+        raise Wrong("you subtracted a variance. With a negative factor, b² is positive still: uncertainty adds up.")
+    if close(var, torch.tensor((a**2 * var_1 + b**2 * var_2) ** 0.5)):
+        raise Wrong("that is the deviation of the sum; the variance was asked for, so leave out the root.")
+    if close(var, torch.tensor(var_1 + var_2)):
+        raise Wrong("you added the variances of x and y, but the factors a and b change them.")
+    if not close(var, torch.tensor(a**2 * var_1 + b**2 * var_2)):
+        raise Wrong("the mean is right, the variance is off: use Var(a x) = a² Var(x), then equation (3).")
+    return "Means add, variances add, and factors act on variances by their squares."
+
+
+@answers
+def check_kl_to_standard(attempt):
+    mean, var = X, torch.tensor([0.1, 0.5, 1.0, 2.0, 5.0], dtype=torch.float64)
+    given, expected = tensor_like(attempt(mean, var), X), kl(mean, var, 0.0, 1.0)
+    if close(given, 2 * expected):
+        raise Wrong("twice too large: the factor ½ in front of equation (7) is missing.")
+    if close(given, kl(0.0, 1.0, mean, var)):
+        raise Wrong("that is KL(N(0, 1) ‖ N(mean, var)): the two are the wrong way round. p is N(mean, var).")
+    if close(given, expected + torch.log(var)):
+        raise Wrong("the sign of the logarithm is wrong: it is subtracted.")
+    if close(given, expected + 0.5):
+        raise Wrong("½ too large: the -1 is missing, so that your KL of N(0, 1) from itself is not 0.")
+    if close(given, 0.5 * (var**0.5 + mean**2 - 1 - torch.log(var) / 2)):
+        raise Wrong("you used the deviation where equation (7) has the variance.")
+    if close(given, 0.5 * (var + mean.abs() - 1 - torch.log(var))):
+        raise Wrong("the mean enters squared.")
+    if not close(given, expected):
+        raise Wrong(f"for mean 0 and var 1 the answer must be 0, and yours is {given[2].item():.3g}; for mean 2 and "
+                    f"var 5 it must be 3.195, and yours is {given[4].item():.3g}.")
+    return "0 for N(0, 1) itself, positive for all others."
+
+
+@answers
+def check_conditional(attempt):
+    y, a, v, w = X, 0.6, 2.0, 0.5
+    given = attempt(y, a, v, w)
+    mean, var = two_numbers(given)
+    expected_var = 1 / (1 / v + a**2 / w)
+    expected = expected_var * a * y / w
+    tensor_like(mean, y)
+    if close(mean, y / a):
+        raise Wrong("y/a is what the measurement says alone. You also know that x is drawn from N(0, v): combine them.")
+    if close(var, torch.tensor(1 / (1 / v + a / w))):
+        raise Wrong("the factor a enters the precision of the measurement squared: the variance of y/a is w/a².")
+    if close(var, torch.tensor(1 / v + a**2 / w)):
+        raise Wrong("that is the precision. The variance is one over it.")
+    if close(var, torch.tensor(v + w / a**2)):
+        raise Wrong("you added the variances, as for a sum. Two sources about one x multiply: add the precisions.")
+    if close(var, torch.tensor(1 / (1 / v + 1 / w))):
+        raise Wrong("the factor a is missing: y is a measurement of a x, so y/a, with variance w/a², is one of x.")
+    if close(var, torch.tensor(1 / (1 / v + a**2 / w**2))) or close(var, torch.tensor(1 / (1 / v + a**2 / w**0.5))):
+        raise Wrong("w is a variance already: neither square it nor take its root.")
+    if not close(var, torch.tensor(expected_var)):
+        raise Wrong(f"the variance is off: for a = 0.6, v = 2, w = 0.5 it is {expected_var:.4f}, yours is {var:.4f}.")
+    if close(mean, expected_var * y / w):
+        raise Wrong("the variance is right; in the mean, y/a counts with precision a²/w: that makes a y/w.")
+    if not close(mean, expected):
+        raise Wrong("the variance is right, the mean is off: it is var times (0/v + (y/a) · a²/w).")
+    return "You derived the exact denoiser of a Gaussian pixel: shrink y, by how much depends on the noise."
