@@ -24,7 +24,7 @@ def load_digits(split=None):
     if split not in parts:
         raise ValueError(f'split must be "train", "test" or None (all), but got {split!r}.')
     if sha256(FILE.read_bytes()).hexdigest() != SHA256:
-        raise OSError(f"{FILE} is damaged (its checksum is wrong). Restore it with: git checkout -- {FILE.name}")
+        raise OSError(f"{FILE} is damaged (its checksum is wrong). Restore it with: git checkout -- {FILE}")
     with np.load(FILE, allow_pickle=False) as arrays:
         images, labels = arrays["images"][parts[split]], arrays["labels"][parts[split]]
     return as_images(images), torch.from_numpy(labels.astype(np.int64))

@@ -1,5 +1,9 @@
 """Full MNIST and Fashion-MNIST, downloaded once from openml.org by scikit-learn and kept on disk."""
 
+import socket
+import warnings
+from collections import defaultdict
+from contextlib import contextmanager
 from urllib.error import URLError
 
 import numpy as np
@@ -9,6 +13,11 @@ from sklearn.datasets import fetch_openml
 from diffusion_lab.data.digits import as_images
 
 N_TRAIN = 60_000
+PATIENCE = 20.0  # seconds to wait for an answer
+
+# Of the file's columns: 784 pixels, then the label. Left to itself, scikit-learn 1.9 fails on numbers as labels with
+# pandas 3.1 (scikit-learn issue 34892), and takes twice the memory for the pixels.
+DTYPES = defaultdict(lambda: np.float32, {784: str})
 
 
 def load_mnist(split=None, cache=None):
@@ -31,7 +40,9 @@ def fetch(openml_name, name, split, cache):
     if split not in parts:
         raise ValueError(f'split must be "train", "test" or None (all), but got {split!r}.')
     try:
-        bunch = fetch_openml(openml_name, version=1, as_frame=False, data_home=cache)
+        with limited_patience():
+            bunch = fetch_openml(openml_name, version=1, as_frame=False, data_home=cache, n_retries=1,
+                                 read_csv_kwargs={"dtype": DTYPES})
     except (URLError, ConnectionError, TimeoutError) as error:
         raise ConnectionError(
             f"{name} could not be downloaded from openml.org ({error}). Without a network, use the digits that are "
@@ -39,3 +50,16 @@ def fetch(openml_name, name, split, cache):
         ) from error
     pixels, labels = bunch.data[parts[split]].reshape(-1, 28, 28), bunch.target[parts[split]]
     return as_images(pixels), torch.from_numpy(labels.astype(np.int64))
+
+
+@contextmanager
+def limited_patience():
+    """Wait PATIENCE seconds for an answer instead of for ever; the final error speaks for the tries before it."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="A network error occurred|Invalid cache, redownloading")
+            yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -34,4 +34,5 @@ def at_least_two(n):
 
 
 def standardised(points):
+    """Points (n, d) as float32, each coordinate shifted and scaled to mean 0 and variance 1."""
     return torch.from_numpy(StandardScaler().fit_transform(points).astype(np.float32))

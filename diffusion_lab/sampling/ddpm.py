@@ -20,7 +20,7 @@ def ddpm(denoiser, x_T, timesteps=None, variance="small", label=None, generator=
     """
     schedule, x_t = denoiser.schedule, x_T
     for t, s in pairs(timesteps, schedule.T):
-        std = reverse_var(t, schedule, variance, s).sqrt() if s > 0 else 0.0
+        std = reverse_var(t, schedule, variance, s).sqrt()
         x_0_hat = denoiser(x_t, t, label)
         mean = posterior_mean(x_0_hat, x_t, t, schedule, s)
         eps = torch.randn(x_t.shape, generator=generator, dtype=x_t.dtype, device=x_t.device) if s > 0 else 0.0

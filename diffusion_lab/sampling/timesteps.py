@@ -37,7 +37,7 @@ def pairs(timesteps, T):
     timesteps: ints or int64 (n,), strictly decreasing, within 1…T. Raises ValueError otherwise.
     """
     times = list(range(T, 0, -1)) if timesteps is None else torch.as_tensor(timesteps).tolist()
-    fits = times and all(type(t) is int and 1 <= t <= T for t in times)
+    fits = isinstance(times, list) and times and all(type(t) is int and 1 <= t <= T for t in times)
     if not fits or any(t <= s for t, s in zip(times, times[1:])):
-        raise ValueError(f"timesteps must be whole numbers that fall strictly, within 1…{T}, but got {times}.")
+        raise ValueError(f"timesteps must be whole numbers in a list, falling strictly, within 1…{T}, but got {times}.")
     return list(zip(times, times[1:] + [0]))

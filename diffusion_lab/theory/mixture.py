@@ -43,7 +43,7 @@ class GaussianMixture:
     def at(self, t, schedule):
         """The marginal q(x_t), itself a mixture: means √ᾱ_t m_k, variances ᾱ_t v_k + 1 - ᾱ_t. t: int, 0…T."""
         alpha_bar_t = at(schedule.alpha_bar, t)
-        return GaussianMixture(self.weight, alpha_bar_t.sqrt() * self.mean, alpha_bar_t * self.var + 1 - alpha_bar_t)
+        return GaussianMixture(self.weight, alpha_bar_t.sqrt() * self.mean, alpha_bar_t * self.var + (1 - alpha_bar_t))
 
     def denoiser(self, schedule):
         """The exact E[x_0 given x_t], as a callable denoiser(x_t, t, label=None) with `.schedule`.
@@ -55,7 +55,7 @@ class GaussianMixture:
 
         def denoiser(x_t, t, label=None):
             no_label(label)
-            x = x_t.flatten(1).double()
+            x = x_t.reshape(len(x_t), -1)
             y, noise_var = x / at(schedule.alpha_bar, t, x, first=1).sqrt(), 1 / at(schedule.snr, t, x, first=1)
             r, gain = torch.softmax(self.log_joint(y, noise_var), dim=1), self.var / (self.var + noise_var)
             x_0_hat = (r * (1 - gain)) @ self.mean + (r * gain).sum(dim=1, keepdim=True) * y

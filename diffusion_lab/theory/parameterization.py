@@ -74,15 +74,18 @@ def as_denoiser(network, schedule, predicts="v"):
 
     network: called as network(x_t, t, label) with t int64 (n,); returns the shape of x_t.
     predicts: what the network returns: "eps", "v", "x_0" or "score". Raises ValueError for any other word.
+    The denoiser takes t from 1 to T (at 0 there is nothing to denoise) and returns shape and dtype of x_t.
     """
     to_x_0 = {"eps": x_0_from_eps, "v": x_0_from_v, "score": x_0_from_score, "x_0": lambda x_t, x_0, t, schedule: x_0}
     if predicts not in to_x_0:
         raise ValueError(f"predicts must be one of {', '.join(map(repr, to_x_0))}, but got {predicts!r}.")
 
     def denoiser(x_t, t, label=None):
-        at(schedule.alpha_bar, t, like=x_t)  # refuses a bad t before the network runs
+        at(schedule.alpha_bar, t, like=x_t, first=1)  # refuses a bad t before the network runs
         times = torch.as_tensor(t, device=x_t.device).expand(len(x_t))
-        return to_x_0[predicts](x_t, network(x_t, times, label), t, schedule)
+        output = network(x_t, times, label)
+        same_shape(x_t=x_t, output=output)
+        return to_x_0[predicts](x_t, output, t, schedule).to(x_t.dtype)
 
     denoiser.schedule = schedule
     return denoiser

@@ -70,6 +70,8 @@ def at(table, t, like=None, first=0):
         return table[t]
     if not torch.is_floating_point(like):
         raise ValueError(f"data must be floating-point numbers, but got {like.dtype}.")
+    if like.ndim == 0:
+        raise ValueError("data must have a first axis that counts examples, but this is a single number.")
     if t.ndim > 0 and t.shape != like.shape[:1]:
         raise ValueError(f"t must hold a time for each example ({len(like)}), but its shape is {tuple(t.shape)}.")
     return table[t].reshape(-1, *[1] * (like.ndim - 1)).to(like.device)

@@ -1,0 +1,77 @@
+"""The 2-D clouds are standardised, repeat with their seed, and look like what they are called."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diffusion_lab.data.toy import ring_of_gaussians, swiss_roll, two_moons
+
+clouds = pytest.mark.parametrize("cloud", [two_moons, swiss_roll, ring_of_gaussians])
+
+
+@clouds
+@settings(deadline=None, derandomize=True)
+@given(n=st.integers(2, 500), seed=st.integers(0, 2**32 - 1))
+def test_form_and_moments(cloud, n, seed):
+    points = cloud(n, seed)
+    assert points.shape == (n, 2)
+    assert points.dtype == torch.float32
+    assert points.double().mean(dim=0).abs().max() < 1e-6
+    assert (points.double().var(dim=0, correction=0) - 1).abs().max() < 1e-5
+    assert torch.equal(points, cloud(n, seed))
+
+
+@clouds
+def test_seeds_differ_and_zero_is_the_default(cloud):
+    assert not torch.equal(cloud(50, seed=1), cloud(50, seed=2))
+    assert torch.equal(cloud(50), cloud(50, seed=0))
+
+
+@clouds
+def test_global_generators_are_left_alone(cloud):
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    cloud(50)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert (np.random.get_state()[1] == numpy_state).all()  # noqa: NPY002
+
+
+def test_the_ring_has_eight_round_clouds_of_equal_size():
+    """Cut the circle into eight slices around the cloud centres: all points lie near the centres."""
+    points = ring_of_gaussians(8000).double()
+    turns = torch.atan2(points[:, 1], points[:, 0]) / (2 * torch.pi) * 8
+    assert torch.bincount(turns.round().long() % 8).tolist() == [1000] * 8
+    for k in range(8):
+        mine = points[turns.round().long() % 8 == k]
+        assert mine.mean(dim=0).norm().item() == pytest.approx(2**0.5, rel=0.02), "variance 1 a coordinate: radius √2"
+        assert mine.std(dim=0).tolist() == pytest.approx([0.14, 0.14], rel=0.1)
+
+
+def test_two_moons_are_two_separate_arcs():
+    """Single linkage at a small distance finds two pieces of equal size; each is an arc, not a blob."""
+    points = two_moons(2000)
+    near = torch.cdist(points, points) < 0.25
+    piece = near[0]
+    for _ in range(200):
+        piece = near[piece].any(dim=0)
+    assert piece.sum() == 1000
+    assert torch.corrcoef(points[piece].T)[0, 1].abs() < 0.3, "one moon bends: its ends are level"
+
+
+def test_swiss_roll_winds_once_and_a_half():
+    """The angle runs over one and a half turns and the radius grows with it, so every direction meets the roll."""
+    points = swiss_roll(5000).double()
+    radius, turn = points.norm(dim=1), torch.atan2(points[:, 1], points[:, 0])
+    for low in torch.linspace(-3, 2.6, 8):
+        ray = radius[(turn > low) & (turn < low + 0.3)]
+        assert len(ray) > 20
+    assert radius.max() > 3 * radius.min()
+
+
+@clouds
+@pytest.mark.parametrize("n", [1, 0, -5, 2.0, True, "10"])
+def test_too_few_or_no_whole_number_is_refused(cloud, n):
+    with pytest.raises(ValueError, match="n must be a whole number of at least 2, but got") as refused:
+        cloud(n)
+    assert repr(n) in str(refused.value)
