@@ -1,0 +1,599 @@
+# %% [markdown]
+# # Turn data into noise, one step at a time
+#
+# This is the **forward process** of a diffusion model: it takes data and adds noise until nothing of the data is left.
+# It is fixed; nothing in it is learned. The learned part, the way back, starts in notebook 03 and needs every formula
+# that you meet here.
+#
+# You will be able to
+#
+# - **take** one forward step so that the overall variance stays put,
+# - **jump** to any time in one go, and prove that the jump equals all the single steps,
+# - **choose** a schedule of noise, and read its signal-to-noise ratio,
+# - **measure**, in nats, whether the end of the chain really is noise.
+#
+# **You need** notebook 01: affine maps, sums of Gaussians, KL. **Time to read** 60 minutes · **to run** 15 seconds.
+# **Paper sections**: Ho et al. 2020, section 2 (eqs. 2 and 4) and section 4; Nichol & Dhariwal 2021, section 3.2.
+#
+# ## Set-up
+#
+# One cell. Everything imported here is either plumbing (pictures, data, checks) or was taught in notebook 01, with one
+# exception: `GaussianMixture` arrives in notebook 03, and we borrow it for two pictures.
+
+# %%
+import ipywidgets as widgets
+import torch
+
+from diffusion_lab.data.digits import load_digits
+from diffusion_lab.data.toy import two_moons
+from diffusion_lab.exercises.forward_markov_chain import (
+    check_betas,
+    check_first_time,
+    check_forward_step,
+    check_jump_between,
+)
+from diffusion_lab.theory.check import beta_table, positive_int, same_shape
+from diffusion_lab.theory.gaussian import kl, log_prob
+from diffusion_lab.theory.mixture import GaussianMixture
+from diffusion_lab.theory.schedule import at
+from diffusion_lab.view.live import Live
+from diffusion_lab.view.pictures import mosaic, pixels, show
+from diffusion_lab.view.plots import clouds, curves
+from diffusion_lab.view.scrubber import Scrubber
+from diffusion_lab.view.style import POINTS, figure
+
+generator = torch.Generator().manual_seed(0)
+
+
+def normal(*shape):
+    """Standard normal draws, float64."""
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+# Here is what is coming: a digit that gives way to noise. The share of its variance that is left falls from 1 to 0.
+
+# %%
+digit = load_digits("test")[0][2:3].double()
+eps_digit = normal(1, 1, 28, 28)
+shares = [1.0, 0.9, 0.7, 0.5, 0.3, 0.1, 0.0]
+show(mosaic(torch.cat([share**0.5 * digit + (1 - share) ** 0.5 * eps_digit for share in shares]), scale=4),
+     alt="Seven pictures of the digit 0, from clean on the left to pure grey noise on the right.")
+
+# %% [markdown]
+# **Figure 1.** From left to right, 100 %, 90 %, 70 %, 50 %, 30 %, 10 % and 0 % of the signal's variance are left, and
+# noise fills the rest.
+#
+# ## Predict first
+#
+# A chain of 1,000 steps turns a handwritten digit into noise. After which step would you no longer recognise it:
+# 100, 300, 600, 900? Write your guess down; a slider further below has the answer.
+#
+# ## 1 · One step
+#
+# Take five numbers, as the article does from which this course grew: $x = [0.12, -0.34, 0.89, -0.76, 0.45]$. To make
+# them noisier, the article adds a draw of `normal(0, noise_level)` to each, and calls that the diffusion process. Let
+# us do it a thousand times, with a deviation of 0.1, and watch the size of the numbers.
+
+# %%
+x_0 = torch.tensor([0.12, -0.34, 0.89, -0.76, 0.45], dtype=torch.float64)
+x = x_0.expand(2000, 5)
+for _ in range(1000):
+    x = x + 0.1 * normal(2000, 5)
+print(f"after 1000 steps of adding: variance {x.var():.0f}")
+
+# %% [markdown]
+# Each step adds 0.01 to the variance, so a thousand add 10, and so on without end. The numbers run away, and what they
+# end as depends on how many steps you took. The repair is to shrink the signal before adding noise:
+#
+# $$ x_t = \sqrt{1-\beta_t}\; x_{t-1} + \sqrt{\beta_t}\;\varepsilon_t, \qquad \varepsilon_t \sim \mathcal N(0, I) \tag{1} $$
+#
+# Here $t$ counts the steps, $x_0$ is the data, and $\beta_t$, a small number between 0 and 1, is the *variance* of the
+# noise added at step $t$. (Ho et al. 2020 write the same as a density, their eq. 2:
+# $q(x_t \mid x_{t-1}) = \mathcal N(x_t; \sqrt{1-\beta_t}\,x_{t-1}, \beta_t I)$. The letter $q$ stands for what is
+# fixed.) Why these two roots? If $x_{t-1}$ has variance 1, then by the rules of notebook 01 $x_t$ has variance
+# $(1-\beta_t)\cdot 1 + \beta_t = 1$. The step is **variance preserving**.
+
+# %%
+x = x_0.expand(2000, 5)
+for _ in range(1000):
+    x = (1 - 0.01) ** 0.5 * x + 0.01**0.5 * normal(2000, 5)
+assert abs(x.var() - 1) < 4 * (2 / x.numel()) ** 0.5
+print(f"after 1000 steps of shrinking and adding: mean {abs(x.mean()):.1f}, variance {x.var():.1f}")
+
+# %% [markdown]
+# Same noise, but now the end is $\mathcal N(0, 1)$, whatever the five numbers were. That is what a model needs: at
+# generation time it starts from the end of the chain, so the end must be known.
+#
+# Adding without shrinking is a legitimate process as well, the **variance-exploding** chain of Song & Ermon and of
+# EDM (Karras et al. 2022). But then $x_T$ is close to $\mathcal N(0, \sigma_{\max}^2 I)$, one must start from that,
+# and the network's input has to be rescaled at each time. The article has neither.
+#
+# A rule by which each state depends on the one before it and on nothing older makes a **Markov chain**; "process" is
+# the general word for a sequence of random states. To forget the past is what lets us describe a thousand steps by a
+# thousand small numbers $\beta_1, \dots, \beta_T$.
+#
+# ### One step, seen as a density
+#
+# What does a step do to a whole distribution? The article answers with a "density"
+# $p(x_2 \mid x_1) = 3x_2 + 1.5$ and finds $p(0.5) = 1/3$. Two tests from notebook 01 are enough.
+
+# %%
+grid = torch.linspace(-8, 8, 1601, dtype=torch.float64)
+article = 3 * grid + 1.5
+print(f"at 0.5: {3 * 0.5 + 1.5}; smallest value: {article.min():.1f}; area: {torch.trapezoid(article, grid):.0f}")
+assert article.min() < 0
+
+# %% [markdown]
+# It takes negative values, its area depends on where you stop, and at 0.5 it is 3, not 1/3. It is no density. (A mean
+# function plus a variance function never is one; they are two *settings* of a density.) The right way: every starting
+# point $u$ sends out a little Gaussian, weighted by how likely $u$ is.
+#
+# $$ q(x_t) = \int q(x_{t-1}{=}u)\; \mathcal N\big(x_t;\, \sqrt{1-\beta_t}\,u,\, \beta_t\big)\, du \tag{2} $$
+
+# %%
+start = GaussianMixture([0.3, 0.7], [[-1.5], [1.0]], [0.05, 0.05])
+q_before = start.log_prob(grid[:, None]).exp()
+kernel = log_prob(grid[:, None], (1 - 0.3) ** 0.5 * grid[None, :], 0.3).exp()
+q_after = torch.trapezoid(kernel * q_before, grid, dim=1)
+assert abs(torch.trapezoid(q_after, grid) - 1) < 1e-9
+assert q_after.min() >= 0
+
+# %%
+fig, ax = figure(width=7, height=2.8)
+lines = [(grid, q_before, "data", "before the step"), (grid, q_after, "noise", "after a step with β = 0.3")]
+_ = curves(ax, lines, "x", "density", xlim=(-4, 4))
+show(fig, alt="A curve with two sharp peaks, and a second curve with two low broad ones, moved towards the middle.")
+
+# %% [markdown]
+# **Figure 2.** One large step. Both peaks move towards 0 (the signal shrinks) and get wider (noise is added). The area
+# is still 1 and nothing is negative, as the cell above asserts.
+#
+# ## 2 · The schedule: how much noise at which time
+#
+# The table of all $\beta_t$ is the **schedule**. Two more tables follow from it:
+#
+# $$ \alpha_t = 1-\beta_t, \qquad \bar\alpha_t = \alpha_1\,\alpha_2 \cdots \alpha_t \tag{3} $$
+#
+# $\alpha_t$ is the share of the signal's variance that survives step $t$, and $\bar\alpha_t$ ("alpha bar") is the share
+# that survives all steps up to $t$. The ratio of the two variances at time $t$ is the **signal-to-noise ratio**:
+#
+# $$ \mathrm{SNR}_t = \frac{\bar\alpha_t}{1-\bar\alpha_t} \tag{4} $$
+#
+# Times are the paper's: $t = 1 \dots T$, and $t = 0$ is the data. So the tables have $T+1$ entries, with
+# $\beta_0 = 0$, $\bar\alpha_0 = 1$ and infinite SNR at time 0. (`beta_table` checks the table and copies it.)
+
+# %% tags=["export:diffusion_lab.theory.schedule"]
+class Schedule:
+    """The tables of one forward chain: float64, shape (T+1,), index t = 0…T."""
+
+    def __init__(self, beta):
+        self.beta = beta_table(beta)
+        self.T = len(self.beta) - 1
+        self.alpha = 1 - self.beta
+        self.alpha_bar = torch.cumprod(self.alpha, dim=0)
+        self.snr = self.alpha_bar / (1 - self.alpha_bar)
+        self.log_snr = torch.log(self.snr)
+
+
+# %% [markdown]
+# Two schedules are in wide use. Ho et al. let $\beta_t$ rise in a straight line from 0.0001 to 0.02 over 1,000 steps.
+# Nichol & Dhariwal found that this destroys small images too early, and chose $\bar\alpha_t$ itself, as a squared
+# cosine (their eq. 17, with $s = 0.008$); $\beta_t$ follows from the ratio of neighbours.
+
+# %% tags=["export:diffusion_lab.theory.schedule"]
+def linear(T=1000):
+    """β_t in a straight line from 1e-4 to 0.02, times 1000/T; at most 0.999."""
+    positive_int(T, "T")
+    beta = torch.linspace(1e-4, 0.02, T, dtype=torch.float64) * 1000 / T
+    return Schedule(torch.cat([torch.zeros(1), beta.clamp(max=0.999)]))
+
+
+def cosine(T=1000):
+    """ᾱ_t ∝ cos²(a_t) with a_t = (t/T + s)/(1 + s) · π/2 and s = 0.008; β_t at most 0.999."""
+    positive_int(T, "T")
+    a = (torch.arange(T + 1, dtype=torch.float64) / T + 0.008) / 1.008 * torch.pi / 2
+    beta = 1 - torch.cos(a[1:]) ** 2 / torch.cos(a[:-1]) ** 2
+    return Schedule(torch.cat([torch.zeros(1), beta.clamp(max=0.999)]))
+
+
+# %% [markdown]
+# The factor $1000/T$ keeps the total amount of noise when you take fewer, larger steps; you will see in a moment what
+# happens without it. The limit 0.999 matters at the very end of the cosine, where $\bar\alpha_T$ would be 0 and the
+# step before it would erase everything.
+#
+# Two checks. The cosine's $\bar\alpha_t$, multiplied up from its $\beta_t$, must be the cosine again. And the tables are
+# in double precision for a reason: in single precision, $1-\bar\alpha_1$ is off in its fourth digit.
+
+# %%
+t = torch.arange(1000, dtype=torch.float64)
+a_t = (t / 1000 + 0.008) / 1.008 * torch.pi / 2
+assert torch.allclose(cosine().alpha_bar[:1000], torch.cos(a_t) ** 2 / torch.cos(a_t[0]) ** 2, rtol=1e-11, atol=0)
+
+in_single = 1 - (1 - linear().beta.float()).cumprod(0)[1].item()
+print(f"1 - ᾱ_1: exactly 0.0001, in single precision {in_single:.8f}")
+
+# %%
+schedules = {"linear": linear(), "cosine": cosine()}
+fig, (left, right) = figure(columns=2, width=8, height=3)
+times = torch.arange(1001)
+_ = curves(left, [(times, s.alpha_bar, role, name) for (name, s), role in zip(schedules.items(), ("noise", "data"))],
+           "t", "$\\bar\\alpha_t$: what is left of the signal")
+_ = curves(right, [(times[1:], s.log_snr[1:], role, name) for (name, s), role in zip(schedules.items(), ("noise", "data"))],
+           "t", "log SNR, in nats")
+_ = right.axhline(0, color="#bbbbbb", linewidth=1)
+show(fig, alt="Left: alpha bar falls from 1 to 0, for linear early, for cosine evenly. Right: log SNR falls from 9 to below -10.")
+
+# %% [markdown]
+# **Figure 3.** Left: with the linear schedule, half of the signal's variance is gone at $t = 260$, and the last third of
+# the chain has next to nothing left to destroy. The cosine spreads the work. Right: the same on a logarithmic scale; at
+# the grey line, signal and noise are equally strong.
+
+# %%
+first_below = {name: int((s.alpha_bar < 0.5).nonzero()[0]) for name, s in schedules.items()}
+assert abs(cosine().alpha_bar[first_below["cosine"]] - 0.5) < 0.002
+print("more noise than signal from t =", first_below)
+
+# %% [markdown]
+# **Try it.** Choose a schedule and a number of steps $T$. How many steps can you take away before the end of the curve
+# moves? What changes at the start?
+
+# %%
+def draw_snr(schedule, T):
+    fig, ax = figure(width=7, height=3)
+    for name, role in (("linear", "noise"), ("cosine", "data")):
+        s = {"linear": linear, "cosine": cosine}[name](T)
+        if name == schedule:
+            ax.set_title(f"{name}, T = {T}: $\\bar\\alpha_T$ = {s.alpha_bar[-1]:.1e}, largest β = {s.beta.max():.3f}")
+            ax.plot(torch.arange(1, T + 1) / T, s.log_snr[1:], marker="." if T <= 50 else "", color=POINTS[role]["color"])
+    ax.set(xlabel="t / T", ylabel="log SNR", ylim=(-21, 11), xlim=(0, 1.02))
+    return fig
+
+
+# %%
+which = widgets.Dropdown(options=["linear", "cosine"], value="cosine", description="schedule")
+steps = widgets.SelectionSlider(options=[5, 10, 20, 50, 100, 200, 500, 1000], value=1000, description="T")
+Live(draw_snr, caption="Log signal-to-noise ratio over the chain. Every dot is one step where there are few.",
+     alt="A falling curve: the logarithm of the signal-to-noise ratio against t/T.", schedule=which, T=steps)
+
+# %% [markdown]
+# What to have seen: the curve keeps its shape over $t/T$, and the chain still ends in noise. What changes is the start:
+# the first of few steps is a large one.
+#
+# ## 3 · The jump
+#
+# To train a network we need $x_t$ for random $t$, thousands of times. A thousand steps each would take hours. There is
+# a short cut, and it is the most useful formula of the course (Ho et al. 2020, eq. 4):
+#
+# $$ x_t = \sqrt{\bar\alpha_t}\; x_0 + \sqrt{1-\bar\alpha_t}\;\varepsilon, \qquad \varepsilon\sim\mathcal N(0, I) \tag{5} $$
+#
+# **Proof.** For $t = 1$ it is equation (1). Suppose that it holds at $t-1$, with some noise $\varepsilon'$. Put it into
+# equation (1):
+#
+# $$ x_t = \sqrt{\alpha_t}\big(\sqrt{\bar\alpha_{t-1}}\,x_0 + \sqrt{1-\bar\alpha_{t-1}}\,\varepsilon'\big) + \sqrt{1-\alpha_t}\,\varepsilon_t
+#        = \sqrt{\bar\alpha_t}\,x_0 + \underbrace{\sqrt{\alpha_t(1-\bar\alpha_{t-1})}\,\varepsilon' + \sqrt{1-\alpha_t}\,\varepsilon_t}_{\text{two independent Gaussians}} $$
+#
+# Two independent Gaussians add up to one whose variance is the sum (notebook 01, eq. 3):
+# $\alpha_t - \alpha_t\bar\alpha_{t-1} + 1 - \alpha_t = 1 - \bar\alpha_t$. So it holds at $t$, and therefore always. ∎
+#
+# Both formulas in code. `at(table, t, like)` looks up `table[t]` and shapes it to fit the data: with one $t$ for each
+# image, it returns shape $(n, 1, 1, 1)$. It also refuses a $t$ outside $0 \dots T$.
+
+# %% tags=["export:diffusion_lab.theory.forward"]
+def q_step(x_s, t, eps, schedule):
+    """One step, from s = t-1 to t: equation (1)."""
+    same_shape(x_s=x_s, eps=eps)
+    beta_t = at(schedule.beta, t, like=x_s, first=1)
+    x_t = (1 - beta_t).sqrt() * x_s + beta_t.sqrt() * eps
+    return x_t.to(x_s.dtype)
+
+
+def q_sample(x_0, t, eps, schedule):
+    """The jump from the data to time t: equation (5)."""
+    same_shape(x_0=x_0, eps=eps)
+    alpha_bar_t = at(schedule.alpha_bar, t, like=x_0)
+    x_t = alpha_bar_t.sqrt() * x_0 + (1 - alpha_bar_t).sqrt() * eps
+    return x_t.to(x_0.dtype)
+
+
+# %% [markdown]
+# The check, in two ways. First exactly: follow the factor of $x_0$ and the variance of the noise through a thousand
+# single steps, with no random number at all. Then by experiment: 20,000 copies of the number 0.89, a thousand steps.
+
+# %%
+schedule, factor, noise_var = linear(), 1.0, 0.0
+for beta_t in schedule.beta[1:]:
+    factor, noise_var = factor * (1 - beta_t) ** 0.5, noise_var * (1 - beta_t) + beta_t
+assert torch.allclose(factor, schedule.alpha_bar[1000].sqrt(), rtol=1e-11, atol=0)
+assert torch.allclose(noise_var, 1 - schedule.alpha_bar[1000], rtol=1e-11, atol=0)
+
+x_t = torch.full((20_000, 1), 0.89, dtype=torch.float64)
+for t in range(1, 301):
+    x_t = q_step(x_t, t, normal(20_000, 1), schedule)
+alpha_bar_t = schedule.alpha_bar[300]
+assert abs(x_t.mean() - alpha_bar_t.sqrt() * 0.89) < 4 * ((1 - alpha_bar_t) / 20_000) ** 0.5
+assert abs(x_t.var() - (1 - alpha_bar_t)) < 4 * (1 - alpha_bar_t) * (2 / 20_000) ** 0.5
+print(f"after 300 steps: mean {x_t.mean():.2f}, variance {x_t.var():.2f}; the jump says "
+      f"{alpha_bar_t.sqrt() * 0.89:.2f} and {1 - alpha_bar_t:.2f}")
+
+# %% [markdown]
+# Here is the jump at work on a cloud of points, two moons, at four times. (`two_moons` comes standardised: mean 0 and
+# variance 1 in each coordinate. Data must have about that scale, or the formulas preserve the wrong variance.)
+
+# %%
+moons = two_moons(1500).double()
+panels = [(q_sample(moons, t, normal(1500, 2), cosine()), "data" if t == 0 else "noise", f"t = {t}") for t in (0, 100, 300, 1000)]
+show(clouds(panels, size=2.2), alt="Two crescents of points, blurred at t = 100, hardly visible at 300, a round cloud at 1000.")
+
+# %% [markdown]
+# **Figure 4.** Two moons under the cosine schedule. At $t = 300$ most of the signal's variance is still there
+# ($\bar\alpha_{300} \approx 0.79$), and yet the shape is nearly gone: fine detail drowns first. At $t = 1000$ the cloud
+# is round.
+#
+# **Try it.** Three views of one chain, side by side: a density, a cloud, a digit. Which of the three loses its
+# character first? Where do you stop recognising the digit?
+
+# %%
+eps_moons = normal(1500, 2)
+
+
+def draw_three(t):
+    fig, (density, cloud, image) = figure(columns=3, width=8.4, height=2.9)
+    curves(density, [(grid, start.at(t, cosine()).log_prob(grid[:, None]).exp(), "data", None)], "x", "density",
+           xlim=(-3.5, 3.5), ylim=(0, 1.3))
+    cloud.scatter(*q_sample(moons, t, eps_moons, cosine()).T, **POINTS["data"])
+    cloud.set(xlim=(-3.5, 3.5), ylim=(-3.5, 3.5), aspect="equal")
+    image.imshow(mosaic(q_sample(digit, t, eps_digit, cosine()), scale=1), cmap="gray", vmin=0, vmax=255)
+    image.set_axis_off()
+    for ax, title in zip((density, cloud, image), ("a density", "a cloud", "a digit")):
+        ax.set_title(title)
+    return pixels(fig)
+
+
+# %%
+chain = range(0, 1001, 50)
+labels = [f"t = {t} · SNR {cosine().snr[t]:.2g}" for t in chain]
+Scrubber([draw_three(t) for t in chain], labels, "One chain, three views: density of a mixture, two moons, a digit.",
+         "A two-peaked curve, two moons and a digit, turning into a bell, a round cloud and grey noise.")
+
+# %% [markdown]
+# What to have seen: the two-peaked density becomes one bell around $t = 600$, the moons are gone at about 400, and
+# the digit can be made out until about 600. The coarser the structure, the longer it lives. Going back, a model will
+# therefore settle coarse structure first and detail last.
+#
+# ## 4 · Is the end really noise?
+#
+# Generation starts from $\mathcal N(0, I)$. If the chain ends elsewhere, the model starts from states that it never
+# met in training. In many tutorials that is so: they keep $\beta$ from 0.0001 to 0.02 but shrink $T$ to save time.
+
+# %%
+trap = Schedule(torch.cat([torch.zeros(1), torch.linspace(1e-4, 0.02, 50, dtype=torch.float64)]))
+for name, s in {"linear, T = 1000": linear(), "linear, T = 50": linear(50), "trap, T = 50": trap}.items():
+    print(f"{name:17} ᾱ_T = {s.alpha_bar[-1]:.1g}")
+assert 0.59 < trap.alpha_bar[-1] < 0.61
+
+# %% [markdown]
+# With 50 small steps, 60 % of the signal's variance is left at the end: $\bar\alpha_T = 0.6$. Our `linear(50)` takes
+# steps that are twenty times larger and ends in noise.
+#
+# How far from noise, in nats? There are two different questions, and papers mix them up.
+#
+# - How far is *one* noisy image from noise, on average? $\;\mathbb E_{x_0}\,\mathrm{KL}\big(q(x_T\mid x_0)\,\|\,\mathcal N(0, I)\big)$. This is the
+#   term $L_T$ of the bound in notebook 04.
+# - How far is the *whole collection* of noisy images from noise? $\;\mathrm{KL}\big(q(x_T)\,\|\,\mathcal N(0, I)\big)$. This is the
+#   mistake that you make by starting from noise.
+#
+# The first is larger. The difference is the **mutual information** $I(x_0; x_T)$: how much $x_T$ still tells you about
+# $x_0$, in nats.
+#
+# $$ \mathbb E_{x_0}\,\mathrm{KL}\big(q(x_T\mid x_0)\,\|\,\mathcal N\big) \;=\; \mathrm{KL}\big(q(x_T)\,\|\,\mathcal N\big) \;+\; I(x_0; x_T) \tag{6} $$
+#
+# To see it, write the first as the average of $\log q(x_T\mid x_0) - \log\mathcal N(x_T)$, and add and subtract
+# $\log q(x_T)$. For the two-peaked mixture of Figure 2 all three can be computed, each by its own route: the first in
+# closed form (the KL of two Gaussians is linear in $x_0^2$), the others by areas on a grid.
+
+# %%
+def nats_from_noise(alpha_bar_T):
+    """The three terms of (6) for the mixture `start`, in nats."""
+    mean_of_square = (start.weight * (start.mean[:, 0] ** 2 + start.var)).sum()
+    average = kl(0.0, 1 - alpha_bar_T, 0.0, 1.0) + 0.5 * alpha_bar_T * mean_of_square
+    q_T = GaussianMixture(start.weight, alpha_bar_T.sqrt() * start.mean, alpha_bar_T * start.var + 1 - alpha_bar_T)
+    log_q = q_T.log_prob(grid[:, None])
+    marginal = torch.trapezoid(log_q.exp() * (log_q - log_prob(grid, 0.0, 1.0)), grid)
+    entropy = -torch.trapezoid(log_q.exp() * log_q, grid)
+    information = entropy - 0.5 * torch.log(2 * torch.pi * torch.e * (1 - alpha_bar_T))
+    return average, marginal, information
+
+
+# %%
+print("schedule            one image   collection  information")
+for name, s in {"linear, T = 1000": linear(), "cosine, T = 1000": cosine(), "trap, T = 50": trap}.items():
+    average, marginal, information = nats_from_noise(s.alpha_bar[-1])
+    assert abs(average - marginal - information) < 1e-9
+    print(f"{name:17} {average:11.2g} {marginal.clamp(min=1e-9):12.2g} {information:12.2g}")
+
+# %% [markdown]
+# (An entry of 1e-09 means "at most that": the grid resolves no less.) After 1,000 steps the collection is noise to all
+# purposes. In the trap it is 0.1 nats away *in one dimension*, and an image has hundreds. Note how the first column
+# overstates the trouble: a single image may be told from noise long after the collection cannot.
+#
+# From now on: `from diffusion_lab.theory.schedule import Schedule, linear, cosine` and
+# `from diffusion_lab.theory.forward import q_step, q_sample`.
+#
+# ## Exercises
+#
+# ### Exercise 1 (warm-up): one step
+#
+# Write equation (1) yourself, for a single $\beta$.
+
+# %% tags=["exercise"]
+def forward_step(x, beta, eps):
+    """One step of the chain. x, eps: float64 (n,), eps standard normal; beta: a float. Returns float64 (n,)."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+check_forward_step(forward_step)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# $\beta$ is a variance. Both factors are roots.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def forward_step(x, beta, eps):
+#     return (1 - beta) ** 0.5 * x + beta**0.5 * eps
+# ```
+# </details>
+
+# %% [markdown]
+# ### Exercise 2 (core): from the cosine to its β
+#
+# Someone gives you a table of $\bar\alpha_t$ for $t = 0 \dots T$. Recover $\beta_t$, with $\beta_0 = 0$, and never above
+# 0.999.
+
+# %% tags=["exercise"]
+def betas(alpha_bar):
+    """beta for t = 0…T from alpha_bar: float64 (T+1,), alpha_bar[0] = 1. Returns float64 (T+1,), at most 0.999."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+check_betas(betas)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# $\bar\alpha_t = \alpha_t\,\bar\alpha_{t-1}$. Divide neighbours: `alpha_bar[1:] / alpha_bar[:-1]`.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def betas(alpha_bar):
+#     beta = 1 - alpha_bar[1:] / alpha_bar[:-1]
+#     return torch.cat([torch.zeros(1, dtype=torch.float64), beta.clamp(max=0.999)])
+# ```
+# </details>
+
+# %% [markdown]
+# ### Exercise 3 (core): when does the signal drown?
+#
+# Find the first time at which the SNR is below a given value.
+
+# %% tags=["exercise"]
+def first_time(alpha_bar, snr):
+    """The smallest t with SNR_t < snr, as an int. alpha_bar: float64 (T+1,); snr: a float above SNR_T."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+check_first_time(first_time)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# Compute the SNR by equation (4) for all $t$ at once. `(condition).nonzero()[0]` is the first index at which a
+# condition holds; index 0 is time 0.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def first_time(alpha_bar, snr):
+#     return int((alpha_bar / (1 - alpha_bar) < snr).nonzero()[0])
+# ```
+# </details>
+
+# %% [markdown]
+# ### Exercise 4 (hard): a jump between two times
+#
+# You have $x_s$ and want $x_t$ for some later $t > s$, in one go. Repeat the proof of equation (5), starting at $s$.
+
+# %% tags=["exercise"]
+def jump_between(x_s, alpha_bar_s, alpha_bar_t, eps):
+    """A draw of q(x_t given x_s). x_s, eps: float64 (n,), eps standard normal; the others floats. Returns (n,)."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+check_jump_between(jump_between)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# The steps from $s$ to $t$ keep the share $\alpha_{s+1}\cdots\alpha_t = \bar\alpha_t/\bar\alpha_s$ of the variance.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def jump_between(x_s, alpha_bar_s, alpha_bar_t, eps):
+#     alpha = alpha_bar_t / alpha_bar_s
+#     return alpha**0.5 * x_s + (1 - alpha) ** 0.5 * eps
+# ```
+# </details>
+
+# %% [markdown]
+# ## A common mistake
+#
+# $\beta_t$ is a variance; many have used it as a deviation, `x = sqrt(1 - beta) * x + beta * eps`. Nothing crashes.
+# Here is the variance of standardised data along the chain, computed exactly from the recursion, with the mistake and
+# with its mend.
+
+# %%
+var_right, var_wrong = [1.0], [1.0]
+for beta_t in linear().beta[1:].tolist():
+    var_right.append((1 - beta_t) * var_right[-1] + beta_t)
+    var_wrong.append((1 - beta_t) * var_wrong[-1] + beta_t**2)
+assert abs(var_right[-1] - 1) < 1e-12
+print(f"variance at the end: right {var_right[-1]:.2f}, β as deviation {var_wrong[-1]:.2f}")
+
+# %%
+fig, ax = figure(width=7, height=2.8)
+lines = [(times, var_right, "exact", "right"), (times, var_wrong, "model", "β as a deviation")]
+_ = curves(ax, lines, "t", "variance of $x_t$", ylim=(0, 1.1))
+show(fig, alt="A flat line at 1, and a curve that falls from 1 to nearly 0 along the chain.")
+
+# %% [markdown]
+# **Figure 5.** Black: the variance stays 1. Orange: the signal is shrunk, and the noise that should fill the gap is
+# missing, so $x_T$ is a nearly grey image. *The symptom*: print the variance of $x_T$ over a batch. If it is not about
+# 1, the forward step is wrong, and no training will mend that: sampling would start from noise whose variance is some fifty times too large.
+#
+# ## Summary
+#
+# - A step shrinks the signal by $\sqrt{1-\beta_t}$ and adds noise of variance $\beta_t$; the variance stays 1.
+# - The jump (5) reaches any time at once; it is a thousand steps, by induction.
+# - A schedule is judged by its SNR: where it falls, the chain does its work. The cosine spreads that evenly.
+# - The end is noise if $\bar\alpha_T$ is near 0. Shrinking $T$ alone leaves $\bar\alpha_T = 0.6$.
+#
+# ## Check yourself
+#
+# <details><summary>Is anything in this notebook learned from data?</summary>
+#
+# No. The forward process is fixed once the schedule is chosen. Only the way back has parameters.
+# </details>
+#
+# <details><summary>The data has variance 0.25 in each pixel. What is the variance of $x_t$?</summary>
+#
+# $0.25\,\bar\alpha_t + 1 - \bar\alpha_t$: it rises from 0.25 to 1. "Variance preserving" holds for data of variance 1.
+# </details>
+#
+# <details><summary>Why does a model not need the states in between to be trained at t = 700?</summary>
+#
+# Because equation (5) draws $x_{700}$ from $x_0$ directly, with the same distribution as 700 steps.
+# </details>
+#
+# ## Further reading
+#
+# - Ho, Jain & Abbeel (2020), *Denoising Diffusion Probabilistic Models*: eq. 2 is our (1), eq. 4 our (5).
+# - Nichol & Dhariwal (2021), *Improved Denoising Diffusion Probabilistic Models*, section 3.2: eq. 17 is the cosine.
+# - Kingma et al. (2021), *Variational Diffusion Models*: the whole theory told by the SNR alone.
+# - Lin et al. (2024), *Common Diffusion Noise Schedules and Sample Steps Are Flawed*: what an end that is not noise does
+#   to the brightness of well-known models.
+#
+# ## Next
+#
+# Notebook 03 turns the chain around: given $x_t$, where did it come from?

@@ -1,0 +1,56 @@
+"""Wrong answers to the exercises of notebook 02, each with words that the check's message must contain."""
+
+import torch
+
+from diffusion_lab.exercises.forward_markov_chain import (
+    check_betas,
+    check_first_time,
+    check_forward_step,
+    check_jump_between,
+)
+
+ZERO = torch.zeros(1, dtype=torch.float64)
+
+
+def table(beta):
+    return torch.cat([ZERO, beta.clamp(max=0.999)])
+
+
+def first(condition):
+    return int(condition.nonzero()[0])
+
+
+WRONG = {
+    check_forward_step: [
+        (lambda x, b, e: (1 - b) ** 0.5 * x + b * e, "used it as a deviation"),
+        (lambda x, b, e: x + b**0.5 * e, "without shrinking"),
+        (lambda x, b, e: (1 - b) * x + b**0.5 * e, "should be its root"),
+        (lambda x, b, e: (1 - b**0.5) * x + b**0.5 * e, "subtract first"),
+        (lambda x, b, e: b**0.5 * x + (1 - b) ** 0.5 * e, "swapped"),
+        (lambda x, b, e: (1 - b) ** 0.5 * x + b**0.5 * torch.rand_like(e), "the eps that you are given"),
+    ],
+    check_betas: [
+        (lambda a: (1 - a[1:] / a[:-1]).clamp(max=0.999), "put β_0 = 0 in front"),
+        (lambda a: 1 - a, "of all steps up to t"),
+        (lambda a: torch.cat([(1 - a[1:] / a[:-1]).clamp(max=0.999), ZERO]), "off by one"),
+        (lambda a: table(1 - a[:-1] / a[1:]), "upside down"),
+        (lambda a: table(a[1:] / a[:-1]), "that ratio is α_t"),
+        (lambda a: table(1 - (a[1:] / a[:-1]).sqrt()), "the root of the ratio"),
+        (lambda a: torch.cat([ZERO, 1 - a[1:] / a[:-1]]), "limit it to 0.999"),
+    ],
+    check_first_time: [
+        (lambda a, snr: first(a / (1 - a) < snr) - 1, "one step early"),
+        (lambda a, snr: first(a / (1 - a) < snr) + 1, "one step late"),
+        (lambda a, snr: first(a < snr), "compared ᾱ_t with snr"),
+        (lambda a, snr: first((a / (1 - a)).sqrt() < snr), "take no roots"),
+        (lambda a, snr: first(a / (1 - a) > snr), "ask for below"),
+        (lambda a, snr: (a / (1 - a) < snr).nonzero()[0], "return a whole number"),
+    ],
+    check_jump_between: [
+        (lambda x, s, t, e: t**0.5 * x + (1 - t) ** 0.5 * e, "the jump from x_0"),
+        (lambda x, s, t, e: (t / s) ** 0.5 * x + (1 - t) ** 0.5 * e, "noise is too strong"),
+        (lambda x, s, t, e: (t / s) ** 0.5 * x + (s - t) ** 0.5 * e, "no difference"),
+        (lambda x, s, t, e: t / s * x + (1 - t / s) ** 0.5 * e, "its root"),
+        (lambda x, s, t, e: (t / s) ** 0.5 * x + (1 - t / s) * e, "as a deviation"),
+    ],
+}
