@@ -15,10 +15,21 @@ def two_numbers(given):
     return [torch.as_tensor(value, dtype=torch.float64) for value in given]
 
 
+def one_number(value, name):
+    """Return the tensor `value`; raise Wrong unless it is a single number, and not NaN."""
+    if value.numel() != 1:
+        raise Wrong(f"the {name} should be one number, but yours has shape {tuple(value.shape)}.")
+    if torch.isnan(value).item():
+        raise Wrong(f"the {name} is NaN (not a number): did something divide by 0, or take √ of a negative?")
+    return value.reshape(())
+
+
 @answers
 def check_draw(attempt):
     mean, var = 3.0, 4.0
-    given, expected = tensor_like(attempt(mean, var, X), X), mean + var**0.5 * X
+    given, expected = tensor_like(attempt(mean, var, X.clone()), X), mean + var**0.5 * X
+    if not close(given, attempt(mean, var, X.clone())):
+        raise Wrong("two calls with the same eps gave different draws: use the eps you are given, and draw no new one.")
     if close(given, mean + var * X):
         raise Wrong("you multiplied by the variance. Your draws have variance var², not var: take the root first.")
     if close(given, var**0.5 * (mean + X)):
@@ -37,13 +48,15 @@ def check_draw(attempt):
 
 @answers
 def check_sum(attempt):
-    a, mean_1, var_1, b, mean_2, var_2 = 2.0, 1.0, 9.0, -3.0, 0.5, 4.0
+    a, mean_1, var_1, b, mean_2, var_2 = 2.0, 1.0, 9.0, -3.0, 0.5, 1.0
     mean, var = two_numbers(attempt(a, mean_1, var_1, b, mean_2, var_2))
+    mean, var = one_number(mean, "mean"), one_number(var, "variance")
     if close(mean, torch.tensor(a**2 * mean_1 + b**2 * mean_2)):
         raise Wrong("you squared the factors in the mean. Squares belong to the variance; the mean takes a and b.")
     if not close(mean, torch.tensor(a * mean_1 + b * mean_2)):
         raise Wrong("the mean is off: the mean of a x + b y is a μ_1 + b μ_2.")
-    if close(var, torch.tensor((abs(a) * var_1**0.5 + abs(b) * var_2**0.5) ** 2)):
+    added = [(a * var_1**0.5 + sign * b * var_2**0.5) ** 2 for sign in (1, -1)]  # b is negative
+    if any(close(var, torch.tensor(value)) for value in added):
         raise Wrong("you added deviations. Variances add: independent numbers cancel each other now and then.")
     if close(var, torch.tensor(a * var_1 + b * var_2)):
         raise Wrong("you did not square the factors: a factor a multiplies the deviation by a, the variance by a².")
@@ -61,9 +74,9 @@ def check_sum(attempt):
 @answers
 def check_kl_to_standard(attempt):
     mean, var = X, torch.tensor([0.1, 0.5, 1.0, 2.0, 5.0], dtype=torch.float64)
-    given, expected = tensor_like(attempt(mean, var), X), kl(mean, var, 0.0, 1.0)
+    given, expected = tensor_like(attempt(mean.clone(), var.clone()), X), kl(mean, var, 0.0, 1.0)
     if close(given, 2 * expected):
-        raise Wrong("twice too large: the factor ½ in front of equation (7) is missing.")
+        raise Wrong("twice too large: the factor ½ in front of equation (9) is missing.")
     if close(given, kl(0.0, 1.0, mean, var)):
         raise Wrong("that is KL(N(0, 1) ‖ N(mean, var)): the two are the wrong way round. p is N(mean, var).")
     if close(given, expected + torch.log(var)):
@@ -71,7 +84,7 @@ def check_kl_to_standard(attempt):
     if close(given, expected + 0.5):
         raise Wrong("½ too large: the -1 is missing, so that your KL of N(0, 1) from itself is not 0.")
     if close(given, 0.5 * (var**0.5 + mean**2 - 1 - torch.log(var) / 2)):
-        raise Wrong("you used the deviation where equation (7) has the variance.")
+        raise Wrong("you used the deviation where equation (9) has the variance.")
     if close(given, 0.5 * (var + mean.abs() - 1 - torch.log(var))):
         raise Wrong("the mean enters squared.")
     if not close(given, expected):
@@ -83,17 +96,19 @@ def check_kl_to_standard(attempt):
 @answers
 def check_conditional(attempt):
     y, a, v, w = X, 0.6, 2.0, 0.5
-    given = attempt(y, a, v, w)
-    mean, var = two_numbers(given)
+    mean, var = two_numbers(attempt(y.clone(), a, v, w))
     expected_var = 1 / (1 / v + a**2 / w)
     expected = expected_var * a * y / w
     tensor_like(mean, y)
+    var = one_number(var, "variance")
     if close(mean, y / a):
         raise Wrong("y/a is what the measurement says alone. You also know that x is drawn from N(0, v): combine them.")
     if close(var, torch.tensor(1 / (1 / v + a / w))):
         raise Wrong("the factor a enters the precision of the measurement squared: the variance of y/a is w/a².")
     if close(var, torch.tensor(1 / v + a**2 / w)):
         raise Wrong("that is the precision. The variance is one over it.")
+    if close(var, torch.tensor(expected_var**0.5)):
+        raise Wrong("that is the deviation of x given y; the variance was asked for, so leave out the root.")
     if close(var, torch.tensor(v + w / a**2)):
         raise Wrong("you added the variances, as for a sum. Two sources about one x multiply: add the precisions.")
     if close(var, torch.tensor(1 / (1 / v + 1 / w))):

@@ -18,11 +18,15 @@
 #
 # ## Set-up
 #
-# Numbers live in **tensors**: PyTorch's arrays. They behave like NumPy's, and notebook 05 will show what they can do
-# beyond that. A **generator** is a source of random numbers; we give it a fixed seed, so that you see what we saw.
+# Numbers live in **tensors**: PyTorch's arrays. A tensor has a *shape*, such as `(5,)` for five numbers in a row or
+# `(1, 1, 28, 28)` for one image with one grey channel and 28 × 28 pixels, and arithmetic acts on all its numbers at
+# once, as in NumPy. We ask for double precision (`float64`, some 16 digits) where we check mathematics. Notebook 05
+# shows what tensors can do beyond that. A **generator** is a source of random numbers; we give it a fixed seed, so that
+# you see what we saw.
 
 # %%
 import ipywidgets as widgets
+import numpy as np
 import torch
 from scipy import integrate, stats
 
@@ -49,12 +53,12 @@ show(mosaic(noise / 3, scale=5), alt="A square of grey specks without any patter
 
 # %% [markdown]
 # **Figure 1.** Above: most of the values are near 0, few are beyond 2, hardly any beyond 3. Below: the same 784
-# values as the pixels of a 28 × 28 image. This is what a diffusion model starts from.
+# values as the pixels of a 28 × 28 image, black at -3 and white at 3. This is what a diffusion model starts from.
 #
 # ## Predict first
 #
 # You measure the heights of 1,000 people and draw a histogram whose total area is 1. In metres, the curve peaks at
-# about 4. Can that be right, when a probability is never above 1? Decide before you read on.
+# about 4. Can that be right, when a probability is never above 1? Decide before you read on; Figure 2 answers.
 #
 # ## 1 · A density is a height, a probability is an area
 #
@@ -82,17 +86,19 @@ def log_prob(x, mean, var):
 
 
 # %% [markdown]
-# Does it agree with a library that others have tested for twenty years? And is the area 1?
+# Does it agree with a library that others have tested for twenty years? And is the area 1? (`quad` computes the area
+# under a function numerically: that is called **quadrature**.)
 
 # %%
 x = torch.linspace(-4, 4, 401, dtype=torch.float64)
 assert torch.allclose(log_prob(x, 0.5, 2.0), torch.from_numpy(stats.norm.logpdf(x, 0.5, 2.0**0.5)), atol=1e-12)
 area, _ = integrate.quad(lambda x: log_prob(x, 0.5, 2.0).exp().item(), -20, 20)
 print(f"area under the density: {area:.6f}")
+assert log_prob(noise, 0, 1).exp().prod() == 0  # the product of 784 densities is too small for float64
 
 # %% [markdown]
-# Note the call to scipy: its `norm` takes the *deviation* $\sqrt 2$, ours takes the *variance* 2. Half of the mistakes
-# in published diffusion code are a mix-up of these two.
+# Note the call to scipy: its `norm` takes the *deviation* $\sqrt 2$, ours takes the *variance* 2. Both habits
+# are common; mixing them up is a bug that has shipped in published diffusion courses.
 #
 # Now the heights. People's heights have a deviation of about 0.1 m, so the density at its top is
 # $1/\sqrt{2\pi \cdot 0.01}$.
@@ -104,29 +110,33 @@ assert abs(within - (stats.norm.cdf(1) - stats.norm.cdf(-1))) < 1e-9
 print(f"density at 1.70 m: {top:.2f} per metre;  probability of 1.60 m to 1.80 m: {within:.3f}")
 
 # %% [markdown]
-# The density is 3.99 *per metre*; over 0.2 m that makes an area of about 0.68. In centimetres, the same people have a
-# density of 0.04 per centimetre. A density may be as high as it likes, as long as it is narrow.
+# The density is 3.99 *per metre*. Change the unit, and the height of the curve changes; the area does not.
 
 # %%
-fig, ax = figure(width=7, height=2.8)
-wide, narrow = log_prob(x, 0.0, 1.0).exp(), log_prob(x, 0.0, 0.04).exp()
-_ = curves(ax, [(x, wide, "exact", "variance 1"), (x, narrow, "model", "variance 0.04")], "x", "density")
-_ = ax.axhline(1, color="#bbbbbb", linewidth=1)
-show(fig, alt="Two bell curves around 0: a low wide one with its top at 0.4, and a narrow one that rises to 2.")
+fig, axes = figure(columns=2, width=7.5, height=2.8)
+for ax, unit, scale in zip(axes, ["metres", "centimetres"], [1, 100]):
+    height = scale * torch.linspace(1.3, 2.1, 201, dtype=torch.float64)
+    density = log_prob(height, scale * 1.7, (scale * 0.1) ** 2).exp()
+    near = (height - scale * 1.7).abs() < scale * 0.1001
+    _ = curves(ax, [(height, density, "exact", None)], f"height in {unit}", "density", f"top at {density.max():.2f}")
+    _ = ax.fill_between(height[near], density[near], alpha=0.25, color=ROLES["data"]["color"])
+show(fig, alt="The same bell curve twice: over metres its top is at 3.99, over centimetres at 0.04. The middle is shaded.")
 
 # %% [markdown]
-# **Figure 2.** Two Gaussians with the same mean. The narrow one is five times as high and a fifth as wide: both areas
-# are 1. The grey line marks height 1; nothing forbids crossing it.
+# **Figure 2.** The same people, measured in metres and in centimetres. The curve in metres is a hundred times as high
+# and a hundredth as wide. The shaded area, from 1.60 m to 1.80 m, is 0.68 in both. A density may be as high as it
+# likes, as long as it is narrow.
 #
 # **Try it.** Where does the curve go when you change $\mu$? How high does it get when you halve $\sigma$?
 
 # %%
 def draw_density(mean, std):
     fig, ax = figure(width=7, height=2.8)
-    inside = x[(x >= mean - std) & (x <= mean + std)]
-    ax.fill_between(inside, log_prob(inside, mean, std**2).exp(), alpha=0.25, color=ROLES["data"]["color"])
-    curves(ax, [(x, log_prob(x, mean, std**2).exp(), "data", None)], "x", "density", ylim=(0, 2.1))
-    ax.set_title(f"top at {log_prob(mean, mean, std**2).exp():.2f}; shaded area 0.68")
+    inside = torch.linspace(mean - std, mean + std, 201, dtype=torch.float64)
+    density = log_prob(inside, mean, std**2).exp()
+    title = f"top at {density.max():.2f}; shaded area {torch.trapezoid(density, inside):.2f}"
+    curves(ax, [(x, log_prob(x, mean, std**2).exp(), "exact", None)], "x", "density", title, ylim=(0, 2.1))
+    ax.fill_between(inside, density, alpha=0.25, color=ROLES["data"]["color"])
     return fig
 
 
@@ -137,21 +147,21 @@ Live(draw_density, caption="Between μ - σ and μ + σ lies 68 % of the area, w
      alt="A bell curve with the part within one deviation of its mean shaded.", mean=mean_slider, std=std_slider)
 
 # %% [markdown]
-# What to have seen: $\mu$ moves the curve and does not change it. Halving $\sigma$ doubles the height. The shaded
+# What to have seen: $\mu$ moves the curve and leaves its shape alone. Halving $\sigma$ doubles the height. The shaded
 # share stays 68 %, because it depends only on how many deviations you go to each side.
 #
 # ## 2 · Drawing: shift and scale
 #
 # The generator can draw one thing only: numbers from $\mathcal N(0, 1)$, the **standard normal**. We call such a draw
-# $\varepsilon$. Here are five of them; the article that this course grew out of begins with five draws, too.
+# $\varepsilon$. Here are five of them. (The article that this course grew out of begins with five draws, too.)
 
 # %%
-eps = torch.randn(5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+eps = torch.randn(5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 print([round(value, 2) for value in eps.tolist()])
 
 # %% [markdown]
-# Some are negative, some positive; none is far from 0. Every other Gaussian comes from these by an **affine map**:
-# multiply by the deviation, then add the mean.
+# Two positive, three negative, none far beyond 2. Every other Gaussian comes from these by an **affine map**: multiply
+# by the deviation, then add the mean.
 #
 # $$ x = \mu + \sigma\,\varepsilon, \qquad \varepsilon \sim \mathcal N(0, 1)
 #    \quad\Longrightarrow\quad x \sim \mathcal N(\mu, \sigma^2) \tag{2} $$
@@ -161,19 +171,25 @@ print([round(value, 2) for value in eps.tolist()])
 # same argument gives the general rule: if $x$ has mean $\mu$ and variance $\sigma^2$, then $a x + b$ has mean
 # $a\mu + b$ and variance $a^2\sigma^2$.
 #
+# The article has a setting that it calls `noise_level`, and hands it to NumPy as `normal(0, noise_level)`. NumPy's
+# second argument is a *deviation*: `noise_level = 0.5` adds noise of variance 0.25. The first lines below show it.
+#
 # A check by experiment needs to know how wrong it may be. The average of $n$ draws misses the mean by about
-# $\sigma/\sqrt n$: the **standard error**. We allow four of them; chance exceeds that once in 16,000 times. And two
-# averages cannot tell a bell from another shape, so the **Kolmogorov–Smirnov test** compares the whole distribution
-# of the draws with the one that we claim. Its p-value is the chance of a difference this large if the claim is true;
-# a tiny one would be bad news.
+# $\sigma/\sqrt n$, and their variance misses $\sigma^2$ by about $\sigma^2\sqrt{2/n}$: these are **standard errors**. We
+# allow four of them; chance exceeds that once in 16,000 times. And two averages cannot tell a bell from another shape,
+# so the **Kolmogorov–Smirnov test** compares the whole distribution of the draws with the one that we claim. Its
+# p-value is the chance of a difference at least this large if the claim is true; a tiny one would be bad news.
 
 # %%
+noise_level = 0.5
+article, ours = np.random.default_rng(0).normal(0, noise_level, 5), noise_level * np.random.default_rng(0).normal(0, 1, 5)
+assert np.allclose(article, ours)  # it multiplies by noise_level: so that is the deviation
+
 n, mean, var = 100_000, 3.0, 4.0
 x_n = mean + var**0.5 * torch.randn(n, generator=generator, dtype=torch.float64)
-standard_error_of_mean, standard_error_of_var = (var / n) ** 0.5, var * (2 / n) ** 0.5
-assert abs(x_n.mean() - mean) < 4 * standard_error_of_mean
-assert abs(x_n.var() - var) < 4 * standard_error_of_var
-print(f"mean {x_n.mean():.2f} (should be 3), variance {x_n.var():.1f} (should be 4)")
+assert abs(x_n.mean() - mean) < 4 * (var / n) ** 0.5
+assert abs(x_n.var() - var) < 4 * var * (2 / n) ** 0.5
+print(f"mean {x_n.mean():.1f} (should be 3), variance {x_n.var():.1f} (should be 4)")
 
 p_value = stats.kstest(x_n.numpy(), "norm", args=(mean, var**0.5)).pvalue
 assert p_value > 0.001
@@ -252,44 +268,59 @@ show(fig, alt="Three bell curves: a low one at -1, a higher one at 1.5, and thei
 #
 # ## 4 · What one number tells you about another
 #
-# Two pixels side by side are seldom independent. Take two standard normal numbers with **correlation** $\rho$: the
-# average of $x_1 x_2$, between -1 and 1. Their joint density is a hill above a plane. Suppose that you learn the value
-# of $x_2$. What is left is a slice through the hill, rescaled to area 1: the density of $x_1$ **given** $x_2$, written
-# $p(x_1 \mid x_2)$. The slice is Gaussian, too:
+# Two pixels side by side are seldom independent: where one is ink, the other often is. For two numbers of mean 0 and
+# variance 1, the **correlation** $\rho$ is the average of $x_1 x_2$; it lies between -1 and 1, and is 0 for
+# independent ones. Here is a recipe for such a pair: draw $x_2$, keep a share of it, and fill up with fresh noise.
 #
-# $$ x_1 \mid x_2 \;\sim\; \mathcal N(\rho\, x_2,\; 1-\rho^2) \tag{5} $$
+# $$ x_1 = \rho\, x_2 + \sqrt{1-\rho^2}\;\varepsilon, \qquad x_2, \varepsilon \sim \mathcal N(0, 1) \text{ independent} \tag{5} $$
 #
-# The mean moves towards what you learned; the variance shrinks, and by how much does not depend on the value. (In
-# general: Bishop 2006, eqs. 2.81–2.82.) For the check we take scipy's two-dimensional Gaussian and slice it.
+# By (2) and (3) the variance of $x_1$ is $\rho^2 + (1-\rho^2) = 1$, and the average of $x_1 x_2$ is $\rho$. Now suppose
+# that you learn the value of $x_2$. Then only $\varepsilon$ is still random in (5), so by (2) what remains for $x_1$ is
+# a Gaussian. It is written $p(x_1 \mid x_2)$, the density of $x_1$ **given** $x_2$:
+#
+# $$ x_1 \mid x_2 \;\sim\; \mathcal N(\rho\, x_2,\; 1-\rho^2) \tag{6} $$
+#
+# The mean moves towards what you learned. The variance shrinks, and by how much does not depend on the value. For a
+# pair with other means and deviations, put $(x_1-\mu_1)/\sigma_1$ and $(x_2-\mu_2)/\sigma_2$ in place of the two:
+#
+# $$ x_1 \mid x_2 \;\sim\; \mathcal N\Big(\mu_1 + \rho\,\frac{\sigma_1}{\sigma_2}\,(x_2-\mu_2),\; (1-\rho^2)\,\sigma_1^2\Big) \tag{7} $$
+#
+# For the check, take scipy's joint density of two such numbers: a hill above the plane. Fixing $x_2$ cuts a slice
+# through the hill. Rescaled to area 1, it must be (7).
 
 # %%
-rho, x_2 = 0.8, 1.5
-joint = stats.multivariate_normal([0, 0], [[1, rho], [rho, 1]])
+rho, std_1, std_2, x_2 = 0.8, 0.9, 2.0, -3.0
+covariance = [[std_1**2, rho * std_1 * std_2], [rho * std_1 * std_2, std_2**2]]
+joint = stats.multivariate_normal([1.0, -1.0], covariance)
 a_slice = torch.from_numpy(joint.pdf(torch.stack([x, torch.full_like(x, x_2)], dim=1)))
-assert torch.allclose(a_slice / torch.trapezoid(a_slice, x), log_prob(x, rho * x_2, 1 - rho**2).exp(), atol=1e-5)
-print(f"given x_2 = 1.5: mean {rho * x_2:.2f}, variance {1 - rho**2:.2f}")
+mean, var = 1.0 + rho * std_1 / std_2 * (x_2 + 1.0), (1 - rho**2) * std_1**2
+assert torch.allclose(a_slice / torch.trapezoid(a_slice, x), log_prob(x, mean, var).exp(), atol=1e-6)
+
+pixels = load_digits("train")[0][:, 0, 14, 13:15].double()
+print(f"two pixels in the middle of our digits have correlation {torch.corrcoef(pixels.T)[0, 1]:.2f}")
 
 # %% [markdown]
 # **Try it.** Which of the two sliders moves the slice, and which one makes it narrow? What is left of the hill when
 # $\rho = 0$?
 
 # %%
-cloud = torch.randn(600, 2, generator=generator, dtype=torch.float64)
+eps, second = torch.randn(2, 600, generator=generator, dtype=torch.float64)
 
 
 def draw_slice(rho, x_2):
     fig, (left, right) = figure(columns=2, width=7.5, height=3.2)
-    left.scatter(rho * cloud[:, 1] + (1 - rho**2) ** 0.5 * cloud[:, 0], cloud[:, 1], **POINTS["data"])
-    left.axhline(x_2, **ROLES["model"])
-    left.set(xlim=(-3.5, 3.5), ylim=(-3.5, 3.5), xlabel="$x_1$", ylabel="$x_2$", title="600 pairs and the line $x_2$")
-    lines = [(x, log_prob(x, 0, 1).exp(), "noise", "before"), (x, log_prob(x, rho * x_2, 1 - rho**2).exp(), "model", "given $x_2$")]
-    curves(right, lines, "$x_1$", "density", title="what is known of $x_1$", ylim=(0, 1.3))
+    left.scatter(rho * second + (1 - rho**2) ** 0.5 * eps, second, **POINTS["data"])
+    left.axhline(x_2, **ROLES["exact"])
+    left.set(xlim=(-4, 4), ylim=(-4, 4), xlabel="$x_1$", ylabel="$x_2$", title="600 pairs by (5), and the line")
+    before, after = log_prob(x, 0, 1).exp(), log_prob(x, rho * x_2, 1 - rho**2).exp()
+    lines = [(x, before, "noise", "before"), (x, after, "exact", "given $x_2$")]
+    curves(right, lines, "$x_1$", "density", title="what is known of $x_1$", xlim=(-4, 4), ylim=(0, 1.35))
     return fig
 
 
 # %%
 rho_slider = widgets.FloatSlider(value=0.8, min=-0.95, max=0.95, step=0.05, description="ρ")
-line_slider = widgets.FloatSlider(value=1.5, min=-3.0, max=3.0, step=0.1, description="x_2")
+line_slider = widgets.FloatSlider(value=1.5, min=-3.0, max=3.0, step=0.1, description="x₂")
 Live(draw_slice, caption="Left: pairs with correlation ρ, and the line on which we look. Right: the density along it.",
      alt="A tilted cloud of points with a horizontal line, and beside it the bell curve of points on that line.",
      rho=rho_slider, x_2=line_slider)
@@ -304,18 +335,18 @@ Live(draw_slice, caption="Left: pairs with correlation ρ, and the line on which
 # than someone who knows $p$. The average of that over numbers from $p$ is the **Kullback–Leibler divergence**, KL for
 # short:
 #
-# $$ \mathrm{KL}(p\,\|\,q) = \mathbb E_{x\sim p}\big[\log p(x) - \log q(x)\big] \tag{6} $$
+# $$ \mathrm{KL}(p\,\|\,q) = \mathbb E_{x\sim p}\big[\log p(x) - \log q(x)\big] \tag{8} $$
 #
 # ($\mathbb E_{x\sim p}$ is the average over draws from $p$, the **expectation**.) It is 0 if the two are the same and
-# positive otherwise, and it is not symmetric. For two Gaussians put (1) into (6). The average of $(x-\mu_p)^2$ is
+# positive otherwise, and it is not symmetric. For two Gaussians put (1) into (8). The average of $(x-\mu_p)^2$ is
 # $\sigma_p^2$, and that of $(x-\mu_q)^2$ is $\sigma_p^2 + (\mu_p-\mu_q)^2$. What remains is
 #
 # $$ \mathrm{KL} = \tfrac12\Big[\frac{\sigma_p^2}{\sigma_q^2} + \frac{(\mu_p-\mu_q)^2}{\sigma_q^2} - 1
-#    - \log\frac{\sigma_p^2}{\sigma_q^2}\Big] \tag{7} $$
+#    - \log\frac{\sigma_p^2}{\sigma_q^2}\Big] \tag{9} $$
 
 # %% tags=["export:diffusion_lab.theory.gaussian"]
 def kl(mean_p, var_p, mean_q, var_q):
-    """KL(p‖q) of two Gaussians, in nats: equation (7)."""
+    """KL(p‖q) of two Gaussians, in nats: equation (9)."""
     mean_p, mean_q = double(mean_p), double(mean_q)
     var_p, var_q = positive(var_p, "var_p"), positive(var_q, "var_q")
     ratio = var_p / var_q
@@ -323,15 +354,16 @@ def kl(mean_p, var_p, mean_q, var_q):
 
 
 # %% [markdown]
-# An average over random draws, like (6), can be computed by drawing: that is the **Monte Carlo** method. Its standard
+# An average over random draws, like (8), can be computed by drawing: that is the **Monte Carlo** method. Its standard
 # error is the deviation of the averaged values over $\sqrt n$.
 
 # %%
-x_p = 1.0 + 0.5 * torch.randn(200_000, generator=generator, dtype=torch.float64)
+x_p = 1.0 + 0.25**0.5 * torch.randn(200_000, generator=generator, dtype=torch.float64)
 surprise = log_prob(x_p, 1.0, 0.25) - log_prob(x_p, 0.0, 1.0)
 exact, standard_error = kl(1.0, 0.25, 0.0, 1.0), surprise.std() / len(surprise) ** 0.5
 assert abs(surprise.mean() - exact) < 4 * standard_error
-print(f"closed form {exact:.2f} nats, Monte Carlo {surprise.mean():.2f}; the other way round {kl(0.0, 1.0, 1.0, 0.25):.2f}")
+print(f"closed form {exact:.2f} nats, Monte Carlo {surprise.mean():.2f} with a standard error of {standard_error:.3f}")
+print(f"the other way round: {kl(0.0, 1.0, 1.0, 0.25):.2f} nats")
 
 # %% [markdown]
 # The two directions differ widely. A narrow $p$ inside a wide $q$ costs 0.82 nats; a wide $p$ against a narrow $q$
@@ -341,48 +373,73 @@ print(f"closed form {exact:.2f} nats, Monte Carlo {surprise.mean():.2f}; the oth
 # ## 6 · Many dimensions: the shell
 #
 # An image of 28 × 28 pixels of noise is 784 independent draws of $\mathcal N(0, 1)$; we write
-# $x \sim \mathcal N(0, I)$. Its density is the product of 784 equal bells, and it is highest at $x = 0$: a grey
-# square. So do samples look like grey squares? Look at the **norm**, the distance from the origin
-# $\|x\| = \sqrt{x_1^2 + \dots + x_d^2}$. Each $x_i^2$ averages 1, so $\|x\|^2$ averages $d$, and it varies little:
-# its variance is $2d$. Hence
+# $x \sim \mathcal N(0, I)$, where the identity matrix $I$ says "variance 1 each, no correlations". Its density is the
+# product of 784 equal bells, and so it is highest at $x = 0$: a square of even grey. Do samples look like that? Figure
+# 1 says no. Look at the **norm**, the distance from the origin $\|x\| = \sqrt{x_1^2 + \dots + x_d^2}$. Each $x_i^2$ has
+# average 1 and variance 2, so $\|x\|^2$ has average $d$ and variance $2d$. Near $d$ a square root changes by
+# $1/(2\sqrt d)$ for each unit, which turns the deviation $\sqrt{2d}$ of $\|x\|^2$ into $1/\sqrt 2$:
 #
-# $$ \|x\| \approx \sqrt d \;\pm\; \tfrac{1}{\sqrt2}\,, \qquad d = 784:\; 28 \pm 0.7 \tag{8} $$
+# $$ \|x\| \approx \sqrt d \;\pm\; \tfrac{1}{\sqrt2}\,, \qquad d = 784:\; 28 \pm 0.7 \tag{10} $$
+#
+# The norm grows with the dimension; its spread does not. The exact law of the norm is known, too: scipy calls it `chi`.
 
 # %%
 norms = {d: torch.randn(5_000, d, generator=generator, dtype=torch.float64).norm(dim=1) for d in (1, 10, 100, 784)}
 for d, norm in norms.items():
     assert stats.kstest(norm.numpy(), "chi", args=(d,)).pvalue > 0.001
-print(f"norms in 784 dimensions: {norms[784].mean():.1f} on average, deviation {norms[784].std():.1f}")
+mean, std = norms[784].mean(), norms[784].std()
+assert abs(mean - 784**0.5) < 0.01 + 4 * std / 5_000**0.5  # (10) is an approximation: allow it 0.01
+print(f"784 dimensions: average norm {mean:.1f}, deviation {std:.1f}; of 5,000 draws {(norms[784] < 25).sum()} are below 25")
 
 # %%
 fig, ax = figure(width=7.5, height=2.8)
+r = torch.linspace(0.01, 32, 800)
 for d, norm in norms.items():
-    _ = ax.hist(norm, bins=40, density=True, alpha=0.5, label=f"d = {d}")
-_ = ax.set(xlabel="distance from the origin", ylabel="density", xlim=(0, 31))
-_ = ax.legend(loc="upper center", ncols=4)
+    _ = ax.hist(norm, bins=40, density=True, alpha=0.5, color=ROLES["noise"]["color"])
+    exact = stats.chi.pdf(r, d)
+    _ = ax.plot(r, exact, **ROLES["exact"] | {"linewidth": 1})
+    _ = ax.text(d**0.5, exact.max() + 0.05, f"d = {d}", ha="center")
+_ = ax.set(xlabel="distance from the origin", ylabel="density", xlim=(0, 32), ylim=(0, 0.95))
 show(fig, alt="Four histograms of the norm: near 0 for d = 1, around 3 for 10, around 10 for 100, around 28 for 784.")
 
 # %% [markdown]
-# **Figure 4.** In one dimension most draws are near the origin, the top of the density. In 784 dimensions all of them
-# lie in a thin **shell** of radius 28, and none is anywhere near the origin. (The histograms agree with the exact law
-# of the norm, scipy's `chi`.)
+# **Figure 4.** Histograms of 5,000 norms for each dimension, and the exact law (dashed). In one dimension most draws
+# are near the origin, the top of the density. In 784 dimensions all of them lie in a thin **shell** of radius 28, and
+# none is anywhere near the origin.
 #
-# Both facts hold at once: the density is highest at the origin, and nobody lives there, because there is so little
-# room. Probability is density times volume, and volume grows like $r^{784}$. Two consequences that you will meet:
-#
-# - "The most likely image" is a bad sample. A sampler must end in the right shell, not at the top of the density.
-# - The average of two noise images is no noise image: it falls inside the shell.
+# How can the density be highest where nobody lives? Probability is density *times volume*. At the origin the density is
+# $e^{\|x\|^2/2}$ times that of a sample $x$, some $e^{392}$. But the volume of a ball grows like $r^{784}$: near the
+# origin there is next to no room, and room wins. The next cell puts numbers to both, and to a walk from one noise image
+# to another.
 
 # %%
-first, second = torch.randn(2, 784, generator=generator, dtype=torch.float64)
-halfway = (first + second) / 2
-assert abs(halfway.norm() - (784 / 2) ** 0.5) < 4 * 0.5
-print(f"norms: {first.norm():.0f} and {second.norm():.0f}, halfway between them {halfway.norm():.0f}")
+first, last = torch.randn(2, 784, generator=generator, dtype=torch.float64)
+advantage = log_prob(torch.zeros(784), 0.0, 1.0).sum() - log_prob(first, 0.0, 1.0).sum()
+assert torch.isclose(advantage, first.norm() ** 2 / 2)
+print(f"density at the origin: 10^{advantage / np.log(10):.0f} times that of a sample")
+print(f"chance of a norm below 14: 10^{stats.chi.logcdf(14, 784) / np.log(10):.0f}")
+
+w = torch.linspace(0, 1, 51, dtype=torch.float64)[:, None]
+straight, rooted = (1 - w) * first + w * last, (1 - w).sqrt() * first + w.sqrt() * last
+fig, ax = figure(width=7, height=2.8)
+lines = [(w, straight.norm(dim=1), "noise", "weights 1-w and w"),
+         (w, rooted.norm(dim=1), "data", "weights √(1-w) and √w")]
+_ = ax.axhspan(26, 30, alpha=0.25, color=ROLES["noise"]["color"], label="the shell")
+_ = curves(ax, lines, "w: from one noise image to another", "norm", ylim=(15, 32))
+show(fig, alt="The norm along two paths between two noise images: one sags from 28 to 20, the other stays at 28.")
+assert abs(straight[25].norm() - 392**0.5) < 4 * 0.5
 
 # %% [markdown]
-# By equation (3) the sum has variance 2 in each pixel, and half the sum has variance $2/4 = 1/2$: its norm is
-# $\sqrt{392} \approx 20$. To mix two noises and stay in the shell, the *squares* of the weights must add up to 1. That
-# is exactly how the forward step of notebook 02 is made.
+# **Figure 5.** The straight line between two noise images (dotted) leaves the shell (grey band); the average of the two
+# is no noise image. The path whose *squared* weights add up to 1 (solid) stays inside.
+#
+# The reason is equation (3). Halfway along the straight line, each pixel has variance $\tfrac14 + \tfrac14 = \tfrac12$,
+# so the norm is $\sqrt{784/2} \approx 20$. With weights $\sqrt{1-w}$ and $\sqrt w$ the variance is $(1-w) + w = 1$
+# throughout. Two consequences that you will meet again:
+#
+# - "The most likely image" is a bad sample. A sampler must end among the samples, not at the top of the density.
+# - To mix signal with noise and keep the variance at 1, take the *roots* of two shares that add up to 1. That is how
+#   the forward step of notebook 02 is made.
 #
 # From now on: `from diffusion_lab.theory.gaussian import log_prob, product, kl`.
 #
@@ -450,7 +507,7 @@ check_sum(weighted_sum)
 # %% [markdown]
 # ### Exercise 3 (core): how far from the standard normal?
 #
-# How far is $\mathcal N(\mu, \sigma^2)$ from $\mathcal N(0, 1)$? Start from equation (7) and simplify it; use
+# How far is $\mathcal N(\mu, \sigma^2)$ from $\mathcal N(0, 1)$? Start from equation (9) and simplify it; use
 # `torch.log`. You will use the result in notebook 02, to see whether $x_T$ is noise.
 
 # %% tags=["exercise"]
@@ -465,7 +522,7 @@ check_kl_to_standard(kl_to_standard)
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
 #
-# Put $\mu_q = 0$ and $\sigma_q^2 = 1$ into (7). Three of the four terms keep their form.
+# Put $\mu_q = 0$ and $\sigma_q^2 = 1$ into (9). Three of the four terms keep their form.
 # </details>
 #
 # <details><summary>Solution</summary>
@@ -532,7 +589,7 @@ show(mosaic(torch.cat([digit, right, variance_as_deviation, uniform]), scale=5),
      alt="Four pictures of one digit: clean, grainy, a little grainy, and brightened with faint grain.")
 
 # %% [markdown]
-# **Figure 5.** Clean, right, variance used as a deviation, `rand` for `randn`. *The symptom*: the second mistake is
+# **Figure 6.** Clean, right, variance used as a deviation, `rand` for `randn`. *The symptom*: the second mistake is
 # seen at once, because the noise is never negative and the whole picture turns lighter. The first looks harmless, and
 # only a number gives it away: print the variance of what you added.
 #
@@ -564,9 +621,9 @@ show(mosaic(torch.cat([digit, right, variance_as_deviation, uniform]), scale=5),
 # ## Further reading
 #
 # - Bishop (2006), *Pattern Recognition and Machine Learning*, sections 1.2.4 and 2.3: equation (1) is his 1.46, the
-#   conditional (5) is a case of 2.81–2.82. Free as a PDF from its author.
-# - MacKay (2003), *Information Theory, Inference, and Learning Algorithms*, chapter 2 for KL, and the exercises of
-#   chapter 1 for sums. Free on its author's page.
+#   product (4) is his 2.141–2.142 with one observation, and (7) is a case of 2.81–2.82. Free as a PDF from its author.
+# - MacKay (2003), *Information Theory, Inference, and Learning Algorithms*, section 2.6 for KL, which he calls relative
+#   entropy. Free on its author's page.
 # - Vershynin (2018), *High-Dimensional Probability*, section 3.1: why norms concentrate, with proof.
 #
 # ## Next

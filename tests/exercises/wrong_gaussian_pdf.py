@@ -11,7 +11,9 @@ WRONG = {
         (lambda mean, var, eps: var**0.5 * eps, "mean is missing"),
         (lambda mean, var, eps: mean + eps, "did not scale"),
         (lambda mean, var, eps: mean + eps / var**0.5, "divided by the deviation"),
-        (lambda mean, var, eps: mean + var**0.5 * torch.rand_like(eps), "equation (2)"),
+        (lambda mean, var, eps: mean + var**0.5 * torch.rand_like(eps), "use the eps you are given"),
+        (lambda mean, var, eps: mean + torch.randn(len(eps)) * var**0.5, "use the eps you are given"),
+        (lambda mean, var, eps: mean - var**0.5 * eps, "equation (2)"),
     ],
     check_sum: [
         (lambda a, m, v, b, n, w: (a * m + b * n, (abs(a) * v**0.5 + abs(b) * w**0.5) ** 2), "added deviations"),
@@ -22,6 +24,7 @@ WRONG = {
         (lambda a, m, v, b, n, w: (a**2 * m + b**2 * n, a**2 * v + b**2 * w), "squared the factors in the mean"),
         (lambda a, m, v, b, n, w: (m + n, a**2 * v + b**2 * w), "the mean is off"),
         (lambda a, m, v, b, n, w: a * m + b * n, "return two things"),
+        (lambda a, m, v, b, n, w: (a * m + b * n, (a * v**0.5 + b * w**0.5) ** 2), "added deviations"),
     ],
     check_kl_to_standard: [
         (lambda m, v: v + m**2 - 1 - torch.log(v), "factor ½"),
@@ -40,5 +43,7 @@ WRONG = {
         (lambda y, a, v, w: (y * v / (v + w), 1 / (1 / v + 1 / w)), "the factor a is missing"),
         (lambda y, a, v, w: (a * y / w**2 / (1 / v + a**2 / w**2), 1 / (1 / v + a**2 / w**2)), "a variance already"),
         (lambda y, a, v, w: (y / w / (1 / v + a**2 / w), 1 / (1 / v + a**2 / w)), "a y/w"),
+        (lambda y, a, v, w: (a * y * v / (a**2 * v + w), (v * w / (a**2 * v + w)) ** 0.5), "that is the deviation"),
+        (lambda y, a, v, w: (a * y * v / (a**2 * v + w), torch.full_like(y, v * w / (a**2 * v + w))), "one number"),
     ],
 }

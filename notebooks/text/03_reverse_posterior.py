@@ -1,0 +1,669 @@
+# %% [markdown]
+# # Walk back from noise to data
+#
+# Notebook 02 turned data into noise. Here you walk the same chain in the other direction. For data whose every answer
+# is known with pen and paper, you end with a sampler that makes new data out of noise, and nothing in it is learned
+# yet: it shows what a network will later have to supply, and what it will not.
+#
+# You will be able to
+#
+# - **derive** the step back when the data is known, with Bayes' rule,
+# - **say** why the step back is nearly Gaussian when steps are small, and see how it fails when they are large,
+# - **compute** the denoised mean of a mixture exactly,
+# - **run** ancestral sampling from noise to data, in a thousand steps or in ten,
+# - **choose** between the variances β and β̃, and say when it matters.
+#
+# **You need** notebook 01 (product of Gaussians) and 02 (the jump). **Time to read** 75 minutes · **to run** 20 seconds.
+# **Paper sections**: Ho et al. 2020, section 2 (eqs. 6 and 7) and algorithm 2; Sohl-Dickstein et al. 2015, section 2.2.
+#
+# ## Set-up
+#
+# `before`, `at`, `pairs` and the other names from `check` and `timesteps` look things up and refuse what does not fit;
+# no idea hides in them.
+
+# %%
+import ipywidgets as widgets
+import torch
+
+from diffusion_lab.data.digits import load_digits
+from diffusion_lab.exercises.reverse_posterior import (
+    check_ancestral_step,
+    check_denoised_mean,
+    check_posterior_mean,
+    check_times,
+)
+from diffusion_lab.sampling.timesteps import Step, pairs
+from diffusion_lab.theory.check import (
+    before,
+    between_0_and_1,
+    mixture_tables,
+    no_label,
+    points,
+    positive_int,
+    same_shape,
+)
+from diffusion_lab.theory.forward import q_step
+from diffusion_lab.theory.gaussian import log_prob, product
+from diffusion_lab.theory.schedule import at, cosine
+from diffusion_lab.view.live import Live
+from diffusion_lab.view.pictures import mosaic, pixels, show
+from diffusion_lab.view.plots import clouds, curves
+from diffusion_lab.view.scrubber import Scrubber
+from diffusion_lab.view.style import POINTS, figure
+
+generator = torch.Generator().manual_seed(0)
+grid = torch.linspace(-6, 6, 2401, dtype=torch.float64)
+
+
+# %% [markdown]
+# Here is the chain of notebook 02 once more, for 40 numbers that start at -1 or +1. Then they were followed from left to
+# right. Now the question is how to walk from right to left.
+
+# %%
+schedule = cosine()
+paths = [torch.tensor([-1.0, 1.0], dtype=torch.float64).repeat(20)[:, None]]
+for t in range(1, 1001):
+    paths.append(q_step(paths[-1], t, torch.randn(40, 1, generator=generator, dtype=torch.float64), schedule))
+fig, ax = figure(width=8, height=2.8)
+_ = ax.plot(torch.cat(paths, dim=1).T, color=POINTS["noise"]["color"], linewidth=0.5, alpha=0.6)
+_ = ax.set(xlabel="t", ylabel="$x_t$", xlim=(0, 1000))
+show(fig, alt="Forty jagged lines that start in two bundles, at -1 and at +1, and mix into one broad band on the right.")
+
+# %% [markdown]
+# **Figure 1.** Two bundles on the left, one band of noise on the right. Cover the left half: from the right half alone,
+# can you tell where a line came from?
+#
+# ## Predict first
+#
+# You see a noisy number, $x_t = 0$. It came from data that is either near -1 or near +1, one as likely as the other.
+# What was it one *small* step earlier? And what was it at the start? Is the answer in both cases one number, give or
+# take a little, or either of two?
+#
+# ## 1 · The step back when the data is known
+#
+# Suppose first that you know the clean $x_0$ as well as the noisy $x_t$, and ask for the state between them at an
+# earlier time $s < t$. Two things speak about $x_s$:
+#
+# - the **prior**, what $x_0$ says: the jump puts $x_s$ at $\mathcal N(\sqrt{\bar\alpha_s}\,x_0,\; 1-\bar\alpha_s)$;
+# - the **likelihood**, what $x_t$ says: from $x_s$ the chain went on to $x_t = \sqrt\alpha\,x_s + \sqrt\beta\,\varepsilon$,
+#   where $\alpha = \bar\alpha_t/\bar\alpha_s$ and $\beta = 1-\alpha$ (exercise 4 of notebook 02). For $s = t-1$ these are
+#   $\alpha_t$ and $\beta_t$.
+#
+# **Bayes' rule** says: multiply the two, and rescale to area 1. The result is called the **posterior**:
+#
+# $$ q(x_s \mid x_t, x_0) \;\propto\; q(x_t \mid x_s)\; q(x_s \mid x_0) \tag{1} $$
+#
+# Let us do it with numbers, on a grid. Ten large steps make the picture readable.
+
+# %%
+schedule, t, s = cosine(10), 5, 4
+x_0, x_t = torch.tensor([[1.0]], dtype=torch.float64), torch.tensor([[-0.5]], dtype=torch.float64)
+alpha_bar_s, alpha = schedule.alpha_bar[s], schedule.alpha_bar[t] / schedule.alpha_bar[s]
+prior = log_prob(grid, alpha_bar_s.sqrt() * x_0[0], 1 - alpha_bar_s).exp()
+likelihood = log_prob(x_t[0], alpha.sqrt() * grid, 1 - alpha).exp()
+posterior = prior * likelihood / torch.trapezoid(prior * likelihood, grid)
+
+# %% [markdown]
+# As a function of $x_s$, the likelihood is a Gaussian around $x_t/\sqrt\alpha$ with variance $\beta/\alpha$. So (1) is a
+# product of two Gaussians, and notebook 01 has its mean and variance: precisions add. Writing that out gives
+# (Ho et al. 2020, eq. 7; they have $s = t-1$)
+#
+# $$ q(x_s \mid x_t, x_0) = \mathcal N(x_s;\, \tilde\mu,\, \tilde\beta I), \qquad
+#    \tilde\mu = \frac{\sqrt{\bar\alpha_s}\,\beta}{1-\bar\alpha_t}\,x_0 + \frac{\sqrt\alpha\,(1-\bar\alpha_s)}{1-\bar\alpha_t}\,x_t \tag{2} $$
+#
+# $$ \tilde\beta = \frac{1-\bar\alpha_s}{1-\bar\alpha_t}\;\beta \tag{3} $$
+#
+# The step is easy to derive: $1/\tilde\beta = \alpha/\beta + 1/(1-\bar\alpha_s)$, put both on one fraction, and note
+# that $\alpha(1-\bar\alpha_s) + \beta = 1-\bar\alpha_t$.
+
+# %% tags=["export:diffusion_lab.theory.posterior"]
+def posterior_mean(x_0, x_t, t, schedule, s=None):
+    """Mean of q(x_s given x_t, x_0): equation (2). s defaults to t-1."""
+    same_shape(x_0=x_0, x_t=x_t)
+    alpha_bar_t = at(schedule.alpha_bar, t, like=x_t, first=1)
+    alpha_bar_s = at(schedule.alpha_bar, before(t, s), like=x_t)
+    alpha = alpha_bar_t / alpha_bar_s
+    mu_tilde_t = (alpha_bar_s.sqrt() * (1 - alpha) * x_0 + alpha.sqrt() * (1 - alpha_bar_s) * x_t) / (1 - alpha_bar_t)
+    return mu_tilde_t.to(x_t.dtype)
+
+
+def posterior_var(t, schedule, s=None):
+    """Variance of q(x_s given x_t, x_0): equation (3)."""
+    alpha_bar_t = at(schedule.alpha_bar, t, first=1)
+    alpha_bar_s = at(schedule.alpha_bar, before(t, s))
+    return (1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s)
+
+
+# %% [markdown]
+# Two checks, by two routes: the curve on the grid, and the product formula.
+
+# %%
+mu_tilde_t, beta_tilde_t = posterior_mean(x_0, x_t, t, schedule), posterior_var(t, schedule)
+assert torch.allclose(posterior, log_prob(grid, mu_tilde_t[0], beta_tilde_t).exp(), atol=1e-10)
+by_product = product(alpha_bar_s.sqrt() * x_0, 1 - alpha_bar_s, x_t / alpha.sqrt(), (1 - alpha) / alpha)
+assert torch.allclose(mu_tilde_t, by_product[0], atol=1e-12)
+assert torch.allclose(beta_tilde_t, by_product[1], atol=1e-12)
+print(f"posterior mean {mu_tilde_t.item():.3f}, variance {beta_tilde_t:.3f}")
+
+# %% [markdown]
+# **Try it.** Move $x_t$: which of the three curves stay where they are? Move $t$ towards 1: who wins, prior or
+# likelihood?
+
+# %%
+def draw_bayes(x_t, t):
+    fig, ax = figure(width=7.5, height=3)
+    x, s_bar, a = torch.tensor([[x_t]], dtype=torch.float64), schedule.alpha_bar[t - 1], schedule.alpha[t]
+    says_x_0 = log_prob(grid, s_bar.sqrt(), (1 - s_bar).clamp(min=1e-4)).exp()
+    says_x_t = log_prob(grid, x[0] / a.sqrt(), (1 - a) / a).exp()
+    both = log_prob(grid, posterior_mean(x_0, x, t, schedule)[0], posterior_var(t, schedule).clamp(min=1e-4)).exp()
+    lines = [(grid, says_x_0, "data", "what $x_0 = 1$ says (prior)"), (grid, says_x_t, "noise", "what $x_t$ says (likelihood)"),
+             (grid, both, "exact", "both (posterior)")]
+    curves(ax, lines, f"$x_{{{t - 1}}}$", "density", xlim=(-3, 3))
+    ax.set_ylim(0, 1.5 * both[both < 5].max())
+    return fig
+
+
+# %%
+where = widgets.FloatSlider(value=-0.5, min=-2.5, max=2.5, step=0.1, description="x_t")
+when = widgets.IntSlider(value=5, min=1, max=10, description="t")
+Live(draw_bayes, caption="Bayes' rule for one step back, for a clean value of 1 and ten steps in all.",
+     alt="Three bell curves: prior around the clean value, likelihood around x_t, and the narrower posterior between.",
+     x_t=where, t=when)
+
+# %% [markdown]
+# What to have seen: $x_t$ moves the likelihood and pulls the posterior along; the prior does not care. The posterior
+# is narrower than either. Near $t = 1$ the prior is a spike and wins: one step before the data, $x_0$ knows everything.
+#
+# ### What the article has instead
+#
+# For five noisy numbers $x' = [0.5, -0.5, 0.2, -0.8, 0.1]$ the article proposes
+# $\hat p(x \mid x') \propto \exp(\theta_1 x + \theta_2 x')$, a softmax over candidate values $x$. Look at the factor
+# $\exp(\theta_2 x')$: it is the same for every candidate, so dividing by the sum removes it.
+
+# %%
+candidates, noisy = torch.linspace(-1, 1, 5, dtype=torch.float64), torch.tensor([0.5, -0.5, 0.2, -0.8, 0.1], dtype=torch.float64)
+article = torch.softmax(2.0 * candidates[None, :] + 1.0 * noisy[:, None], dim=1)
+assert torch.allclose(article, article[:1].expand(5, 5))
+print("the same answer for all five:", [round(p, 2) for p in article[0].tolist()])
+
+# %% [markdown]
+# The noisy value drops out: whatever you measured, the "denoiser" says the same. By Bayes' rule it does not drop out.
+# If clean values are spread as $\mathcal N(0, 1)$ and half of the variance is left ($\bar\alpha = 0.5$), the product rule
+# pulls each number towards 0 by $\sqrt{0.5}$.
+
+# %%
+half = torch.tensor(0.5, dtype=torch.float64)
+clean_mean, clean_var = product(0.0, 1.0, noisy / half.sqrt(), (1 - half) / half)
+print("best guess for each:", [round(v, 2) for v in clean_mean.tolist()], f"with variance {clean_var.item():.2f}")
+
+# %% [markdown]
+# ## 2 · The step back when the data is not known
+#
+# At generation time there is no $x_0$; that is the point of generating. What we need is $q(x_s \mid x_t)$, averaged over
+# all data that could have led to $x_t$. Again by Bayes, now with the distribution of all noisy states as prior:
+#
+# $$ q(x_s \mid x_t) \;\propto\; q(x_t \mid x_s)\; q(x_s) \tag{4} $$
+#
+# The prior $q(x_s)$ is no Gaussian, and so the product need not be one. Take data at -1 or +1, a **mixture** of two
+# narrow Gaussians, and go back from $x_t = 0.3$ by one step, with a large and with a small $\beta$.
+
+# %%
+def step_back(beta, x_t=0.3):
+    """The density (4) on a grid, for a two-peaked q(x_s)."""
+    width = 14 * (beta / (1 - beta)) ** 0.5
+    x_s = x_t + torch.linspace(-min(width, 4), min(width, 4), 4001, dtype=torch.float64)
+    log_q_s = torch.logaddexp(log_prob(x_s, -1.0, 0.2), log_prob(x_s, 1.0, 0.2))
+    density = (log_q_s + log_prob(x_t, (1 - beta) ** 0.5 * x_s, beta)).exp()
+    return x_s, density / torch.trapezoid(density, x_s)
+
+
+def nearest_gaussian(x_s, density):
+    """The Gaussian with the same mean and variance, on the same grid; and KL(density ‖ Gaussian) in nats."""
+    mean = torch.trapezoid(x_s * density, x_s)
+    gaussian = log_prob(x_s, mean, torch.trapezoid((x_s - mean) ** 2 * density, x_s))
+    integrand = torch.where(density > 0, density * (density.clamp(min=1e-300).log() - gaussian), 0.0)
+    return gaussian.exp(), torch.trapezoid(integrand, x_s)
+
+
+# %%
+fig, axes = figure(columns=2, width=8, height=2.8)
+for ax, beta, limit in zip(axes, (0.7, 0.02), (2.7, 0.7)):
+    x_s, density = step_back(beta)
+    lines = [(x_s, density, "data", "$q(x_s | x_t)$"), (x_s, nearest_gaussian(x_s, density)[0], "model", "nearest Gaussian")]
+    _ = curves(ax, lines, "$x_s$", "density", title=f"β = {beta}", xlim=(0.3 - limit, 0.3 + limit))
+show(fig, alt="Left: a two-peaked curve and a Gaussian that misses both peaks. Right: a bell curve and a Gaussian on top of it.")
+
+# %% [markdown]
+# **Figure 2.** One step back from $x_t = 0.3$. Left, a large step: the state came from one of two places, and no
+# Gaussian can say so; its top is where hardly anything is. Right, a small step: the two curves agree. In a small
+# enough neighbourhood, the prior is nearly a straight line on a logarithmic scale, and a Gaussian times that is a
+# Gaussian.
+#
+# How fast does the misfit vanish? We measure it as a KL, for smaller and smaller steps.
+
+# %%
+betas = [0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001]
+misfit = [nearest_gaussian(*step_back(beta))[1].item() for beta in betas]
+slope = torch.log(torch.tensor(misfit[-3] / misfit[-1])) / torch.log(torch.tensor(betas[-3] / betas[-1]))
+assert misfit == sorted(misfit, reverse=True)
+assert 2.8 < slope < 3.2
+print("KL at β = 0.5, 0.05, 0.005:", [f"{misfit[betas.index(b)]:.1g}" for b in (0.5, 0.05, 0.005)], f"slope {slope:.1f}")
+
+fig, ax = figure(width=6, height=2.8)
+cubic = [misfit[-1] * (beta / betas[-1]) ** 3 for beta in betas]
+_ = curves(ax, [(betas, misfit, "data", "measured"), (betas, cubic, "exact", "proportional to β³")],
+           "β", "KL from a Gaussian, nats", xscale="log", yscale="log")
+show(fig, alt="On logarithmic axes, the misfit falls with beta along a straight line of slope three.")
+
+# %% [markdown]
+# **Figure 3.** For small steps the misfit falls like $\beta^3$. A step of a tenth the size is a thousand times closer to a Gaussian, and
+# takes only ten times as many steps. This is why diffusion models take many small steps: each one is then a Gaussian,
+# and a Gaussian needs only a mean and a variance. (The cube: the misfit is led by the skewness, whose square is of
+# order $\beta^3$.)
+#
+# ## 3 · All that is missing is a guess of the data
+#
+# For a small step, then, $q(x_s\mid x_t)$ is a Gaussian. Its mean is the average of $\tilde\mu$ over the possible $x_0$,
+# and $\tilde\mu$ is linear in $x_0$. So the mean is (2) with $x_0$ replaced by its average given $x_t$:
+#
+# $$ \hat x_0(x_t) = \mathbb E[x_0 \mid x_t] \tag{5} $$
+#
+# We call it the **denoised mean**; a function that returns it is a **denoiser**. It is the one thing that depends on
+# the data. In later notebooks a network learns it. Here we choose data for which it is known: a mixture of $K$ round
+# Gaussians with weights $w_k$, means $m_k$, variances $v_k$.
+#
+# $$ p(x) = \sum_k w_k\, \mathcal N(x;\, m_k, v_k I) \tag{6} $$
+#
+# Why does everything stay known? The chain acts on each component by itself, as an affine map plus noise, so the
+# noisy data is a mixture again (method `at` below). And given the component, (5) is the product rule: with
+# $y = x_t/\sqrt{\bar\alpha_t}$, which is $x_0$ plus noise of variance $1/\mathrm{SNR}_t$,
+#
+# $$ \mathbb E[x_0 \mid x_t, k] = (1-g_k)\,m_k + g_k\,y, \qquad g_k = \frac{v_k}{v_k + 1/\mathrm{SNR}_t} \tag{7} $$
+#
+# The components are then weighed by $r_k$, how likely each is given $x_t$: Bayes once more. (`score` is the gradient of
+# $\log p$; notebook 05 shows that it is the denoised mean in other clothes.)
+
+# %% tags=["export:diffusion_lab.theory.mixture"]
+class GaussianMixture:
+    """Equation (6). weight (K,), mean (K, d), var (K,); points x are (n, d)."""
+
+    def __init__(self, weight, mean, var):
+        self.weight, self.mean, self.var = mixture_tables(weight, mean, var)
+
+    def log_joint(self, x, noise_var=0.0):
+        x, d, var = points(x, self.mean), self.mean.shape[1], self.var + noise_var
+        distance = torch.cdist(x, self.mean, compute_mode="donot_use_mm_for_euclid_dist")
+        return self.weight.log() - 0.5 * (distance**2 / var + d * torch.log(2 * torch.pi * var))
+
+    def log_prob(self, x):
+        return torch.logsumexp(self.log_joint(x), dim=1)
+
+    def score(self, x):
+        pull = torch.softmax(self.log_joint(x), dim=1) / self.var
+        return pull @ self.mean - pull.sum(dim=1, keepdim=True) * x
+
+    def sample(self, n, generator=None):
+        k = torch.multinomial(self.weight, n, replacement=True, generator=generator)
+        eps = torch.randn(n, self.mean.shape[1], generator=generator, dtype=torch.float64)
+        return self.mean[k] + self.var[k, None].sqrt() * eps
+
+    def at(self, t, schedule):
+        alpha_bar_t = at(schedule.alpha_bar, t)
+        return GaussianMixture(self.weight, alpha_bar_t.sqrt() * self.mean, alpha_bar_t * self.var + (1 - alpha_bar_t))
+
+    def denoiser(self, schedule):
+        def denoiser(x_t, t, label=None):
+            no_label(label)
+            x = x_t.reshape(len(x_t), -1)
+            y, noise_var = x / at(schedule.alpha_bar, t, x, first=1).sqrt(), 1 / at(schedule.snr, t, x, first=1)
+            r, gain = torch.softmax(self.log_joint(y, noise_var), dim=1), self.var / (self.var + noise_var)
+            x_0_hat = (r * (1 - gain)) @ self.mean + (r * gain).sum(dim=1, keepdim=True) * y
+            return x_0_hat.reshape(x_t.shape).to(x_t.dtype)
+
+        denoiser.schedule = schedule
+        return denoiser
+
+
+# %% [markdown]
+# The check, in one dimension: average $x_0$ over a grid, weighed by (1)'s two factors. And a picture of the denoiser
+# at three times, for the data of the question at the top: -1 or +1.
+
+# %%
+two = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [0.02, 0.02])
+denoiser = two.denoiser(cosine())
+for t in (50, 500, 900):
+    weight = two.log_prob(grid[:, None]).exp() * log_prob(0.3, cosine().alpha_bar[t].sqrt() * grid, 1 - cosine().alpha_bar[t]).exp()
+    by_grid = torch.trapezoid(grid * weight, grid) / torch.trapezoid(weight, grid)
+    assert abs(by_grid - denoiser(torch.tensor([[0.3]], dtype=torch.float64), t)) < 1e-9
+print("the exact denoiser agrees with averaging on a grid")
+
+fig, ax = figure(width=7, height=2.8)
+for t, style in ((100, "-"), (500, "--"), (900, ":")):
+    _ = ax.plot(grid, denoiser(grid[:, None], t)[:, 0], linestyle=style, label=f"t = {t}")
+_ = ax.set(xlabel="$x_t$", ylabel="$\\hat x_0$", xlim=(-3, 3))
+_ = ax.legend()
+show(fig, alt="Three rising curves from -1 to 1: a steep step at t = 100, a smooth bend at 500, an almost straight line at 900.")
+
+# %% [markdown]
+# **Figure 4.** The denoised mean. Late in the chain (900) it hardly dares to leave the average of the data, 0. Early
+# (100) it decides for -1 or +1 as soon as $x_t$ leans to one side. At $x_t = 0$ it is 0 at all times: an average of the two
+# answers, and itself no possible datum. That is why one big jump to $\hat x_0$ gives a blur, and small steps do not.
+#
+# ## 4 · Ancestral sampling
+#
+# Now walk: start with pure noise $x_T$, and at each step draw from the Gaussian with mean $\tilde\mu(\hat x_0, x_t)$
+# (Ho et al. 2020, algorithm 2):
+#
+# $$ x_s = \tilde\mu(\hat x_0(x_t),\, x_t) + \sqrt{\mathrm{var}}\;\varepsilon, \qquad
+#    \text{and no noise in the last step, to } s = 0 \tag{8} $$
+#
+# Which variance? $\tilde\beta$ is right if $x_0$ is known once $x_t$ is, that is, for data that is a single point. If the data is
+# itself $\mathcal N(0, I)$, then $q(x_s \mid x_t)$ has variance $\beta$. Real data lies between the two (Ho et al., section
+# 3.2). The package calls them "small" and "large", and lets you blend their logarithms.
+
+# %% tags=["export:diffusion_lab.theory.posterior"]
+def reverse_var(t, schedule, variance="small", s=None):
+    """Variance of a reverse step: "small" is β̃, "large" is β, a number w in [0, 1] lies between."""
+    w = {"small": 0.0, "large": 1.0}.get(variance, variance)
+    w = between_0_and_1(w, 'variance must be "small", "large" or a number from 0 to 1')
+    beta_tilde = posterior_var(t, schedule, s)
+    beta = 1 - at(schedule.alpha_bar, t) / at(schedule.alpha_bar, before(t, s))
+    return beta**w * beta_tilde ** (1 - w)
+
+
+# %% [markdown]
+# Which times? All of them, or $n$ evenly spaced ones. The first must be $T$, where the state is noise, and the last step
+# must end at 0.
+
+# %% tags=["export:diffusion_lab.sampling.timesteps"]
+def spaced(T, n):
+    """n times from T down: round(T (n-k)/n) for k = 0, …, n-1. The step after the last goes to 0."""
+    if positive_int(n, "n") > positive_int(T, "T"):
+        raise ValueError(f"a chain of T = {T} times has at most {T} steps, but got n = {n}.")
+    return torch.tensor([round(T * (n - k) / n) for k in range(n)])
+
+
+# %% [markdown]
+# The sampler is a **generator**: a function with `yield`, which hands out each step as it is made, so that you can
+# look at the chain while it runs. `pairs` turns the times into pairs $(t, s)$.
+
+# %% tags=["export:diffusion_lab.sampling.ddpm"]
+def ddpm(denoiser, x_T, timesteps=None, variance="small", label=None, generator=None):
+    """Ancestral sampling, equation (8): yields each Step; the last one's x_s is the sample."""
+    schedule, x_t = denoiser.schedule, x_T
+    for t, s in pairs(timesteps, schedule.T):
+        std = reverse_var(t, schedule, variance, s).sqrt()
+        x_0_hat = denoiser(x_t, t, label)
+        mean = posterior_mean(x_0_hat, x_t, t, schedule, s)
+        eps = torch.randn(x_t.shape, generator=generator, dtype=x_t.dtype, device=x_t.device) if s > 0 else 0.0
+        x_s = (mean + std * eps).to(x_t.dtype)
+        yield Step(t, s, x_t, x_0_hat, mean, x_s)
+        x_t = x_s
+
+
+# %% [markdown]
+# Three clouds of unequal weight make the test. From noise alone, the chain must find all three, in the right shares
+# and with the right widths.
+
+# %%
+data = GaussianMixture([0.2, 0.3, 0.5], [[-1.5, -0.5], [0.0, 1.2], [1.2, -0.8]], [0.02, 0.05, 0.1])
+x_T = torch.randn(4000, 2, generator=generator, dtype=torch.float64)
+chain = list(ddpm(data.denoiser(cosine()), x_T, spaced(1000, 250), generator=generator))
+samples = chain[-1].x_s
+
+nearest = data.log_joint(samples).argmax(dim=1)
+for k in range(3):
+    share, spread = (nearest == k).double().mean(), samples[nearest == k].var(dim=0).mean()
+    assert abs(share - data.weight[k]) < 4 * (data.weight[k] * (1 - data.weight[k]) / 4000) ** 0.5 + 0.005
+    print(f"cloud {k}: share {share:.2f} (should be {data.weight[k]:.2f}), variance {spread:.2f} ({data.var[k]:.2f})")
+
+direct = data.sample(4000, generator)
+panels = [(x_T, "noise", "start: noise"), (samples, "model", "after 250 steps"), (direct, "data", "drawn directly")]
+show(clouds(panels), alt="A round cloud of noise; three clouds of different size made from it; three like clouds drawn directly.")
+
+# %% [markdown]
+# **Figure 5.** Left: where the chain started. Middle: where it ended. Right: the data itself. Nothing was learned; the
+# denoiser knew the data. But the sampler never looked at the data, only at $\hat x_0$.
+#
+# **Try it.** At which time do the three clouds part? Do points still change clouds after that?
+
+# %%
+def draw_chain(step):
+    fig, (left, right) = figure(columns=2, width=6.6, height=3.2)
+    left.scatter(*step.x_t[:1500].T, **POINTS["noise"])
+    right.scatter(*step.x_0_hat[:1500].T, **POINTS["model"])
+    for ax, title in ((left, "$x_t$"), (right, "$\\hat x_0$: where it would go")):
+        ax.set(xlim=(-3.2, 3.2), ylim=(-3.2, 3.2), aspect="equal", title=title)
+    return pixels(fig)
+
+
+# %%
+shown = [*chain[::10], chain[-1]]
+Scrubber([draw_chain(step) for step in shown], [f"t = {step.t}" for step in shown],
+         "The reverse chain of a mixture: the state, and the denoised mean at each state.",
+         "Left a round cloud that splits into three; right points that spread from the centre to three clouds.")
+
+# %% [markdown]
+# What to have seen: at $t = 1000$ every $\hat x_0$ is at the centre of the data. As $t$ falls they fan out, long before the
+# states themselves part. Below about $t = 300$ each point keeps its cloud, and only detail is settled.
+#
+# ### β or β̃?
+#
+# For data $\mathcal N(0, v)$ in one dimension no random number is needed: the denoised mean is $g\,x_t$ with a known
+# factor, so each step multiplies the variance by a known factor and adds a known amount. Here is what comes out.
+
+# %%
+def variance_of_samples(v, n, variance):
+    """Exact variance of ddpm's samples for data N(0, v), cosine schedule, n steps."""
+    schedule, V = cosine(), torch.tensor(1.0, dtype=torch.float64)
+    for t, s in pairs(spaced(1000, n), 1000):
+        alpha_bar_t = schedule.alpha_bar[t]
+        denoised = alpha_bar_t.sqrt() * v / (alpha_bar_t * v + 1 - alpha_bar_t)
+        factor = posterior_mean(denoised[None], torch.ones(1, dtype=torch.float64), t, schedule, s)[0]
+        V = factor**2 * V + (reverse_var(t, schedule, variance, s) if s > 0 else 0.0)
+    return V.item()
+
+
+# %%
+print("variance of the samples as a share of the data's")
+print("data variance   steps   with β̃   with β")
+for v in (1.0, 0.1):
+    for n in (10, 20, 100, 1000):
+        small, large = (variance_of_samples(v, n, variance) / v for variance in ("small", "large"))
+        print(f"{v:13} {n:7} {small:8.2f} {large:8.2f}")
+        assert small < large
+        assert n < 1000 or max(abs(small - 1), abs(large - 1)) < 0.02
+
+# %% [markdown]
+# With a thousand steps the choice does not matter: both come within 2 % of the truth. With ten it does. β̃ makes the
+# samples too narrow, because it acts as if $x_0$ were known. β is right for $v = 1$, but for the last step, which adds no
+# noise and costs 3 % here; for narrower data it is too wide. The truth lies between the two, and depends on the data;
+# notebook 04 lets the likelihood decide.
+#
+# From now on: `from diffusion_lab.theory.posterior import posterior_mean, posterior_var, reverse_var`,
+# `from diffusion_lab.theory.mixture import GaussianMixture`, `from diffusion_lab.sampling.timesteps import spaced` and
+# `from diffusion_lab.sampling.ddpm import ddpm`.
+#
+# ## Exercises
+#
+# ### Exercise 1 (warm-up): which times?
+#
+# Write `spaced` without looking: $n$ whole times from $T$ down, evenly spaced, such that one more step of the same
+# length would end at 0.
+
+# %% tags=["exercise"]
+def times(T, n):
+    """n times as a list of ints, falling from T; the step after the last goes to 0. T, n: ints, n <= T."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+check_times(times)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# The $k$-th time is $T(n-k)/n$. Round it; do not round the length of a step, or the error adds up.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def times(T, n):
+#     return [round(T * (n - k) / n) for k in range(n)]
+# ```
+# </details>
+
+# %% [markdown]
+# ### Exercise 2 (core): the posterior mean
+#
+# Write equation (2) from the two values of $\bar\alpha$ alone.
+
+# %% tags=["exercise"]
+def mean_between(x_0, x_t, alpha_bar_t, alpha_bar_s):
+    """Mean of x_s given x_t and x_0. x_0, x_t: float64 (n,); the others floats, alpha_bar_s > alpha_bar_t."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+check_posterior_mean(mean_between)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# First $\alpha = \bar\alpha_t/\bar\alpha_s$ and $\beta = 1-\alpha$. If $\bar\alpha_s = 1$, the result must be $x_0$.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def mean_between(x_0, x_t, alpha_bar_t, alpha_bar_s):
+#     alpha = alpha_bar_t / alpha_bar_s
+#     return (alpha_bar_s**0.5 * (1 - alpha) * x_0 + alpha**0.5 * (1 - alpha_bar_s) * x_t) / (1 - alpha_bar_t)
+# ```
+# </details>
+
+# %% [markdown]
+# ### Exercise 3 (core): denoise a Gaussian
+#
+# The data is $\mathcal N(m, v)$. What is the denoised mean of $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon$?
+
+# %% tags=["exercise"]
+def denoised_mean(x_t, alpha_bar_t, m, v):
+    """E[x_0 given x_t] for data N(m, v). x_t: float64 (n,); the others floats. Returns float64 (n,)."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+check_denoised_mean(denoised_mean)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# $y = x_t/\sqrt{\bar\alpha_t}$ is $x_0$ plus noise of variance $(1-\bar\alpha_t)/\bar\alpha_t$. Then equation (7), or `product`.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def denoised_mean(x_t, alpha_bar_t, m, v):
+#     y, noise_var = x_t / alpha_bar_t**0.5, (1 - alpha_bar_t) / alpha_bar_t
+#     gain = v / (v + noise_var)
+#     return (1 - gain) * m + gain * y
+# ```
+# </details>
+
+# %% [markdown]
+# ### Exercise 4 (hard): one step of the sampler
+#
+# Write equation (8) with the variance β̃, for any step, the last one included.
+
+# %% tags=["exercise"]
+def ancestral_step(x_t, x_0_hat, alpha_bar_t, alpha_bar_s, eps):
+    """x_s by equation (8). x_t, x_0_hat, eps: float64 (n,), eps standard normal; the others floats. Returns (n,)."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+check_ancestral_step(ancestral_step)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# Equation (2) with `x_0_hat`, equation (3), a root. What is β̃ when $\bar\alpha_s = 1$?
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def ancestral_step(x_t, x_0_hat, alpha_bar_t, alpha_bar_s, eps):
+#     alpha = alpha_bar_t / alpha_bar_s
+#     mean = (alpha_bar_s**0.5 * (1 - alpha) * x_0_hat + alpha**0.5 * (1 - alpha_bar_s) * x_t) / (1 - alpha_bar_t)
+#     var = (1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha)
+#     return mean + var**0.5 * eps
+# ```
+# </details>
+
+# %% [markdown]
+# ## A common mistake
+#
+# Adding noise in the last step, too. With β̃ the formula itself forbids it, since $\tilde\beta = 0$ when $s = 0$. With β it does
+# not, and code without the `if s > 0` leaves grain on every sample. We try it on digits, with the exact denoiser of
+# 4,000 real ones (a mixture whose variances are 0), in 20 steps.
+
+# %%
+images, _ = load_digits("train")
+digits = GaussianMixture(torch.full((4000,), 1 / 4000), images.flatten(1), torch.zeros(4000))
+noise = torch.randn(8, 1, 28, 28, generator=generator)
+last = list(ddpm(digits.denoiser(cosine()), noise, spaced(1000, 20), variance="large", generator=generator))[-1]
+std_of_last_step = reverse_var(last.t, cosine(), "large", last.s).sqrt()
+grainy = last.mean + std_of_last_step * torch.randn(noise.shape, generator=generator)
+
+for name, x in (("mended", last.x_s), ("with noise in the last step", grainy)):
+    to_data = torch.cdist(x.flatten(1), images.flatten(1)).min(dim=1).values.mean()
+    print(f"{name:28} distance to the nearest digit {to_data:.1f}")
+assert torch.cdist(last.x_s.flatten(1), images.flatten(1)).min(dim=1).values.max() < 0.5
+show(mosaic(torch.cat([last.x_s, grainy]), columns=8),
+     alt="Two rows of the same eight digits: clean above, covered with grain below.")
+
+# %% [markdown]
+# **Figure 6.** Above: no noise in the last step. Below: with noise. *The symptom*: even grain on a flat background,
+# the same in every sample, and it goes away when you show $\hat x_0$ instead. (The digits are copies of training digits.
+# An exact denoiser of 4,000 images can make nothing else; notebook 05 takes that up.)
+#
+# ## Summary
+#
+# - Given $x_t$ and $x_0$, the step back is a product of two Gaussians: mean $\tilde\mu$, variance $\tilde\beta$.
+# - Given $x_t$ alone it is nearly Gaussian if β is small; the misfit falls like β³.
+# - Its mean needs one thing from the data, the denoised mean $\hat x_0 = \mathbb E[x_0\mid x_t]$, which a mixture gives exactly.
+# - Ancestral sampling applies $\tilde\mu(\hat x_0, x_t)$ plus noise from $T$ down to 0, without noise at the end.
+# - β̃ is right for data that is one point, β for data of unit variance; with many steps both will do.
+#
+# ## Check yourself
+#
+# <details><summary>In the question at the top, what was $x$ one small step before $x_t = 0$, and what at the start?</summary>
+#
+# One small step before: near 0, give or take $\sqrt\beta$, a single bell. At the start: -1 or +1, never near 0.
+# </details>
+#
+# <details><summary>Why can the sampler not jump to $\hat x_0$ at once?</summary>
+#
+# $\hat x_0$ is an average over all data that fits $x_t$. From pure noise everything fits, so it is the average of the data.
+# </details>
+#
+# <details><summary>Which part of the sampler must be learned for real data?</summary>
+#
+# The denoised mean only. The schedule, $\tilde\mu$, $\tilde\beta$ and the loop stay as they are.
+# </details>
+#
+# ## Further reading
+#
+# - Ho, Jain & Abbeel (2020): eqs. 6 and 7 are our (2) and (3), algorithm 2 is (8), section 3.2 on the two variances.
+# - Sohl-Dickstein et al. (2015), *Deep Unsupervised Learning using Nonequilibrium Thermodynamics*: the first to say that
+#   small steps back are Gaussian; they trace it to Feller (1949).
+# - Nichol & Dhariwal (2021), section 3.1 and eq. 15: a variance between β̃ and β.
+# - Prince (2023), *Understanding Deep Learning*, chapter 18: the same kernels drawn in one dimension.
+#
+# ## Next
+#
+# Notebook 04 asks how good such a model is, in nats: the bound on the likelihood, term by term.
