@@ -23,7 +23,7 @@ def log_prob(x, mean, var):
 def product(mean_1, var_1, mean_2, var_2):
     """Mean and variance of the Gaussian that is proportional to N(x; μ_1, σ_1²) N(x; μ_2, σ_2²).
 
-    1/σ² = 1/σ_1² + 1/σ_2²,   μ = σ² (μ_1/σ_1² + μ_2/σ_2²)   (Bishop 2006, eqs. 2.141, 2.142)
+    1/σ² = 1/σ_1² + 1/σ_2²,   μ = σ² (μ_1/σ_1² + μ_2/σ_2²)   (Bishop 2006, eqs. 2.141 and 2.142 with N = 1)
 
     Floats or tensors that broadcast. Returns (mean, var), float64. Raises ValueError if a variance
     is not positive.
@@ -37,7 +37,7 @@ def product(mean_1, var_1, mean_2, var_2):
 def kl(mean_p, var_p, mean_q, var_q):
     """Kullback-Leibler divergence KL(p‖q) between two Gaussians, elementwise, in nats.
 
-    KL = ½ [σ_p²/σ_q² + (μ_p - μ_q)²/σ_q² - 1 - log(σ_p²/σ_q²)]   (Kingma & Welling 2014, appendix B)
+    KL = ½ [σ_p²/σ_q² + (μ_p - μ_q)²/σ_q² - 1 - log(σ_p²/σ_q²)]   (Kingma & Welling 2014, appendix B, for q = N(0, 1))
 
     Floats or tensors that broadcast; for independent coordinates, sum the result over them.
     Returns float64 of the broadcast shape. Raises ValueError if a variance is not positive.
