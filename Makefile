@@ -3,17 +3,18 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 # Linux without a GPU: `make lab TORCH=cpu` takes the small CPU build of PyTorch and no CUDA packages.
-TORCH ?=
+# The choice is kept in .venv/torch, so that it need not be said again.
+TORCH ?= $(shell cat .venv/torch 2>/dev/null)
 
 .DEFAULT_GOAL := help
 .PHONY: help lab test notebooks lint clean
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' Makefile
 
 lab: $(STAMP)  ## open the course in JupyterLab, in your own copy of the notebooks (my-notebooks/)
 	$(BIN)/python tools/working_copy.py
-	$(BIN)/jupyter lab my-notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" my-notebooks/00_start_here.ipynb
 
 test: $(STAMP)  ## run the whole test suite, every notebook included
 	$(BIN)/python -m pytest
@@ -28,12 +29,16 @@ lint: $(STAMP)  ## check style in package, tests, tools and notebooks
 clean:  ## remove the virtual environment (my-notebooks/ stays)
 	rm -rf .venv
 
+# The stamp is made last, and made anew when what it depends on has changed: an installation that was
+# broken off, or is out of date, is taken up again; one that is complete is left alone.
 $(STAMP): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, but $(PYTHON) is " + sys.version.split()[0] + ". Install a newer one, or name it: make lab PYTHON=python3.12")'
+	@command -v $(PYTHON) >/dev/null || { echo "There is no command $(PYTHON). Install Python 3.11 or newer, or name yours: make lab PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) tools/check_python.py
 	$(PYTHON) -m venv .venv
 ifeq ($(TORCH),cpu)
 	$(BIN)/python -m pip install "$$(grep '^torch==' requirements.txt)" --index-url https://download.pytorch.org/whl/cpu
+	echo cpu > .venv/torch
 endif
 	$(BIN)/python -m pip install -r requirements.txt
-	$(BIN)/python -m pip install --no-deps -e .
+	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
 	touch $@
