@@ -9,6 +9,22 @@ from diffusion_lab.theory.check import mixture_tables, no_label, points
 from diffusion_lab.theory.schedule import at
 
 
+def expected_x_0(mixture, x_t, t, schedule):
+    """The denoised mean E[x_0 given x_t] of mixture data, exactly.
+
+    y = x_t/√ᾱ_t is x_0 plus noise of variance 1/SNR_t. Given component k, E[x_0] = (1-g_k) m_k + g_k y with
+    g_k = v_k/(v_k + 1/SNR_t)   (Bishop 2006, eqs. 2.116 and 2.117); the components are weighed by Bayes' rule.
+
+    x_t: float, (n, …) with d numbers an example. t: int or int64 (n,), 1…T. Returns shape and dtype of x_t.
+    Raises ValueError for t out of range or another number of dimensions.
+    """
+    x = x_t.reshape(len(x_t), -1)
+    y, noise_var = x / at(schedule.alpha_bar, t, x, first=1).sqrt(), 1 / at(schedule.snr, t, x, first=1)
+    r, gain = torch.softmax(mixture.log_joint(y, noise_var), dim=1), mixture.var / (mixture.var + noise_var)
+    x_0_hat = (r * (1 - gain)) @ mixture.mean + (r * gain).sum(dim=1, keepdim=True) * y
+    return x_0_hat.reshape(x_t.shape).to(x_t.dtype)
+
+
 class GaussianMixture:
     """p(x) = Σ_k w_k N(x; m_k, v_k I) in d dimensions, float64   (Bishop 2006, eq. 2.188, isotropic).
 
@@ -46,20 +62,14 @@ class GaussianMixture:
         return GaussianMixture(self.weight, alpha_bar_t.sqrt() * self.mean, alpha_bar_t * self.var + (1 - alpha_bar_t))
 
     def denoiser(self, schedule):
-        """The exact E[x_0 given x_t], as a callable denoiser(x_t, t, label=None) with `.schedule`.
+        """`expected_x_0` as a callable denoiser(x_t, t, label=None) with `.schedule`: the course's common currency.
 
-        x_t/√ᾱ_t is x_0 plus noise of variance 1/SNR_t. Given component k, E[x_0] moves from m_k towards it by the
-        gain v_k/(v_k + 1/SNR_t); the components are weighed by Bayes' rule. x_t: (n, …) with d numbers an example;
-        t: int or int64 (n,), 1…T. The mixture has no labels: one that is not None raises ValueError.
+        The mixture has no labels: one that is not None raises ValueError.
         """
 
         def denoiser(x_t, t, label=None):
             no_label(label)
-            x = x_t.reshape(len(x_t), -1)
-            y, noise_var = x / at(schedule.alpha_bar, t, x, first=1).sqrt(), 1 / at(schedule.snr, t, x, first=1)
-            r, gain = torch.softmax(self.log_joint(y, noise_var), dim=1), self.var / (self.var + noise_var)
-            x_0_hat = (r * (1 - gain)) @ self.mean + (r * gain).sum(dim=1, keepdim=True) * y
-            return x_0_hat.reshape(x_t.shape).to(x_t.dtype)
+            return expected_x_0(self, x_t, t, schedule)
 
         denoiser.schedule = schedule
         return denoiser

@@ -32,7 +32,8 @@ class Schedule:
 def linear(T=1000):
     """Schedule whose β_t rises in a straight line (Ho et al. 2020, section 4), rescaled so that any T ends in noise.
 
-    β_t from 1e-4 · 1000/T at t = 1 to 0.02 · 1000/T at t = T, clipped to at most 0.999.
+    β_t from 1e-4 · 1000/T at t = 1 to 0.02 · 1000/T at t = T, clipped to at most 0.999. A chain of one step (T = 1) has
+    only the start, β_1 = 0.1, and so does not end in noise.
     Raises ValueError unless T is a whole number of at least 1.
     """
     positive_int(T, "T")

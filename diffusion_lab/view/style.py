@@ -25,7 +25,8 @@ POINTS = {
 """Keyword arguments for `ax.scatter`, by role."""
 
 RC = {
-    "axes.prop_cycle": matplotlib.cycler(color=[BLUE, ORANGE, "#009E73", "#CC79A7"]),  # where there is no role; Okabe & Ito
+    # for lines without a role: from Okabe & Ito's palette for colour-blind readers
+    "axes.prop_cycle": matplotlib.cycler(color=[BLUE, ORANGE, "#009E73", "#CC79A7"]),
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.spines.top": False,

@@ -26,12 +26,7 @@ import ipywidgets as widgets
 import torch
 
 from diffusion_lab.data.digits import load_digits
-from diffusion_lab.exercises.reverse_posterior import (
-    check_ancestral_step,
-    check_denoised_mean,
-    check_posterior_mean,
-    check_times,
-)
+from diffusion_lab.exercises import reverse_posterior
 from diffusion_lab.sampling.timesteps import Step, pairs
 from diffusion_lab.theory.check import (
     before,
@@ -180,21 +175,20 @@ Live(draw_bayes, caption="Bayes' rule for one step back, for a clean value of 1 
 # $\hat p(x \mid x') \propto \exp(\theta_1 x + \theta_2 x')$, a softmax over candidate values $x$. Look at the factor
 # $\exp(\theta_2 x')$: it is the same for every candidate, so dividing by the sum removes it.
 
+# The noisy value drops out: whatever you measured, this "denoiser" says the same. By Bayes' rule it does not drop out. If
+# clean values are spread as $\mathcal N(0, 1)$ and half of the variance is left ($\bar\alpha = 0.5$), the product rule gives
+# each number its own answer: pulled towards 0, by $\sqrt{0.5}$.
+
 # %%
-candidates, noisy = torch.linspace(-1, 1, 5, dtype=torch.float64), torch.tensor([0.5, -0.5, 0.2, -0.8, 0.1], dtype=torch.float64)
+candidates = torch.linspace(-1, 1, 5, dtype=torch.float64)
+noisy = torch.tensor([0.5, -0.5, 0.2, -0.8, 0.1], dtype=torch.float64)
 article = torch.softmax(2.0 * candidates[None, :] + 1.0 * noisy[:, None], dim=1)
 assert torch.allclose(article, article[:1].expand(5, 5))
-print("the same answer for all five:", [round(p, 2) for p in article[0].tolist()])
+print("article: the same shares for all five,", [round(p, 2) for p in article[0].tolist()])
 
-# %% [markdown]
-# The noisy value drops out: whatever you measured, the "denoiser" says the same. By Bayes' rule it does not drop out.
-# If clean values are spread as $\mathcal N(0, 1)$ and half of the variance is left ($\bar\alpha = 0.5$), the product rule
-# pulls each number towards 0 by $\sqrt{0.5}$.
-
-# %%
-half = torch.tensor(0.5, dtype=torch.float64)
-clean_mean, clean_var = product(0.0, 1.0, noisy / half.sqrt(), (1 - half) / half)
-print("best guess for each:", [round(v, 2) for v in clean_mean.tolist()], f"with variance {clean_var.item():.2f}")
+clean_mean, clean_var = product(0.0, 1.0, noisy / 0.5**0.5, (1 - 0.5) / 0.5)
+assert torch.allclose(clean_mean, 0.5**0.5 * noisy)
+print("Bayes: best guess for each,", [round(v, 2) for v in clean_mean.tolist()], f"with variance {clean_var.item():.2f}")
 
 # %% [markdown]
 # ## 2 · The step back when the data is not known
@@ -314,14 +308,20 @@ class GaussianMixture:
     def denoiser(self, schedule):
         def denoiser(x_t, t, label=None):
             no_label(label)
-            x = x_t.reshape(len(x_t), -1)
-            y, noise_var = x / at(schedule.alpha_bar, t, x, first=1).sqrt(), 1 / at(schedule.snr, t, x, first=1)
-            r, gain = torch.softmax(self.log_joint(y, noise_var), dim=1), self.var / (self.var + noise_var)
-            x_0_hat = (r * (1 - gain)) @ self.mean + (r * gain).sum(dim=1, keepdim=True) * y
-            return x_0_hat.reshape(x_t.shape).to(x_t.dtype)
+            return expected_x_0(self, x_t, t, schedule)
 
         denoiser.schedule = schedule
         return denoiser
+
+
+# %% tags=["export:diffusion_lab.theory.mixture"]
+def expected_x_0(mixture, x_t, t, schedule):
+    """The denoised mean of a mixture: equation (7), weighed by r."""
+    x = x_t.reshape(len(x_t), -1)
+    y, noise_var = x / at(schedule.alpha_bar, t, x, first=1).sqrt(), 1 / at(schedule.snr, t, x, first=1)
+    r, gain = torch.softmax(mixture.log_joint(y, noise_var), dim=1), mixture.var / (mixture.var + noise_var)
+    x_0_hat = (r * (1 - gain)) @ mixture.mean + (r * gain).sum(dim=1, keepdim=True) * y
+    return x_0_hat.reshape(x_t.shape).to(x_t.dtype)
 
 
 # %% [markdown]
@@ -498,7 +498,7 @@ def times(T, n):
 
 
 # %% tags=["check"]
-check_times(times)
+reverse_posterior.check_times(times)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
@@ -526,7 +526,7 @@ def mean_between(x_0, x_t, alpha_bar_t, alpha_bar_s):
 
 
 # %% tags=["check"]
-check_posterior_mean(mean_between)
+reverse_posterior.check_posterior_mean(mean_between)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
@@ -555,7 +555,7 @@ def denoised_mean(x_t, alpha_bar_t, m, v):
 
 
 # %% tags=["check"]
-check_denoised_mean(denoised_mean)
+reverse_posterior.check_denoised_mean(denoised_mean)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
@@ -585,7 +585,7 @@ def ancestral_step(x_t, x_0_hat, alpha_bar_t, alpha_bar_s, eps):
 
 
 # %% tags=["check"]
-check_ancestral_step(ancestral_step)
+reverse_posterior.check_ancestral_step(ancestral_step)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
