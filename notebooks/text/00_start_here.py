@@ -1,0 +1,260 @@
+# %% [markdown]
+# # Watch noise become a digit
+#
+# Click into the first grey cell below and press **Shift + Enter** three times. Each press runs one cell. Then drag the
+# slider, or press the arrow keys.
+#
+# You will be able to
+#
+# - **say** what a diffusion model does, forward and back,
+# - **use** these notebooks: cells, sliders, exercises that answer back,
+# - **check** that your computer has what the course needs,
+# - **find** your way: the map, the glossary, what to read when.
+#
+# **You need** some Python. **Time to read** 20 minutes · **to run** 10 seconds. **Paper sections**: Ho et al. 2020,
+# section 1 and figure 2.
+
+# %%
+import torch
+
+from diffusion_lab.data.digits import load_digits
+from diffusion_lab.doctor import check, report
+from diffusion_lab.exercises.start_here import check_to_pixels
+from diffusion_lab.sampling.ddpm import ddpm
+from diffusion_lab.sampling.timesteps import spaced
+from diffusion_lab.theory.forward import q_sample
+from diffusion_lab.theory.mixture import GaussianMixture
+from diffusion_lab.theory.schedule import cosine
+from diffusion_lab.view.course_map import course_map
+from diffusion_lab.view.pictures import mosaic, show
+from diffusion_lab.view.scrubber import Scrubber
+from diffusion_lab.view.style import figure
+
+# %%
+images, labels = load_digits("train")
+denoiser = GaussianMixture(torch.full((4000,), 1 / 4000), images.flatten(1), torch.zeros(4000)).denoiser(cosine())
+generator = torch.Generator().manual_seed(3)
+noise = torch.randn(8, 1, 28, 28, generator=generator)
+steps = list(ddpm(denoiser, noise, spaced(1000, 50), generator=generator))
+
+# %%
+frames = [mosaic(noise)] + [mosaic(step.x_s) for step in steps]
+Scrubber(frames, [f"t = {t}" for t in [1000] + [step.s for step in steps]],
+         "Eight images on the way from noise (t = 1000) to digits (t = 0).",
+         "Eight squares of grey noise in which, from left to right on the slider, eight handwritten digits appear.")
+
+# %% [markdown]
+# What to have seen: for a long time nothing, then faint strokes at about $t = 700$, a readable digit at 400, and the last
+# grains go at the very end. Nobody told the program which digits to make.
+#
+# ## Predict first
+#
+# Where did these digits come from: were they *composed* by the program, or are they *copies* of images that it has
+# stored? Decide before you go on. The next cell finds, for each of the eight, the nearest of the 4,000 images in
+# `images`.
+
+# %%
+made = steps[-1].x_s
+distance = torch.cdist(made.flatten(1), images.flatten(1)).min(dim=1).values
+typical = torch.cdist(images[:200].flatten(1), images[200:].flatten(1)).min(dim=1).values
+print(f"to the nearest stored digit: at most {distance.max():.1f}; between two real digits: typically {typical.median():.0f}")
+assert distance.max() < 0.1 * typical.median()
+
+# %% [markdown]
+# They are copies. The cells above did not use a trained network. They used the one exact answer for these 4,000 images,
+# and an exact answer can only give those images back. What it does show truthfully is the *way* from noise to an image,
+# step by step. To make *new* digits, something has to generalise from the 4,000, and that is what a network learns to
+# do. You will train one in notebook 07; when it ships with the course, its weights will take the place of the exact
+# answer here.
+#
+# ## What a diffusion model is
+#
+# It has two directions (the article from which this course grew mixes them up; it says that diffusion takes data "from
+# noise to the original state").
+#
+# - **Forward**, from data to noise: a little noise is added to an image, again and again, until nothing of the image is
+#   left. This is fixed. Nothing is learned. (Notebook 02.)
+# - **Reverse**, from noise to data: a **denoiser** looks at a noisy image and says what the clean one probably was. The
+#   program takes a small step that way, adds a little fresh noise, and asks again. The denoiser is learned; the rest is
+#   not. (Notebooks 03 to 08.)
+#
+# Time is counted by $t$: $t = 0$ is the clean image, $t = 1000$ pure noise.
+
+# %%
+forward_times = [0, 125, 250, 375, 500, 625, 750, 875, 1000]
+forward = torch.cat([q_sample(made[2:3], t, noise[2:3], cosine()) for t in forward_times])
+back = torch.cat([noise[2:3]] + [step.x_s[2:3] for step in steps if step.s in (880, 760, 620, 500, 380, 260, 120, 0)])
+fig, axes = figure(rows=2, width=8, height=2.7)
+for ax, row, title in zip(axes, (forward, back), ("forward: add noise, t = 0 to 1000", "reverse: denoise, t = 1000 to 0")):
+    _ = ax.imshow(mosaic(row, scale=3), cmap="gray", vmin=0, vmax=255)
+    _ = ax.set_title(title + "  →")
+    ax.set_axis_off()
+show(fig, alt="Two rows of nine pictures. Above, a digit fades into noise. Below, a digit emerges from noise.")
+
+# %% [markdown]
+# **Figure 1.** The whole of it. Above, the **diffusion process** (扩散过程): a digit drowns in noise drawn from the **noise
+# distribution** (噪声分布). Below, the **denoising process** (去噪过程), which starts from fresh noise and ends in **image
+# generation** (图像生成).
+#
+# ## The map
+
+# %%
+show(course_map(written=["00", "01", "02", "03"]),
+     alt="Nine boxes in two rows. Above, 00 to 04: what is true with pen and paper. Below, 05 to 08: what is learned.")
+
+# %% [markdown]
+# **Figure 2.** The course. Boxes with a solid edge are written; those with a dotted edge are still to come. Each
+# notebook begins with what you need for it, and ends with what you can do.
+#
+# [01 Gaussian density](01_gaussian_pdf.ipynb) · [02 Forward chain](02_forward_markov_chain.ipynb) ·
+# [03 Reverse posterior](03_reverse_posterior.ipynb)
+#
+# In a hurry? Two hours: this notebook, sections 1 and 3 of 02, sections 3 and 4 of 03. A weekend: all, with the
+# exercises marked *core*.
+#
+# ## How to use the notebooks
+#
+# **Alone.** Run each cell with Shift + Enter, in order. Before a picture there is a question: answer it first. `make lab`
+# opens *your own copy* in the folder `my-notebooks`, so that an update of the course never overwrites your answers. If
+# something looks odd, choose *Kernel → Restart Kernel and Run All Cells*.
+#
+# **In class.** The sliders are made to be shown: all frames are in the browser, and nothing waits. The questions headed
+# *Predict first* are meant for the room. *View → Presentation Mode* makes the text larger.
+#
+# **On Binder.** The badge at the top opens the notebook on a free computer on the web, with one slow processor and 2 GB
+# of memory. Keep one notebook open at a time. A session that is idle for about ten minutes ends, and **your answers go
+# with it**: save them with *File → Download*.
+#
+# **Sliders.** Drag, or click on the slider and use the arrow keys (one step), Page Up and Page Down (many), Home and
+# End, and the space bar to play. Where no program runs, on GitHub or in print, you see some of the pictures side by side.
+#
+# ## Is your computer ready?
+#
+# The next cell looks at Python, the packages, the processor and the memory, and says what to do where something is
+# missing. A network is not needed, except to download the full MNIST data, which no notebook requires.
+
+# %% tags=["nbval-ignore-output"]
+report()
+
+# %%
+needed = [finding for finding in check() if not finding.found.endswith(("core", "free"))]
+assert all(finding.ok for finding in needed), "see the lines marked -> above"
+print("Python and all packages are as the course needs them.")
+
+# %% [markdown]
+# ## Exercises
+#
+# An exercise has three cells: one for your answer, one that checks it, and one with a hint and a solution, folded. Try
+# this one for practice. Give a wrong answer first, and read what the check says.
+#
+# ### Exercise 1 (warm-up): images and pixels
+#
+# In this course the values of an image run from -1 (black) to 1 (white). A screen wants 0 (black) to 255 (white).
+
+# %% tags=["exercise"]
+def to_pixels(x):
+    """Values from 0 to 255. x: float64, any shape, from -1 to 1. Returns the shape of x."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+check_to_pixels(to_pixels)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# First shift the values so that they start at 0. Where do they end then?
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def to_pixels(x):
+#     return (x + 1) * 127.5
+# ```
+# </details>
+
+# %% [markdown]
+# ## A common mistake
+#
+# Why fifty steps, if the denoiser can say what the clean image probably was? Many a first program asks it once and
+# takes the answer for a sample; so does the article, with one call of `model.predict(noisy)`. Here is that answer, from
+# pure noise, beside what fifty small steps make of the same noise.
+
+# %%
+at_once = denoiser(noise, 1000)
+contrast = at_once.std(dim=(1, 2, 3)).mean() / made.std(dim=(1, 2, 3)).mean()
+assert (at_once - images.mean(dim=0)).abs().max() < 0.05
+print(f"contrast of the one-step answer, as a share of a digit's: {contrast:.1f}")
+show(mosaic(torch.cat([at_once, made]), columns=8),
+     alt="Above, eight times the same blurred grey smudge. Below, eight clear digits.")
+
+# %% [markdown]
+# **Figure 3.** Above: one step. Below: fifty. From pure noise every digit is equally likely, so the best single answer is
+# the average of them all. *The symptom*: samples are blurred, and all alike. Many small steps, each conditioned on the
+# time $t$, let the image settle on one possibility.
+#
+# ## Summary
+#
+# - A diffusion model destroys data by a fixed forward process and learns the way back.
+# - You ran cells, moved a slider, and had an exercise checked.
+# - The environment check names what is missing, and the remedy.
+# - The map shows nine notebooks; 01 is next.
+#
+# ## Check yourself
+#
+# <details><summary>Which of the two directions is learned?</summary>
+#
+# The reverse one, from noise to data; in it, the denoiser. The forward direction is fixed.
+# </details>
+#
+# <details><summary>Why did the cells above give back stored digits and nothing new?</summary>
+#
+# They used the exact denoiser of those 4,000 images. For it, the data *is* those images, and nothing else is possible.
+# </details>
+#
+# <details><summary>Where are your answers after a `git pull`?</summary>
+#
+# In `my-notebooks`, untouched. `make lab` tells you if a newer edition of a notebook has come.
+# </details>
+#
+# ## Glossary
+#
+# | term | Chinese | in one sentence | notebook |
+# |---|---|---|---|
+# | diffusion model | 扩散模型 | a generative model that learns to undo the gradual addition of noise | 00 |
+# | generative model | 生成模型 | a program that makes new examples like those that it was shown | 00 |
+# | noise | 噪声 | random numbers without any pattern; here always Gaussian | 01 |
+# | noise distribution | 噪声分布 | the law that the noise is drawn from | 01 |
+# | density (PDF) | 概率密度函数 | a height whose area is a probability | 01 |
+# | mean, variance | 均值, 方差 | the middle of a density; the average squared distance from it | 01 |
+# | standard deviation | 标准差 | the root of the variance | 01 |
+# | KL divergence | KL 散度 | how wrong it is to believe one density when another is true, in nats | 01 |
+# | diffusion process, forward process | 扩散过程, 前向过程 | data to noise, step by step; fixed | 02 |
+# | Markov chain | 马尔可夫链 | a sequence in which each state depends on the last one only | 02 |
+# | noise schedule | 噪声调度 | how much noise is added at which step | 02 |
+# | signal-to-noise ratio (SNR) | 信噪比 | variance of the signal over variance of the noise | 02 |
+# | prior, likelihood, posterior | 先验, 似然, 后验 | what was believed, what a measurement says, and both together | 03 |
+# | denoising process, reverse process | 去噪过程, 逆向过程 | noise to data, step by step; learned | 03 |
+# | denoiser | 去噪器 | says what the clean datum was on average, given a noisy one | 03 |
+# | ancestral sampling | 祖先采样 | drawing each state from the one after it, down to the data | 03 |
+# | image generation | 图像生成 | running the reverse process from fresh noise | 00, 08 |
+# | evidence lower bound (ELBO) | 证据下界 | a number that the log-probability of the data is never below | 04 |
+# | deep learning, neural network (DNN) | 深度学习, 神经网络 | functions with many parameters, fitted to data | 05 |
+# | convolutional network (CNN) | 卷积神经网络 | a network that looks at all places of an image in the same way | 06 |
+#
+# **Acronyms.** CNN: convolutional neural network. DDPM: denoising diffusion probabilistic model, the paper of Ho et al.
+# DNN: deep neural network. ELBO: evidence lower bound. GAN (生成对抗网络): generative adversarial network, another kind of
+# generative model (Goodfellow et al. 2014). KL: Kullback–Leibler. PDF: probability density function. SNR:
+# signal-to-noise ratio. VAE (变分自编码器): variational autoencoder, a third kind.
+#
+# ## Further reading
+#
+# - Ho, Jain & Abbeel (2020), *Denoising Diffusion Probabilistic Models*: the paper that this course follows. Read its
+#   figure 2 now, and its section 2 beside notebooks 02 to 04.
+# - Sohl-Dickstein et al. (2015), *Deep Unsupervised Learning using Nonequilibrium Thermodynamics*: where the idea comes
+#   from.
+#
+# ## Next
+#
+# [Notebook 01](01_gaussian_pdf.ipynb) is about the noise itself: the Gaussian density.
