@@ -163,9 +163,12 @@ def test_a_host_that_never_answers_is_given_up(reach, tmp_path, monkeypatch):
     monkeypatch.setattr(openml, "PATIENCE", 0.1)
     monkeypatch.setattr("sklearn.datasets._openml.time.sleep", lambda seconds: None)
     with socket.create_server(("127.0.0.1", 0)) as silent:
+        end = threading.Timer(5, silent.close)  # so that this test fails, and does not hang, if nobody gives up
+        end.start()
         reach(silent.getsockname()[1])
         with warnings.catch_warnings(action="error"), pytest.raises(ConnectionError, match="timed out"):
             load_mnist(cache=tmp_path)
+        end.cancel()
 
 
 def test_a_failing_server_is_a_connection_error_too(server, tmp_path, monkeypatch):
