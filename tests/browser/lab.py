@@ -74,7 +74,6 @@ def open_and_run(page, address, name, ready):
 WATCH = """(selector) => {
   const canvas = document.createElement("canvas"), ink = canvas.getContext("2d", { willReadFrequently: true });
   const scroller = document.querySelector(".jp-WindowedPanel-outer") || document.scrollingElement;
-  const start = performance.now();
   window.seen = [];
   (function look() {
     const picture = document.querySelector(selector);
@@ -83,7 +82,7 @@ WATCH = """(selector) => {
       ink.drawImage(picture, 0, 0, 1, 1);
       shown = Math.round(ink.getImageData(0, 0, 1, 1).data[0] / 8);
     }
-    window.seen.push([performance.now() - start, shown, scroller.scrollTop]);
+    window.seen.push([performance.now(), shown, scroller.scrollTop]);
     window.watching = requestAnimationFrame(look);
   })();
 }"""
@@ -96,14 +95,13 @@ def press_and_watch(page, picture, key="ArrowRight", presses=30, rate=30):
     """
     page.evaluate(WATCH, picture)
     page.evaluate("""() => {
-        const start = performance.now();
         window.pressed = [];
-        document.addEventListener("keydown", () => window.pressed.push(performance.now() - start), true);
+        document.addEventListener("keydown", () => window.pressed.push(performance.now()), true);
     }""")
-    begin = time.perf_counter()
-    for i in range(presses):
-        time.sleep(max(0, begin + i / rate - time.perf_counter()))
+    for _ in range(presses):
+        start = time.perf_counter()
         page.keyboard.press(key)
+        time.sleep(max(0, 1 / rate - (time.perf_counter() - start)))
     page.wait_for_timeout(2500)
     page.evaluate("cancelAnimationFrame(window.watching)")
     return page.evaluate("window.seen"), page.evaluate("window.pressed")

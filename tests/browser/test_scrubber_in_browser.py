@@ -20,10 +20,19 @@ labels = [f"t = {i}" for i in range(31)]"""
 SHOW = 'Scrubber(frames, labels, "Grey grows lighter.", "A grey square.")'
 
 
-def all_shown(seen):
+def all_shown(seen, pressed):
+    """Every picture was shown, in order, without a blank, and the page stood still.
+
+    On a busy machine the browser may paint nothing between two key presses; no picture can be seen there, so only
+    those that it had a chance to show are asked for.
+    """
     shown = [frame for _, frame, _ in seen]
     assert None not in shown, "the picture was blank"
-    assert set(shown) == set(range(31)), f"missing: {sorted(set(range(31)) - set(shown))}"
+    until = [*pressed[1:], float("inf")]
+    painted = {i + 1 for i, (begin, end) in enumerate(zip(pressed, until)) if any(begin < ms < end for ms, *_ in seen)}
+    assert len(painted) > 20, "the machine is too busy to tell"
+    assert painted <= set(shown), f"missing: {sorted(painted - set(shown))}"
+    assert shown[-1] == 30
     assert shown == sorted(shown), "a frame came back"
     assert len({scroll for *_, scroll in seen}) == 1, "the page jumped"
 
@@ -49,7 +58,7 @@ def test_jupyterlab_shows_every_frame_at_30_key_presses_a_second(page_in_lab):
     page_in_lab.locator(".scrubber-slider").first.focus()
     seen, pressed = press_and_watch(page_in_lab, ".scrubber-picture")
     assert len(pressed) == 30
-    all_shown(seen)
+    all_shown(seen, pressed)
 
 
 def test_the_other_scrubber_of_the_page_stays_where_it_was(page_in_lab):
@@ -96,8 +105,8 @@ def test_the_player_shows_every_frame_with_the_network_blocked(chromium, tmp_pat
     page.goto((tmp_path / "player.html").as_uri())
     assert page.locator(".scrubber-label").inner_text() == "t = 0", "nothing moves by itself"
     page.locator(".scrubber-slider").focus()
-    seen, _ = press_and_watch(page, ".scrubber-picture")
-    all_shown(seen)
+    seen, pressed = press_and_watch(page, ".scrubber-picture")
+    all_shown(seen, pressed)
     assert errors == []
     assert page.get_by_alt_text("A grey square.").is_visible()
     context.close()
