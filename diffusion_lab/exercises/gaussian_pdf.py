@@ -85,11 +85,14 @@ def check_kl_to_standard(attempt):
         raise Wrong("½ too large: the -1 is missing, so that your KL of N(0, 1) from itself is not 0.")
     if close(given, 0.5 * (var**0.5 + mean**2 - 1 - torch.log(var) / 2)):
         raise Wrong("you used the deviation where equation (9) has the variance.")
-    if close(given, 0.5 * (var + mean.abs() - 1 - torch.log(var))):
+    if any(close(given, 0.5 * (var + factor - 1 - torch.log(var))) for factor in (mean, mean.abs())):
         raise Wrong("the mean enters squared.")
+    if close(given, expected + torch.log(var) / 4):
+        raise Wrong("you halved the logarithm twice: the ½ in front belongs to all four terms, once.")
     if not close(given, expected):
-        raise Wrong(f"for mean 0 and var 1 the answer must be 0, and yours is {given[2].item():.3g}; for mean 2 and "
-                    f"var 5 it must be 3.195, and yours is {given[4].item():.3g}.")
+        i = int((given - expected).abs().argmax())
+        raise Wrong(f"for mean {mean[i].item():.2g} and var {var[i].item():.2g} the answer is "
+                    f"{expected[i].item():.4g}, and yours is {given[i].item():.4g}. Go through (9) term by term.")
     return "0 for N(0, 1) itself, positive for all others."
 
 

@@ -213,7 +213,7 @@ show(mosaic(torch.cat([at_once, made]), columns=8),
 # They used the exact denoiser of those 4,000 images. For it, the data *is* those images, and nothing else is possible.
 # </details>
 #
-# <details><summary>Where are your answers after a `git pull`?</summary>
+# <details><summary>Where are your answers after a <code>git pull</code>?</summary>
 #
 # In `my-notebooks`, untouched. `make lab` tells you if a newer edition of a notebook has come.
 # </details>

@@ -49,7 +49,7 @@ noise = torch.randn(1, 1, 28, 28, generator=generator, dtype=torch.float64)
 fig, ax = figure(width=6, height=2.6)
 _ = histogram(ax, noise.flatten(), "noise", "784 draws", bins=30, xlabel="value", ylabel="density")
 show(fig, alt="A histogram of 784 values, highest around 0 and falling off towards -3 and 3.")
-show(mosaic(noise / 3, scale=5), alt="A square of grey specks without any pattern: the same 784 values as pixels.")
+show(mosaic(noise / 3, scale=8), alt="A square of grey specks without any pattern: the same 784 values as pixels.")
 
 # %% [markdown]
 # **Figure 1.** Above: most of the values are near 0, few are beyond 2, hardly any beyond 3. Below: the same 784
@@ -74,7 +74,8 @@ show(mosaic(noise / 3, scale=5), alt="A square of grey specks without any patter
 #    \exp\!\Big(-\frac{(x-\mu)^2}{2\sigma^2}\Big) \tag{1} $$
 #
 # In code we keep its logarithm. Densities of images are products of hundreds of small factors, and such products are
-# too small for a computer; sums of logarithms are not. A natural logarithm of a probability is measured in **nats**.
+# too small for a computer; sums of logarithms are not. Natural logarithms of probabilities and of
+# densities are measured in **nats**. (That of a density can be positive, because a density can exceed 1.)
 # (`double` and `positive` turn their argument into a double-precision tensor, and `positive` refuses a variance that
 # is not above 0.)
 
@@ -86,7 +87,7 @@ def log_prob(x, mean, var):
 
 
 # %% [markdown]
-# Does it agree with a library that others have tested for twenty years? And is the area 1? (`quad` computes the area
+# Does it agree with scipy, which others have tested for many years? And is the area 1? (`quad` computes the area
 # under a function numerically: that is called **quadrature**.)
 
 # %%
@@ -98,7 +99,7 @@ assert log_prob(noise, 0, 1).exp().prod() == 0  # the product of 784 densities i
 
 # %% [markdown]
 # Note the call to scipy: its `norm` takes the *deviation* $\sqrt 2$, ours takes the *variance* 2. Both habits
-# are common; mixing them up is a bug that has shipped in published diffusion courses.
+# are common, and they are easily mixed up.
 #
 # Now the heights. People's heights have a deviation of about 0.1 m, so the density at its top is
 # $1/\sqrt{2\pi \cdot 0.01}$.
@@ -123,8 +124,8 @@ for ax, unit, scale in zip(axes, ["metres", "centimetres"], [1, 100]):
 show(fig, alt="The same bell curve twice: over metres its top is at 3.99, over centimetres at 0.04. The middle is shaded.")
 
 # %% [markdown]
-# **Figure 2.** The same people, measured in metres and in centimetres. The curve in metres is a hundred times as high
-# and a hundredth as wide. The shaded area, from 1.60 m to 1.80 m, is 0.68 in both. A density may be as high as it
+# **Figure 2.** The same people, measured in metres and in centimetres. The pictures look alike because their axes are
+# scaled: the curve in metres is a hundred times as high and a hundredth as wide. The shaded area, from 1.60 m to 1.80 m, is 0.68 in both. A density may be as high as it
 # likes, as long as it is narrow.
 #
 # **Try it.** Where does the curve go when you change $\mu$? How high does it get when you halve $\sigma$?
@@ -142,7 +143,7 @@ def draw_density(mean, std):
 
 # %%
 mean_slider = widgets.FloatSlider(value=0.0, min=-2.0, max=2.0, step=0.1, description="μ")
-std_slider = widgets.FloatSlider(value=1.0, min=0.2, max=2.0, step=0.1, description="σ")
+std_slider = widgets.FloatSlider(value=0.5, min=0.2, max=2.0, step=0.1, description="σ")
 Live(draw_density, caption="Between μ - σ and μ + σ lies 68 % of the area, whatever the two are.",
      alt="A bell curve with the part within one deviation of its mean shaded.", mean=mean_slider, std=std_slider)
 
@@ -152,8 +153,9 @@ Live(draw_density, caption="Between μ - σ and μ + σ lies 68 % of the area, w
 #
 # ## 2 · Drawing: shift and scale
 #
-# The generator can draw one thing only: numbers from $\mathcal N(0, 1)$, the **standard normal**. We call such a draw
-# $\varepsilon$. Here are five of them. (The article that this course grew out of begins with five draws, too.)
+# We ask the generator for one thing only: numbers from $\mathcal N(0, 1)$, the **standard normal**. We call such a draw
+# $\varepsilon$. Here are five of them. (This course grew out of a Chinese article, *Principles of diffusion models*, which
+# begins with five draws, too. We call it the article.)
 
 # %%
 eps = torch.randn(5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -199,7 +201,8 @@ assert p_value > 0.001
 #
 # **Sum.** Draw $x$ and $y$ independently (knowing one tells nothing of the other) and add them. Means add. And
 # variances add, because the average of $(x-\mu_1)(y-\mu_2)$ is 0 when the two are independent. Deviations do *not* add.
-# The sum is again Gaussian:
+# The sum is
+# again Gaussian, which we do not prove but check below:
 #
 # $$ x \sim \mathcal N(\mu_1, \sigma_1^2),\; y \sim \mathcal N(\mu_2, \sigma_2^2)
 #    \;\Longrightarrow\; x + y \sim \mathcal N(\mu_1+\mu_2,\; \sigma_1^2+\sigma_2^2) \tag{3} $$
@@ -224,8 +227,8 @@ print("deviations 3 and 4 make a sum of deviation", 25**0.5)
 # signal plus fresh noise.
 #
 # **Product.** Now multiply two *densities* of the same $x$. That happens whenever two sources speak about one
-# unknown: a guess before a measurement and the measurement itself. Their product is not a density (its area is not
-# 1), but it has the shape of one, and that shape is Gaussian:
+# unknown: a guess before a measurement and the measurement itself. Their product is in general not a density (its
+# area is not 1), but it has the shape of one, and that shape is Gaussian:
 #
 # $$ \mathcal N(x; \mu_1, \sigma_1^2)\,\mathcal N(x; \mu_2, \sigma_2^2) \;\propto\; \mathcal N(x; \mu, \sigma^2),
 #    \qquad \frac1{\sigma^2} = \frac1{\sigma_1^2} + \frac1{\sigma_2^2},
@@ -280,7 +283,7 @@ show(fig, alt="Three bell curves: a low one at -1, a higher one at 1.5, and thei
 #
 # $$ x_1 \mid x_2 \;\sim\; \mathcal N(\rho\, x_2,\; 1-\rho^2) \tag{6} $$
 #
-# The mean moves towards what you learned. The variance shrinks, and by how much does not depend on the value. For a
+# The mean moves towards what you learned. Unless $\rho = 0$, the variance shrinks, and by how much does not depend on the value. For a
 # pair with other means and deviations, put $(x_1-\mu_1)/\sigma_1$ and $(x_2-\mu_2)/\sigma_2$ in place of the two:
 #
 # $$ x_1 \mid x_2 \;\sim\; \mathcal N\Big(\mu_1 + \rho\,\frac{\sigma_1}{\sigma_2}\,(x_2-\mu_2),\; (1-\rho^2)\,\sigma_1^2\Big) \tag{7} $$
@@ -300,8 +303,8 @@ pixels = load_digits("train")[0][:, 0, 14, 13:15].double()
 print(f"two pixels in the middle of our digits have correlation {torch.corrcoef(pixels.T)[0, 1]:.2f}")
 
 # %% [markdown]
-# **Try it.** Which of the two sliders moves the slice, and which one makes it narrow? What is left of the hill when
-# $\rho = 0$?
+# **Try it.** Which of the two sliders moves the curve on the right, and which one makes it narrow? What does the cloud look
+# like when $\rho = 0$?
 
 # %%
 eps, second = torch.randn(2, 600, generator=generator, dtype=torch.float64)
@@ -326,19 +329,20 @@ Live(draw_slice, caption="Left: pairs with correlation ρ, and the line on which
      rho=rho_slider, x_2=line_slider)
 
 # %% [markdown]
-# What to have seen: $x_2$ moves the slice by $\rho$ times its own move; only $\rho$ changes the width. At $\rho = 0$
-# the two curves lie on each other: an independent number tells you nothing.
+# What to have seen: $x_2$ moves the curve by $\rho$ times its own move; only $\rho$ changes the width. At $\rho = 0$
+# the cloud is round and the two curves lie on each other: an independent number tells you nothing.
 #
 # ## 5 · How far apart are two Gaussians?
 #
-# You believe $q$, but the numbers come from $p$. For each number $x$ you are surprised by $\log p(x) - \log q(x)$ more
-# than someone who knows $p$. The average of that over numbers from $p$ is the **Kullback–Leibler divergence**, KL for
+# You believe $q$, but the numbers come from $p$. Call $-\log q(x)$ your **surprise** at $x$: large where you
+# expected little. Someone who knows $p$ is surprised by $-\log p(x)$, so you are surprised by $\log p(x) - \log q(x)$ more
+# (for some $x$ by less). The average of that over numbers from $p$ is the **Kullback–Leibler divergence**, KL for
 # short:
 #
 # $$ \mathrm{KL}(p\,\|\,q) = \mathbb E_{x\sim p}\big[\log p(x) - \log q(x)\big] \tag{8} $$
 #
 # ($\mathbb E_{x\sim p}$ is the average over draws from $p$, the **expectation**.) It is 0 if the two are the same and
-# positive otherwise, and it is not symmetric. For two Gaussians put (1) into (8). The average of $(x-\mu_p)^2$ is
+# positive otherwise: on average nobody does better than the one who knows $p$. And it is not symmetric. For two Gaussians put (1) into (8). The average of $(x-\mu_p)^2$ is
 # $\sigma_p^2$, and that of $(x-\mu_q)^2$ is $\sigma_p^2 + (\mu_p-\mu_q)^2$. What remains is
 #
 # $$ \mathrm{KL} = \tfrac12\Big[\frac{\sigma_p^2}{\sigma_q^2} + \frac{(\mu_p-\mu_q)^2}{\sigma_q^2} - 1
@@ -376,7 +380,7 @@ print(f"the other way round: {kl(0.0, 1.0, 1.0, 0.25):.2f} nats")
 # $x \sim \mathcal N(0, I)$, where the identity matrix $I$ says "variance 1 each, no correlations". Its density is the
 # product of 784 equal bells, and so it is highest at $x = 0$: a square of even grey. Do samples look like that? Figure
 # 1 says no. Look at the **norm**, the distance from the origin $\|x\| = \sqrt{x_1^2 + \dots + x_d^2}$. Each $x_i^2$ has
-# average 1 and variance 2, so $\|x\|^2$ has average $d$ and variance $2d$. Near $d$ a square root changes by
+# average 1 and, since $x_i^4$ averages 3, variance $3 - 1 = 2$, so $\|x\|^2$ has average $d$ and variance $2d$. Near $d$ a square root changes by
 # $1/(2\sqrt d)$ for each unit, which turns the deviation $\sqrt{2d}$ of $\|x\|^2$ into $1/\sqrt 2$:
 #
 # $$ \|x\| \approx \sqrt d \;\pm\; \tfrac{1}{\sqrt2}\,, \qquad d = 784:\; 28 \pm 0.7 \tag{10} $$
@@ -404,19 +408,18 @@ show(fig, alt="Four histograms of the norm: near 0 for d = 1, around 3 for 10, a
 
 # %% [markdown]
 # **Figure 4.** Histograms of 5,000 norms for each dimension, and the exact law (dashed). In one dimension most draws
-# are near the origin, the top of the density. In 784 dimensions all of them lie in a thin **shell** of radius 28, and
-# none is anywhere near the origin.
+# are near the origin, the top of the density. In 784 dimensions nearly all of them lie in a thin **shell**, between 26 and
+# 30 from the origin, and none is anywhere near it.
 #
-# How can the density be highest where nobody lives? Probability is density *times volume*. At the origin the density is
-# $e^{\|x\|^2/2}$ times that of a sample $x$, some $e^{392}$. But the volume of a ball grows like $r^{784}$: near the
-# origin there is next to no room, and room wins. The next cell puts numbers to both, and to a walk from one noise image
-# to another.
+# How can the density be highest where nobody lives? Probability is density *times volume*. Go from norm 28 inwards to 14:
+# the density grows by a factor of $e^{(28^2-14^2)/2} = e^{294}$, about $10^{128}$. But the volume of a ball grows like
+# $r^{784}$, so the room shrinks by $2^{784}$, about $10^{236}$. Room wins by more than a hundred powers of ten. The next
+# cell checks that with the exact law, and walks from one noise image to another.
 
 # %%
 first, last = torch.randn(2, 784, generator=generator, dtype=torch.float64)
 advantage = log_prob(torch.zeros(784), 0.0, 1.0).sum() - log_prob(first, 0.0, 1.0).sum()
-assert torch.isclose(advantage, first.norm() ** 2 / 2)
-print(f"density at the origin: 10^{advantage / np.log(10):.0f} times that of a sample")
+assert torch.isclose(advantage, first.norm() ** 2 / 2)  # the density grows by exp(½ ‖x‖²) on the way to the origin
 print(f"chance of a norm below 14: 10^{stats.chi.logcdf(14, 784) / np.log(10):.0f}")
 
 w = torch.linspace(0, 1, 51, dtype=torch.float64)[:, None]
@@ -427,10 +430,10 @@ lines = [(w, straight.norm(dim=1), "noise", "weights 1-w and w"),
 _ = ax.axhspan(26, 30, alpha=0.25, color=ROLES["noise"]["color"], label="the shell")
 _ = curves(ax, lines, "w: from one noise image to another", "norm", ylim=(15, 32))
 show(fig, alt="The norm along two paths between two noise images: one sags from 28 to 20, the other stays at 28.")
-assert abs(straight[25].norm() - 392**0.5) < 4 * 0.5
+assert abs(straight[25].norm() - 392**0.5) < 4 * 0.5  # pixels of variance ½ give the norm a deviation of ½
 
 # %% [markdown]
-# **Figure 5.** The straight line between two noise images (dotted) leaves the shell (grey band); the average of the two
+# **Figure 5.** The straight line between two noise images (dotted) leaves the shell (grey: 28 ± 2, about three deviations to each side); the average of the two
 # is no noise image. The path whose *squared* weights add up to 1 (solid) stays inside.
 #
 # The reason is equation (3). Halfway along the straight line, each pixel has variance $\tfrac14 + \tfrac14 = \tfrac12$,
@@ -522,7 +525,7 @@ check_kl_to_standard(kl_to_standard)
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
 #
-# Put $\mu_q = 0$ and $\sigma_q^2 = 1$ into (9). Three of the four terms keep their form.
+# Put $\mu_q = 0$ and $\sigma_q^2 = 1$ into (9). The denominators become 1, and the difference of the means becomes $\mu_p$.
 # </details>
 #
 # <details><summary>Solution</summary>
@@ -551,8 +554,8 @@ check_conditional(conditional)
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
 #
-# As a function of $x$, the density of $y$ given $x$ is a Gaussian around $y/a$ with variance $w/a^2$. Multiply it by
-# $\mathcal N(x; 0, v)$ with equation (4).
+# As a function of $x$, the density of $y$ given $x$ is, up to a factor, a Gaussian around $y/a$ with variance $w/a^2$.
+# The density of $x$ given $y$ is proportional to that times $\mathcal N(x; 0, v)$ (a slice of their joint density): use (4).
 # </details>
 #
 # <details><summary>Solution</summary>
@@ -567,7 +570,7 @@ check_conditional(conditional)
 # %% [markdown]
 # ## A common mistake
 #
-# Two slips of one word each, both found in published course code: multiplying by the *variance* where the deviation
+# Two slips that are easily made and hard to see in code: multiplying by the *variance* where the deviation
 # belongs, and drawing with `rand` (uniform between 0 and 1) where `randn` (normal) is meant. Here they add noise of
 # variance 0.25 to a digit, beside the mend.
 
@@ -590,7 +593,7 @@ show(mosaic(torch.cat([digit, right, variance_as_deviation, uniform]), scale=5),
 
 # %% [markdown]
 # **Figure 6.** Clean, right, variance used as a deviation, `rand` for `randn`. *The symptom*: the second mistake is
-# seen at once, because the noise is never negative and the whole picture turns lighter. The first looks harmless, and
+# seen at once, because the noise is never negative and the black background turns grey. The first looks harmless, and
 # only a number gives it away: print the variance of what you added.
 #
 # ## Summary
@@ -599,7 +602,7 @@ show(mosaic(torch.cat([digit, right, variance_as_deviation, uniform]), scale=5),
 # - $\mu + \sigma\varepsilon$ draws from any Gaussian; factors act on deviations, their squares on variances.
 # - Independent sums add variances; products of densities add precisions; a slice of a joint Gaussian is Gaussian.
 # - KL measures in nats how wrong it is to believe $q$ when $p$ is true, and it has a direction.
-# - In 784 dimensions every sample lies in a thin shell of radius 28, far from the most likely point.
+# - In 784 dimensions nearly every sample lies in a thin shell of radius 28, far from the most likely point.
 #
 # ## Check yourself
 #
@@ -615,7 +618,7 @@ show(mosaic(torch.cat([digit, right, variance_as_deviation, uniform]), scale=5),
 #
 # <details><summary>A program returns the point of highest density as its "sample" of a 784-dimensional standard normal. How do you find out?</summary>
 #
-# Compute its norm. A sample has norm 28 ± 0.7; the top of the density has norm 0.
+# Compute its norm. That of a sample is nearly always between 26 and 30; the top of the density has norm 0.
 # </details>
 #
 # ## Further reading

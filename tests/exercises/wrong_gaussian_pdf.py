@@ -33,6 +33,8 @@ WRONG = {
         (lambda m, v: 0.5 * (v + m**2 - torch.log(v)), "-1 is missing"),
         (lambda m, v: 0.5 * (v**0.5 + m**2 - 1 - torch.log(v**0.5)), "used the deviation"),
         (lambda m, v: 0.5 * (v + m.abs() - 1 - torch.log(v)), "enters squared"),
+        (lambda m, v: 0.5 * (v + m - 1 - torch.log(v)), "enters squared"),
+        (lambda m, v: 0.5 * (v + m**2 - 1 - torch.log(v) / 2), "halved the logarithm"),
         (lambda m, v: (0.5 * (v + m**2 - 1 - torch.log(v))).sum(), "the shape should be"),
     ],
     check_conditional: [
