@@ -71,19 +71,22 @@ show(mosaic(torch.cat([share**0.5 * digit + (1 - share) ** 0.5 * eps_digit for s
 # ## 1 · One step
 #
 # Take five numbers, as the article does from which this course grew: $x = [0.12, -0.34, 0.89, -0.76, 0.45]$. To make
-# them noisier, the article adds a draw of `normal(0, noise_level)` to each, and calls that the diffusion process. Let
-# us do it a thousand times, with a deviation of 0.1, and watch the size of the numbers.
+# them noisier, the article adds a draw of `normal(0, noise_level)` to each, and calls that the diffusion process. Here
+# is one such step, with a deviation of 0.1, and then a thousand of them on 2,000 copies, to watch the size of the numbers.
 
 # %%
 x_0 = torch.tensor([0.12, -0.34, 0.89, -0.76, 0.45], dtype=torch.float64)
+eps = normal(5)
+print("one step of adding:", (x_0 + 0.1 * eps).numpy().round(3))
+
 x = x_0.expand(2000, 5)
 for _ in range(1000):
     x = x + 0.1 * normal(2000, 5)
-print(f"after 1000 steps of adding: variance {x.var():.0f}")
+print(f"after 1000 steps:   variance {x.var():.0f}")
 
 # %% [markdown]
-# Each step adds 0.01 to the variance, so a thousand add 10, and so on without end. The numbers run away, and what they
-# end as depends on how many steps you took. The repair is to shrink the signal before adding noise:
+# One step looks harmless. But each adds 0.01 to the variance, so a thousand add 10, and so on without end. The numbers
+# run away, and where they end depends on how many steps you took. The mend is to shrink the numbers before adding noise:
 #
 # $$ x_t = \sqrt{1-\beta_t}\; x_{t-1} + \sqrt{\beta_t}\;\varepsilon_t, \qquad \varepsilon_t \sim \mathcal N(0, I) \tag{1} $$
 #
@@ -91,44 +94,61 @@ print(f"after 1000 steps of adding: variance {x.var():.0f}")
 # noise added at step $t$. (Ho et al. 2020 write the same as a density, their eq. 2:
 # $q(x_t \mid x_{t-1}) = \mathcal N(x_t; \sqrt{1-\beta_t}\,x_{t-1}, \beta_t I)$. The letter $q$ stands for what is
 # fixed.) Why these two roots? If $x_{t-1}$ has variance 1, then by the rules of notebook 01 $x_t$ has variance
-# $(1-\beta_t)\cdot 1 + \beta_t = 1$. The step is **variance preserving**.
+# $(1-\beta_t)\cdot 1 + \beta_t = 1$. The step is **variance preserving**. Below, $\beta = 0.01$, so that the noise has the
+# same deviation 0.1 as before; the first line even uses the same five draws. The two `assert` lines are the check: over
+# 10,000 numbers, the mean must be 0 and the variance 1 to within four standard errors.
 
 # %%
+print("one step of shrinking and adding:", ((1 - 0.01) ** 0.5 * x_0 + 0.01**0.5 * eps).numpy().round(3))
+
 x = x_0.expand(2000, 5)
 for _ in range(1000):
     x = (1 - 0.01) ** 0.5 * x + 0.01**0.5 * normal(2000, 5)
+assert abs(x.mean()) < 4 * (1 / x.numel()) ** 0.5
 assert abs(x.var() - 1) < 4 * (2 / x.numel()) ** 0.5
-print(f"after 1000 steps of shrinking and adding: mean {abs(x.mean()):.1f}, variance {x.var():.1f}")
+print(f"after 1000 steps:                 mean {abs(x.mean()):.1f}, variance {x.var():.1f}")
 
 # %% [markdown]
-# Same noise, but now the end is $\mathcal N(0, 1)$, whatever the five numbers were. That is what a model needs: at
-# generation time it starts from the end of the chain, so the end must be known.
+# After one step the two recipes differ by less than 0.005. After a thousand, the right one ends at $\mathcal N(0, 1)$,
+# whatever the five numbers were. That is what a model needs: to generate, it starts from the end of the chain, so the
+# end must be known.
 #
 # Adding without shrinking is a legitimate process as well, the **variance-exploding** chain of Song & Ermon and of
 # EDM (Karras et al. 2022). But then $x_T$ is close to $\mathcal N(0, \sigma_{\max}^2 I)$, one must start from that,
 # and the network's input has to be rescaled at each time. The article has neither.
 #
-# A rule by which each state depends on the one before it and on nothing older makes a **Markov chain**; "process" is
-# the general word for a sequence of random states. To forget the past is what lets us describe a thousand steps by a
-# thousand small numbers $\beta_1, \dots, \beta_T$.
+# Three words that you will meet. A **process** is a sequence of random states, here $x_0, x_1, \dots, x_T$. It is
+# **Markov** if each state is drawn by looking at the one before it and at nothing older: in the loop above, the line
+# that makes the next `x` reads only the present `x`. Such a process is called a **Markov chain**, since each link holds on
+# to its neighbour alone. The density of the whole chain is then a product with one factor for each step,
+# $q(x_1, \dots, x_T \mid x_0) = q(x_1 \mid x_0)\, q(x_2 \mid x_1) \cdots q(x_T \mid x_{T-1})$, and a thousand
+# steps are described by a thousand numbers $\beta_1, \dots, \beta_T$.
 #
 # ### One step, seen as a density
 #
-# What does a step do to a whole distribution? The article answers with a "density"
-# $p(x_2 \mid x_1) = 3x_2 + 1.5$ and finds $p(0.5) = 1/3$. Two tests from notebook 01 are enough.
+# What does a step do to a whole distribution? The article adds a "mean function" and a "variance function", gets the
+# "density" $p(x_2 \mid x_1) = 3x_2 + 1.5$, and finds $p(0.5) = 1/3$. You know from notebook 01 what a density must do:
+# be nowhere negative, and have area 1. Two tests are enough.
 
 # %%
 grid = torch.linspace(-8, 8, 1601, dtype=torch.float64)
 article = 3 * grid + 1.5
-print(f"at 0.5: {3 * 0.5 + 1.5}; smallest value: {article.min():.1f}; area: {torch.trapezoid(article, grid):.0f}")
 assert article.min() < 0
+print(f"at 0.5: {3 * 0.5 + 1.5}; smallest value: {article.min():.1f}")
+middle = slice(400, 1201)  # the part of the grid from -4 to 4
+print(f"area over -8…8: {torch.trapezoid(article, grid):.0f}; "
+      f"over -4…4: {torch.trapezoid(article[middle], grid[middle]):.0f}")
 
 # %% [markdown]
 # It takes negative values, its area depends on where you stop, and at 0.5 it is 3, not 1/3. It is no density. (A mean
-# function plus a variance function never is one; they are two *settings* of a density.) The right way: every starting
-# point $u$ sends out a little Gaussian, weighted by how likely $u$ is.
+# and a variance are two *settings* of a density; their sum is none.) The right way: every starting point $u$ sends out a
+# little Gaussian, called the **kernel** of the step, weighted by how likely $u$ is.
 #
 # $$ q(x_t) = \int q(x_{t-1}{=}u)\; \mathcal N\big(x_t;\, \sqrt{1-\beta_t}\,u,\, \beta_t\big)\, du \tag{2} $$
+#
+# We do the integral on a grid, for a curve with two peaks and one large step, and test the result three times: its area,
+# its sign, and against the rule for Gaussians. By that rule each peak, on its own, has its mean multiplied by
+# $\sqrt{1-\beta}$ and its variance $v$ turned into $(1-\beta)\,v + \beta$.
 
 # %%
 start = GaussianMixture([0.3, 0.7], [[-1.5], [1.0]], [0.05, 0.05])
@@ -137,6 +157,9 @@ kernel = log_prob(grid[:, None], (1 - 0.3) ** 0.5 * grid[None, :], 0.3).exp()
 q_after = torch.trapezoid(kernel * q_before, grid, dim=1)
 assert abs(torch.trapezoid(q_after, grid) - 1) < 1e-9
 assert q_after.min() >= 0
+by_rule = GaussianMixture(start.weight, 0.7**0.5 * start.mean, 0.7 * start.var + 0.3).log_prob(grid[:, None]).exp()
+assert torch.allclose(q_after, by_rule, rtol=0, atol=1e-12)
+print("area 1, nowhere negative, and equal to the closed form")
 
 # %%
 fig, ax = figure(width=7, height=2.8)
@@ -197,12 +220,15 @@ def cosine(T=1000):
 
 
 # %% [markdown]
-# The factor $1000/T$ keeps the total amount of noise when you take fewer, larger steps; you will see in a moment what
-# happens without it. The limit 0.999 matters at the very end of the cosine, where $\bar\alpha_T$ would be 0 and the
-# step before it would erase everything.
+# The factor $1000/T$ keeps the total amount of noise when you take fewer, larger steps; section 4 shows what happens
+# without it. The limit 0.999 matters at the very end of the cosine: there $\bar\alpha_T$ would be 0 and $\beta_T$ would
+# be 1, a last step that erases everything and through which no formula can walk back. (With 20 steps or fewer the
+# straight line, too, would rise above 0.999.)
 #
 # Two checks. The cosine's $\bar\alpha_t$, multiplied up from its $\beta_t$, must be the cosine again. And the tables are
-# in double precision for a reason: in single precision, $1-\bar\alpha_1$ is off in its fourth digit.
+# in double precision for a reason. In single precision, 0.9999 is rounded in its eighth digit; subtract it from 1, and
+# little but the rounding is left in the digits behind the leading ones. $1-\bar\alpha_1$ comes out wrong by two parts in
+# ten thousand.
 
 # %%
 t = torch.arange(1000, dtype=torch.float64)
@@ -210,32 +236,34 @@ a_t = (t / 1000 + 0.008) / 1.008 * torch.pi / 2
 assert torch.allclose(cosine().alpha_bar[:1000], torch.cos(a_t) ** 2 / torch.cos(a_t[0]) ** 2, rtol=1e-11, atol=0)
 
 in_single = 1 - (1 - linear().beta.float()).cumprod(0)[1].item()
+assert 1e-4 < abs(in_single / 1e-4 - 1) < 3e-4
 print(f"1 - ᾱ_1: exactly 0.0001, in single precision {in_single:.8f}")
 
 # %%
-schedules = {"linear": linear(), "cosine": cosine()}
+for name, s in {"linear": linear(), "cosine": cosine()}.items():
+    half = int((s.alpha_bar < 0.5).nonzero()[0])
+    print(f"{name}: more noise than signal from t = {half}; left at t = 667: {s.alpha_bar[667]:.3f}")
+assert linear().alpha_bar[667] < 0.02 < 0.2 < cosine().alpha_bar[667]
+
 fig, (left, right) = figure(columns=2, width=8, height=3)
 times = torch.arange(1001)
-_ = curves(left, [(times, s.alpha_bar, role, name) for (name, s), role in zip(schedules.items(), ("noise", "data"))],
+drawn = [("linear", linear(), "noise"), ("cosine", cosine(), "data")]
+_ = curves(left, [(times, s.alpha_bar, role, name) for name, s, role in drawn],
            "t", "$\\bar\\alpha_t$: what is left of the signal")
-_ = curves(right, [(times[1:], s.log_snr[1:], role, name) for (name, s), role in zip(schedules.items(), ("noise", "data"))],
-           "t", "log SNR, in nats")
+_ = curves(right, [(times[1:], s.log_snr[1:], role, name) for name, s, role in drawn],
+           "t", "$\\log\\,\\mathrm{SNR}_t$")
 _ = right.axhline(0, color="#bbbbbb", linewidth=1)
-show(fig, alt="Left: alpha bar falls from 1 to 0, for linear early, for cosine evenly. Right: log SNR falls from 9 to below -10.")
+show(fig,
+     alt="Left: alpha bar falls from 1 to 0, for linear early, for cosine evenly. Right: log SNR falls from 9 to -10, "
+         "for cosine from 10 to -20 with a plunge at the end.")
 
 # %% [markdown]
 # **Figure 3.** Left: with the linear schedule, half of the signal's variance is gone at $t = 260$, and the last third of
-# the chain has next to nothing left to destroy. The cosine spreads the work. Right: the same on a logarithmic scale; at
-# the grey line, signal and noise are equally strong.
-
-# %%
-first_below = {name: int((s.alpha_bar < 0.5).nonzero()[0]) for name, s in schedules.items()}
-assert abs(cosine().alpha_bar[first_below["cosine"]] - 0.5) < 0.002
-print("more noise than signal from t =", first_below)
-
-# %% [markdown]
-# **Try it.** Choose a schedule and a number of steps $T$. How many steps can you take away before the end of the curve
-# moves? What changes at the start?
+# the chain has one percent left to destroy. The cosine spreads the work. Right: the logarithm of the SNR; at the
+# grey line, signal and noise are equally strong. The plunge at the end of the cosine is its last step, of 0.999.
+#
+# **Try it.** Choose a schedule and a number of steps $T$. How many steps can you take away before the curve changes its
+# shape? And what happens to its first point?
 
 # %%
 def draw_snr(schedule, T):
@@ -245,7 +273,7 @@ def draw_snr(schedule, T):
         if name == schedule:
             ax.set_title(f"{name}, T = {T}: $\\bar\\alpha_T$ = {s.alpha_bar[-1]:.1e}, largest β = {s.beta.max():.3f}")
             ax.plot(torch.arange(1, T + 1) / T, s.log_snr[1:], marker="." if T <= 50 else "", color=POINTS[role]["color"])
-    ax.set(xlabel="t / T", ylabel="log SNR", ylim=(-21, 11), xlim=(0, 1.02))
+    ax.set(xlabel="t / T", ylabel="log SNR", ylim=(-40, 11), xlim=(0, 1.02))
     return fig
 
 
@@ -256,27 +284,49 @@ Live(draw_snr, caption="Log signal-to-noise ratio over the chain. Every dot is o
      alt="A falling curve: the logarithm of the signal-to-noise ratio against t/T.", schedule=which, T=steps)
 
 # %% [markdown]
-# What to have seen: the curve keeps its shape over $t/T$, and the chain still ends in noise. What changes is the start:
-# the first of few steps is a large one.
-#
+# What to have seen: down to about 50 steps the curve keeps its shape over $t/T$. What moves is the start (the first of few
+# steps is a large one, so the curve begins lower) and the cosine's plunge at the end. With 10 steps or fewer the straight
+# line breaks: half its $\beta$ sit at the limit 0.999, and the middle of the chain falls off a cliff. The cosine still
+# holds. The next cell puts numbers to that.
+
+# %%
+for T in (1000, 50, 10):
+    late = 6 * T // 10
+    print(f"T = {T:4}, log SNR at t/T = 0.6: linear {linear(T).log_snr[late]:5.1f}, cosine {cosine(T).log_snr[late]:.1f}")
+assert abs(linear(50).log_snr[30] - linear().log_snr[600]) < 0.3
+assert abs(linear(10).log_snr[6] - linear().log_snr[600]) > 7
+assert abs(cosine(10).log_snr[6] - cosine().log_snr[600]) < 1e-9
+
+# %% [markdown]
 # ## 3 · The jump
 #
-# To train a network we need $x_t$ for random $t$, thousands of times. A thousand steps each would take hours. There is
-# a short cut, and it is the most useful formula of the course (Ho et al. 2020, eq. 4):
+# To train a network we need $x_t$ for random $t$, for tens of thousands of images, over and over. Walking there step by
+# step would be hundreds of times too slow. There is a short cut, and the whole course uses it (Ho et al. 2020, eq. 4):
 #
 # $$ x_t = \sqrt{\bar\alpha_t}\; x_0 + \sqrt{1-\bar\alpha_t}\;\varepsilon, \qquad \varepsilon\sim\mathcal N(0, I) \tag{5} $$
 #
-# **Proof.** For $t = 1$ it is equation (1). Suppose that it holds at $t-1$, with some noise $\varepsilon'$. Put it into
-# equation (1):
+# As a density, $q(x_t \mid x_0) = \mathcal N(x_t;\, \sqrt{\bar\alpha_t}\,x_0,\, (1-\bar\alpha_t) I)$. One draw of
+# $\varepsilon$ stands for all $t$ draws of the single steps.
 #
-# $$ x_t = \sqrt{\alpha_t}\big(\sqrt{\bar\alpha_{t-1}}\,x_0 + \sqrt{1-\bar\alpha_{t-1}}\,\varepsilon'\big) + \sqrt{1-\alpha_t}\,\varepsilon_t
-#        = \sqrt{\bar\alpha_t}\,x_0 + \underbrace{\sqrt{\alpha_t(1-\bar\alpha_{t-1})}\,\varepsilon' + \sqrt{1-\alpha_t}\,\varepsilon_t}_{\text{two independent Gaussians}} $$
+# **Proof**, by induction. For $t = 1$, equation (5) is equation (1), since $\bar\alpha_1 = \alpha_1 = 1-\beta_1$.
+# Suppose that it holds at $t-1$, with some noise $\varepsilon'$. Take one more step, equation (1):
 #
-# Two independent Gaussians add up to one whose variance is the sum (notebook 01, eq. 3):
-# $\alpha_t - \alpha_t\bar\alpha_{t-1} + 1 - \alpha_t = 1 - \bar\alpha_t$. So it holds at $t$, and therefore always. ∎
+# $$ x_t = \sqrt{\alpha_t}\,\big(\sqrt{\bar\alpha_{t-1}}\,x_0 + \sqrt{1-\bar\alpha_{t-1}}\,\varepsilon'\big) + \sqrt{1-\alpha_t}\;\varepsilon_t $$
+#
+# Multiply out. The first product is $\sqrt{\alpha_t\bar\alpha_{t-1}}\,x_0 = \sqrt{\bar\alpha_t}\,x_0$, by (3):
+#
+# $$ x_t = \sqrt{\bar\alpha_t}\,x_0 + \underbrace{\sqrt{\alpha_t(1-\bar\alpha_{t-1})}\;\varepsilon' + \sqrt{1-\alpha_t}\;\varepsilon_t}_{\text{two independent Gaussians}} $$
+#
+# They are independent because the new step draws its $\varepsilon_t$ afresh. So they add up to one Gaussian whose
+# variance is the sum of theirs (notebook 01, eq. 3):
+#
+# $$ \alpha_t(1-\bar\alpha_{t-1}) + (1-\alpha_t) \;=\; \alpha_t - \bar\alpha_t + 1 - \alpha_t \;=\; 1-\bar\alpha_t $$
+#
+# That is (5) at $t$. It holds at 1, and each time hands it to the next, so it holds at all. ∎
 #
 # Both formulas in code. `at(table, t, like)` looks up `table[t]` and shapes it to fit the data: with one $t$ for each
-# image, it returns shape $(n, 1, 1, 1)$. It also refuses a $t$ outside $0 \dots T$.
+# image, it returns shape $(n, 1, 1, 1)$. It also refuses a $t$ outside $0 \dots T$; with `first=1`, as a step needs, outside
+# $1 \dots T$. And `same_shape` refuses noise that does not fit the data.
 
 # %% tags=["export:diffusion_lab.theory.forward"]
 def q_step(x_s, t, eps, schedule):
@@ -297,23 +347,31 @@ def q_sample(x_0, t, eps, schedule):
 
 # %% [markdown]
 # The check, in two ways. First exactly: follow the factor of $x_0$ and the variance of the noise through a thousand
-# single steps, with no random number at all. Then by experiment: 20,000 copies of the number 0.89, a thousand steps.
+# single steps, with no random number at all.
 
 # %%
 schedule, factor, noise_var = linear(), 1.0, 0.0
-for beta_t in schedule.beta[1:]:
+for t in range(1, 1001):
+    beta_t = schedule.beta[t]
     factor, noise_var = factor * (1 - beta_t) ** 0.5, noise_var * (1 - beta_t) + beta_t
-assert torch.allclose(factor, schedule.alpha_bar[1000].sqrt(), rtol=1e-11, atol=0)
-assert torch.allclose(noise_var, 1 - schedule.alpha_bar[1000], rtol=1e-11, atol=0)
+    assert torch.allclose(factor, schedule.alpha_bar[t].sqrt(), rtol=1e-11, atol=0)
+    assert torch.allclose(noise_var, 1 - schedule.alpha_bar[t], rtol=1e-11, atol=0)
+print("at every t = 1…1000, the single steps and the jump agree in eleven digits")
 
-x_t = torch.full((20_000, 1), 0.89, dtype=torch.float64)
-for t in range(1, 301):
-    x_t = q_step(x_t, t, normal(20_000, 1), schedule)
-alpha_bar_t = schedule.alpha_bar[300]
-assert abs(x_t.mean() - alpha_bar_t.sqrt() * 0.89) < 4 * ((1 - alpha_bar_t) / 20_000) ** 0.5
-assert abs(x_t.var() - (1 - alpha_bar_t)) < 4 * (1 - alpha_bar_t) * (2 / 20_000) ** 0.5
-print(f"after 300 steps: mean {x_t.mean():.2f}, variance {x_t.var():.2f}; the jump says "
-      f"{alpha_bar_t.sqrt() * 0.89:.2f} and {1 - alpha_bar_t:.2f}")
+# %% [markdown]
+# Then by experiment: 10,000 copies of one of the five numbers, 0.89, walk a thousand single steps. We look in at three
+# times. Mean and variance must be those of the jump, to within four standard errors.
+
+# %%
+x_t = torch.full((10_000, 1), 0.89, dtype=torch.float64)
+for t in range(1, 1001):
+    x_t = q_step(x_t, t, normal(10_000, 1), schedule)
+    if t in (100, 300, 1000):
+        alpha_bar_t = schedule.alpha_bar[t]
+        assert abs(x_t.mean() - alpha_bar_t.sqrt() * 0.89) < 4 * ((1 - alpha_bar_t) / 10_000) ** 0.5
+        assert abs(x_t.var() - (1 - alpha_bar_t)) < 4 * (1 - alpha_bar_t) * (2 / 10_000) ** 0.5
+        print(f"t = {t:4}: steps, mean {abs(x_t.mean()):.2f}, variance {x_t.var():.2f}; "
+              f"jump, {alpha_bar_t.sqrt() * 0.89:.2f} and {1 - alpha_bar_t:.2f}")
 
 # %% [markdown]
 # Here is the jump at work on a cloud of points, two moons, at four times. (`two_moons` comes standardised: mean 0 and
@@ -321,19 +379,28 @@ print(f"after 300 steps: mean {x_t.mean():.2f}, variance {x_t.var():.2f}; the ju
 
 # %%
 moons = two_moons(1500).double()
-panels = [(q_sample(moons, t, normal(1500, 2), cosine()), "data" if t == 0 else "noise", f"t = {t}") for t in (0, 100, 300, 1000)]
-show(clouds(panels, size=2.2), alt="Two crescents of points, blurred at t = 100, hardly visible at 300, a round cloud at 1000.")
+panels = [(q_sample(moons, t, normal(1500, 2), cosine()), "noise" if t else "data", f"t = {t}")
+          for t in (0, 100, 300, 1000)]
+assert abs(cosine().alpha_bar[300] - 0.79) < 0.005
+show(clouds(panels, size=2.2),
+     alt="Two crescents of points, blurred at t = 100, hardly visible at 300, a round cloud at 1000.")
 
 # %% [markdown]
 # **Figure 4.** Two moons under the cosine schedule. At $t = 300$ most of the signal's variance is still there
 # ($\bar\alpha_{300} \approx 0.79$), and yet the shape is nearly gone: fine detail drowns first. At $t = 1000$ the cloud
 # is round.
 #
-# **Try it.** Three views of one chain, side by side: a density, a cloud, a digit. Which of the three loses its
-# character first? Where do you stop recognising the digit?
+# **Try it.** Three views of one chain (cosine, $T = 1000$), side by side: a density, a cloud, a digit. Which of the three
+# loses its character first? Where do you stop recognising the digit?
 
 # %%
 eps_moons = normal(1500, 2)
+
+
+def peaks(t):
+    """How many peaks the density has at time t."""
+    q_t = start.at(t, cosine()).log_prob(grid[:, None])
+    return int(((q_t[1:-1] > q_t[:-2]) & (q_t[1:-1] > q_t[2:])).sum())
 
 
 def draw_three(t):
@@ -350,15 +417,19 @@ def draw_three(t):
 
 
 # %%
+assert (peaks(450), peaks(500)) == (2, 1)
+assert int((linear().snr < cosine().snr[600]).nonzero()[0]) == 324
 chain = range(0, 1001, 50)
-labels = [f"t = {t} · SNR {cosine().snr[t]:.2g}" for t in chain]
+labels = [f"t = {t} · SNR {cosine().snr[t]:.2g} · peaks: {peaks(t)}" for t in chain]
 Scrubber([draw_three(t) for t in chain], labels, "One chain, three views: density of a mixture, two moons, a digit.",
          "A two-peaked curve, two moons and a digit, turning into a bell, a round cloud and grey noise.")
 
 # %% [markdown]
-# What to have seen: the two-peaked density becomes one bell around $t = 600$, the moons are gone at about 400, and
-# the digit can be made out until about 600. The coarser the structure, the longer it lives. Going back, a model will
-# therefore settle coarse structure first and detail last.
+# What to have seen: the crescents are gone by $t = 400$, and a slanted cloud is left. The density loses its second peak
+# between 450 and 500, and leans to one side for another hundred steps. The digit, with its 784 pixels that all tell the
+# same story, can be made out until about 600. How did your guess do? (The linear schedule
+# has the same SNR already at $t = 324$.) The coarser the structure, the longer it lives.
+# Going back, a model will therefore settle coarse structure first and detail last.
 #
 # ## 4 · Is the end really noise?
 #
@@ -389,7 +460,10 @@ assert 0.59 < trap.alpha_bar[-1] < 0.61
 #
 # To see it, write the first as the average of $\log q(x_T\mid x_0) - \log\mathcal N(x_T)$, and add and subtract
 # $\log q(x_T)$. For the two-peaked mixture of Figure 2 all three can be computed, each by its own route: the first in
-# closed form (the KL of two Gaussians is linear in $x_0^2$), the others by areas on a grid.
+# closed form (by notebook 01, eq. 9, the KL of two Gaussians is linear in $x_0^2$), the second as an area on a grid, and
+# the third as a difference of two entropies. **Entropy**, $-\int q \log q$, measures how spread out a density is, in nats;
+# the information is the entropy of $x_T$ less the part that is there for a known $x_0$, the entropy
+# $\tfrac12\log(2\pi e\,(1-\bar\alpha_T))$ of the noise alone.
 
 # %%
 def nats_from_noise(alpha_bar_T):
@@ -408,13 +482,15 @@ def nats_from_noise(alpha_bar_T):
 print("schedule            one image   collection  information")
 for name, s in {"linear, T = 1000": linear(), "cosine, T = 1000": cosine(), "trap, T = 50": trap}.items():
     average, marginal, information = nats_from_noise(s.alpha_bar[-1])
-    assert abs(average - marginal - information) < 1e-9
-    print(f"{name:17} {average:11.2g} {marginal.clamp(min=1e-9):12.2g} {information:12.2g}")
+    assert abs(average - marginal - information) < 1e-13
+    assert average > 6 * marginal
+    print(f"{name:17} {average:11.1e} {marginal:12.1e} {information:12.1e}")
 
 # %% [markdown]
-# (An entry of 1e-09 means "at most that": the grid resolves no less.) After 1,000 steps the collection is noise to all
-# purposes. In the trap it is 0.1 nats away *in one dimension*, and an image has hundreds. Note how the first column
-# overstates the trouble: a single image may be told from noise long after the collection cannot.
+# The first column is the sum of the other two, to twelve decimals. After 1,000 steps the collection is about a millionth of
+# a nat from noise, or less. In the trap it is 0.1 nats away, and that for a single number: an image has 784, and where
+# they are independent such distances add up. Note how the first column overstates the trouble, here six times and more:
+# one noisy image may still be told from noise where the collection of all of them cannot.
 #
 # From now on: `from diffusion_lab.theory.schedule import Schedule, linear, cosine` and
 # `from diffusion_lab.theory.forward import q_step, q_sample`.
@@ -449,7 +525,7 @@ check_forward_step(forward_step)
 # </details>
 
 # %% [markdown]
-# ### Exercise 2 (core): from the cosine to its β
+# ### Exercise 2 (core): from ᾱ back to β
 #
 # Someone gives you a table of $\bar\alpha_t$ for $t = 0 \dots T$. Recover $\beta_t$, with $\beta_0 = 0$, and never above
 # 0.999.
@@ -549,9 +625,9 @@ for beta_t in linear().beta[1:].tolist():
     var_right.append((1 - beta_t) * var_right[-1] + beta_t)
     var_wrong.append((1 - beta_t) * var_wrong[-1] + beta_t**2)
 assert abs(var_right[-1] - 1) < 1e-12
+assert 40 < 1 / var_wrong[-1] < 60
 print(f"variance at the end: right {var_right[-1]:.2f}, β as deviation {var_wrong[-1]:.2f}")
 
-# %%
 fig, ax = figure(width=7, height=2.8)
 lines = [(times, var_right, "exact", "right"), (times, var_wrong, "model", "β as a deviation")]
 _ = curves(ax, lines, "t", "variance of $x_t$", ylim=(0, 1.1))
@@ -560,14 +636,16 @@ show(fig, alt="A flat line at 1, and a curve that falls from 1 to nearly 0 along
 # %% [markdown]
 # **Figure 5.** Black: the variance stays 1. Orange: the signal is shrunk, and the noise that should fill the gap is
 # missing, so $x_T$ is a nearly grey image. *The symptom*: print the variance of $x_T$ over a batch. If it is not about
-# 1, the forward step is wrong, and no training will mend that: sampling would start from noise whose variance is some fifty times too large.
+# 1, the forward step is wrong, and no training will mend that: sampling would start from noise whose variance is some
+# fifty times larger than what the network saw.
 #
 # ## Summary
 #
 # - A step shrinks the signal by $\sqrt{1-\beta_t}$ and adds noise of variance $\beta_t$; the variance stays 1.
 # - The jump (5) reaches any time at once; it is a thousand steps, by induction.
 # - A schedule is judged by its SNR: where it falls, the chain does its work. The cosine spreads that evenly.
-# - The end is noise if $\bar\alpha_T$ is near 0. Shrinking $T$ alone leaves $\bar\alpha_T = 0.6$.
+# - The end is noise if $\bar\alpha_T$ is near 0; shrinking $T$ alone leaves $\bar\alpha_T = 0.6$. In nats, what counts is
+#   the KL of the whole collection; the average over single images is larger by the mutual information.
 #
 # ## Check yourself
 #
