@@ -10,7 +10,7 @@ from diffusion_lab.theory.schedule import at
 
 
 def x_0_from_eps(x_t, eps, t, schedule):
-    """x_0 = (x_t - √(1-ᾱ_t) ε) / √ᾱ_t   (Ho et al. 2020, below eq. 8; from their eq. 4).
+    """x_0 = (x_t - √(1-ᾱ_t) ε) / √ᾱ_t   (Ho et al. 2020, eq. 15; their eq. 4, solved for x_0).
 
     x_t, eps: float, shape (n, …). t: int or int64 (n,), 0…T. Returns shape and dtype of x_t. ValueError as `at`.
     """
