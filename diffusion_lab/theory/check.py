@@ -99,3 +99,26 @@ def no_label(label):
     """Raise ValueError if a label is given to a denoiser that knows none."""
     if label is not None:
         raise ValueError(f"this denoiser knows no labels; leave label out (it was {label!r}).")
+
+
+def steps_at_least(schedule, least):
+    """Raise ValueError unless the schedule has `least` steps or more."""
+    if least > schedule.T:
+        raise ValueError(f"this needs a chain of at least {least} steps, but the schedule has T = {schedule.T}.")
+
+
+def one_of(choices, name, what):
+    """Return choices[name]; raise ValueError, naming the choices, for another name."""
+    if name not in choices:
+        raise ValueError(f"{what} must be one of {', '.join(map(repr, choices))}, but got {name!r}.")
+    return choices[name]
+
+
+def pixel_values(x):
+    """Return x as float64; raise ValueError unless its values are 8-bit pixels scaled to [-1, 1]."""
+    x = torch.as_tensor(x).double()
+    pixels = (x + 1) * 127.5
+    if not bool(((pixels - pixels.round()).abs() < 1e-3).all() and ((pixels > -0.5) & (pixels < 255.5)).all()):
+        raise ValueError("the discretised decoder gives probability to 8-bit pixels, -1 + k/127.5 k = 0…255, but this "
+                         'data holds other values. For continuous data use decoder="gaussian".')
+    return x

@@ -65,8 +65,8 @@ _ = ax.set(xlabel="t", ylabel="$x_t$", xlim=(0, 1000))
 show(fig, alt="Forty jagged lines that start in two bundles, at -1 and at +1, and mix into one broad band on the right.")
 
 # %% [markdown]
-# **Figure 1.** Two bundles on the left, one band of noise on the right. Cover the left half: from the right half alone,
-# can you tell where a line came from?
+# **Figure 1.** Two bundles on the left, one band of noise on the right. Cover all but the last tenth: can you still tell
+# where a line came from? (It is so jagged there because the last steps of the cosine schedule have a large β.)
 #
 # ## Predict first
 #
@@ -167,17 +167,18 @@ Live(draw_bayes, caption="Bayes' rule for one step back, for a clean value of 1 
 
 # %% [markdown]
 # What to have seen: $x_t$ moves the likelihood and pulls the posterior along; the prior does not care. The posterior
-# is narrower than either. Near $t = 1$ the prior is a spike and wins: one step before the data, $x_0$ knows everything.
+# is narrower than either. At $t = 1$ the question is about $x_0$ itself, so the prior is a spike and wins.
 #
 # ### What the article has instead
 #
 # For five noisy numbers $x' = [0.5, -0.5, 0.2, -0.8, 0.1]$ the article proposes
-# $\hat p(x \mid x') \propto \exp(\theta_1 x + \theta_2 x')$, a softmax over candidate values $x$. Look at the factor
+# $\hat p(x \mid x') \propto \exp(\theta_1 x + \theta_2 x')$, exponentials divided by their sum over candidate values $x$
+# (a **softmax**; below with $\theta_1 = 2$, $\theta_2 = 1$). Look at the factor
 # $\exp(\theta_2 x')$: it is the same for every candidate, so dividing by the sum removes it.
 
 # The noisy value drops out: whatever you measured, this "denoiser" says the same. By Bayes' rule it does not drop out. If
 # clean values are spread as $\mathcal N(0, 1)$ and half of the variance is left ($\bar\alpha = 0.5$), the product rule gives
-# each number its own answer: pulled towards 0, by $\sqrt{0.5}$.
+# each number its own answer, $\sqrt{0.5} \approx 0.71$ times the number.
 
 # %%
 candidates = torch.linspace(-1, 1, 5, dtype=torch.float64)
@@ -194,7 +195,7 @@ print("Bayes: best guess for each,", [round(v, 2) for v in clean_mean.tolist()],
 # ## 2 · The step back when the data is not known
 #
 # At generation time there is no $x_0$; that is the point of generating. What we need is $q(x_s \mid x_t)$, averaged over
-# all data that could have led to $x_t$. Again by Bayes, now with the distribution of all noisy states as prior:
+# all data that could have led to $x_t$. Again by Bayes, now with the distribution of the states at time $s$ as prior:
 #
 # $$ q(x_s \mid x_t) \;\propto\; q(x_t \mid x_s)\; q(x_s) \tag{4} $$
 #
@@ -229,7 +230,7 @@ show(fig, alt="Left: a two-peaked curve and a Gaussian that misses both peaks. R
 
 # %% [markdown]
 # **Figure 2.** One step back from $x_t = 0.3$. Left, a large step: the state came from one of two places, and no
-# Gaussian can say so; its top is where hardly anything is. Right, a small step: the two curves agree. In a small
+# Gaussian can say so; its top lies in the valley between the two. Right, a small step: the two curves agree. In a small
 # enough neighbourhood, the prior is nearly a straight line on a logarithmic scale, and a Gaussian times that is a
 # Gaussian.
 #
@@ -252,8 +253,8 @@ show(fig, alt="On logarithmic axes, the misfit falls with beta along a straight 
 # %% [markdown]
 # **Figure 3.** For small steps the misfit falls like $\beta^3$. A step of a tenth the size is a thousand times closer to a Gaussian, and
 # takes only ten times as many steps. This is why diffusion models take many small steps: each one is then a Gaussian,
-# and a Gaussian needs only a mean and a variance. (The cube: the misfit is led by the skewness, whose square is of
-# order $\beta^3$.)
+# and a Gaussian needs only a mean and a variance. (The cube: the misfit is led by the skewness, a measure of
+# lopsidedness, whose square is of order $\beta^3$.)
 #
 # ## 3 · All that is missing is a guess of the data
 #
@@ -262,8 +263,8 @@ show(fig, alt="On logarithmic axes, the misfit falls with beta along a straight 
 #
 # $$ \hat x_0(x_t) = \mathbb E[x_0 \mid x_t] \tag{5} $$
 #
-# We call it the **denoised mean**; a function that returns it is a **denoiser**. It is the one thing that depends on
-# the data. In later notebooks a network learns it. Here we choose data for which it is known: a mixture of $K$ round
+# We call it the **denoised mean**; a function that returns it is a **denoiser**. It is the one thing in
+# the mean that depends on the data. (The variance depends on it a little, too: section 4.) In later notebooks a network learns it. Here we choose data for which it is known: a mixture of $K$ round
 # Gaussians with weights $w_k$, means $m_k$, variances $v_k$.
 #
 # $$ p(x) = \sum_k w_k\, \mathcal N(x;\, m_k, v_k I) \tag{6} $$
@@ -274,8 +275,10 @@ show(fig, alt="On logarithmic axes, the misfit falls with beta along a straight 
 #
 # $$ \mathbb E[x_0 \mid x_t, k] = (1-g_k)\,m_k + g_k\,y, \qquad g_k = \frac{v_k}{v_k + 1/\mathrm{SNR}_t} \tag{7} $$
 #
-# The components are then weighed by $r_k$, how likely each is given $x_t$: Bayes once more. (`score` is the gradient of
-# $\log p$; notebook 05 shows that it is the denoised mean in other clothes.)
+# The components are then weighed by how likely each is given $x_t$, Bayes once more:
+# $r_k \propto w_k\,\mathcal N(y;\, m_k, (v_k + 1/\mathrm{SNR}_t) I)$ and $\hat x_0 = \sum_k r_k\,\mathbb E[x_0\mid x_t, k]$. (`score` is the slope of $\log p$, its derivative
+# in each coordinate; notebook 05 shows that it is the denoised mean in other clothes. `label` is for models that can be
+# told what to make; a mixture cannot.)
 
 # %% tags=["export:diffusion_lab.theory.mixture"]
 class GaussianMixture:
@@ -325,7 +328,7 @@ def expected_x_0(mixture, x_t, t, schedule):
 
 
 # %% [markdown]
-# The check, in one dimension: average $x_0$ over a grid, weighed by (1)'s two factors. And a picture of the denoiser
+# The check, in one dimension: average $x_0$ over a grid, weighed by $p(x_0)\, q(x_t\mid x_0)$. And a picture of the denoiser
 # at three times, for the data of the question at the top: -1 or +1.
 
 # %%
@@ -342,24 +345,25 @@ for t, style in ((100, "-"), (500, "--"), (900, ":")):
     _ = ax.plot(grid, denoiser(grid[:, None], t)[:, 0], linestyle=style, label=f"t = {t}")
 _ = ax.set(xlabel="$x_t$", ylabel="$\\hat x_0$", xlim=(-3, 3))
 _ = ax.legend()
-show(fig, alt="Three rising curves from -1 to 1: a steep step at t = 100, a smooth bend at 500, an almost straight line at 900.")
+show(fig, alt="Three rising curves through 0: a steep step at t = 100, a smooth bend at 500, an almost straight line at 900.")
 
 # %% [markdown]
 # **Figure 4.** The denoised mean. Late in the chain (900) it hardly dares to leave the average of the data, 0. Early
-# (100) it decides for -1 or +1 as soon as $x_t$ leans to one side. At $x_t = 0$ it is 0 at all times: an average of the two
+# (100) it picks a side as soon as $x_t$ leans to it; beyond that it follows $x_t$ with slope $g$, since each peak has a width. At $x_t = 0$ it is 0 at all times: an average of the two
 # answers, and itself no possible datum. That is why one big jump to $\hat x_0$ gives a blur, and small steps do not.
 #
 # ## 4 · Ancestral sampling
 #
-# Now walk: start with pure noise $x_T$, and at each step draw from the Gaussian with mean $\tilde\mu(\hat x_0, x_t)$
+# Now walk. **Ancestral sampling** draws each state from the one after it, down to the data; in code it is usually called
+# `ddpm`, after the paper. Start with pure noise $x_T$, and at each step draw from the Gaussian with mean $\tilde\mu(\hat x_0, x_t)$
 # (Ho et al. 2020, algorithm 2):
 #
 # $$ x_s = \tilde\mu(\hat x_0(x_t),\, x_t) + \sqrt{\mathrm{var}}\;\varepsilon, \qquad
 #    \text{and no noise in the last step, to } s = 0 \tag{8} $$
 #
 # Which variance? $\tilde\beta$ is right if $x_0$ is known once $x_t$ is, that is, for data that is a single point. If the data is
-# itself $\mathcal N(0, I)$, then $q(x_s \mid x_t)$ has variance $\beta$. Real data lies between the two (Ho et al., section
-# 3.2). The package calls them "small" and "large", and lets you blend their logarithms.
+# itself $\mathcal N(0, I)$, then $q(x_s \mid x_t)$ has variance $\beta$. Data whose coordinates have variance at most 1 lies between
+# the two (Ho et al., section 3.2). The package calls them "small" and "large", and lets you blend their logarithms.
 
 # %% tags=["export:diffusion_lab.theory.posterior"]
 def reverse_var(t, schedule, variance="small", s=None):
@@ -384,8 +388,9 @@ def spaced(T, n):
 
 
 # %% [markdown]
-# The sampler is a **generator**: a function with `yield`, which hands out each step as it is made, so that you can
-# look at the chain while it runs. `pairs` turns the times into pairs $(t, s)$.
+# The sampler is a Python generator (no relation of the random `generator`): a function with `yield`, which hands out
+# each step as it is made, so that you can look at the chain while it runs. A `Step` holds `t`, `s`, `x_t`, `x_0_hat`,
+# `mean` and `x_s`. `pairs` turns the times into pairs $(t, s)$.
 
 # %% tags=["export:diffusion_lab.sampling.ddpm"]
 def ddpm(denoiser, x_T, timesteps=None, variance="small", label=None, generator=None):
@@ -403,7 +408,7 @@ def ddpm(denoiser, x_T, timesteps=None, variance="small", label=None, generator=
 
 # %% [markdown]
 # Three clouds of unequal weight make the test. From noise alone, the chain must find all three, in the right shares
-# and with the right widths.
+# and with nearly the right widths (a little too narrow; why, you will see below).
 
 # %%
 data = GaussianMixture([0.2, 0.3, 0.5], [[-1.5, -0.5], [0.0, 1.2], [1.2, -0.8]], [0.02, 0.05, 0.1])
@@ -445,7 +450,8 @@ Scrubber([draw_chain(step) for step in shown], [f"t = {step.t}" for step in show
 
 # %% [markdown]
 # What to have seen: at $t = 1000$ every $\hat x_0$ is at the centre of the data. As $t$ falls they fan out, long before the
-# states themselves part. Below about $t = 300$ each point keeps its cloud, and only detail is settled.
+# states themselves part. Below about $t = 200$ nearly every point keeps its cloud, and only detail is
+# settled.
 #
 # ### β or β̃?
 #
@@ -475,10 +481,11 @@ for v in (1.0, 0.1):
         assert n < 1000 or max(abs(small - 1), abs(large - 1)) < 0.02
 
 # %% [markdown]
-# With a thousand steps the choice does not matter: both come within 2 % of the truth. With ten it does. β̃ makes the
+# With a thousand steps the choice does not matter for these two: both come within 2 % of the truth. With ten it does. β̃ makes the
 # samples too narrow, because it acts as if $x_0$ were known. β is right for $v = 1$, but for the last step, which adds no
-# noise and costs 3 % here; for narrower data it is too wide. The truth lies between the two, and depends on the data;
-# notebook 04 lets the likelihood decide.
+# noise and costs 3 % here; for $v = 0.1$ it is too wide. The right variance of each step lies between
+# the two, and depends on the data; notebook 04 lets the likelihood decide. (For much narrower data even a thousand steps
+# leave a mark. Try `variance_of_samples(0.001, 1000, "small")`.)
 #
 # From now on: `from diffusion_lab.theory.posterior import posterior_mean, posterior_var, reverse_var`,
 # `from diffusion_lab.theory.mixture import GaussianMixture`, `from diffusion_lab.sampling.timesteps import spaced` and
@@ -488,7 +495,8 @@ for v in (1.0, 0.1):
 #
 # ### Exercise 1 (warm-up): which times?
 #
-# Write `spaced` without looking: $n$ whole times from $T$ down, evenly spaced, such that one more step of the same
+# Write `spaced` without looking: $n$ times from $T$ down, evenly spaced and each rounded to the nearest whole number, such
+# that one more step of the same
 # length would end at 0.
 
 # %% tags=["exercise"]
@@ -628,7 +636,7 @@ show(mosaic(torch.cat([last.x_s, grainy]), columns=8),
 
 # %% [markdown]
 # **Figure 6.** Above: no noise in the last step. Below: with noise. *The symptom*: even grain on a flat background,
-# the same in every sample, and it goes away when you show $\hat x_0$ instead. (The digits are copies of training digits.
+# equally strong in every sample, and it goes away when you show $\hat x_0$ instead. (The digits are copies of training digits.
 # An exact denoiser of 4,000 images can make nothing else; notebook 05 takes that up.)
 #
 # ## Summary
@@ -637,7 +645,8 @@ show(mosaic(torch.cat([last.x_s, grainy]), columns=8),
 # - Given $x_t$ alone it is nearly Gaussian if β is small; the misfit falls like β³.
 # - Its mean needs one thing from the data, the denoised mean $\hat x_0 = \mathbb E[x_0\mid x_t]$, which a mixture gives exactly.
 # - Ancestral sampling applies $\tilde\mu(\hat x_0, x_t)$ plus noise from $T$ down to 0, without noise at the end.
-# - β̃ is right for data that is one point, β for data of unit variance; with many steps both will do.
+# - β̃ is right for data that is one point, β for data $\mathcal N(0, I)$; with many steps both will do, unless the
+#   data is very narrow.
 #
 # ## Check yourself
 #
@@ -653,14 +662,15 @@ show(mosaic(torch.cat([last.x_s, grainy]), columns=8),
 #
 # <details><summary>Which part of the sampler must be learned for real data?</summary>
 #
-# The denoised mean only. The schedule, $\tilde\mu$, $\tilde\beta$ and the loop stay as they are.
+# The denoised mean only, if the variance is fixed to β or β̃. The schedule, $\tilde\mu$, $\tilde\beta$ and the loop stay as they are.
 # </details>
 #
 # ## Further reading
 #
-# - Ho, Jain & Abbeel (2020): eqs. 6 and 7 are our (2) and (3), algorithm 2 is (8), section 3.2 on the two variances.
-# - Sohl-Dickstein et al. (2015), *Deep Unsupervised Learning using Nonequilibrium Thermodynamics*: the first to say that
-#   small steps back are Gaussian; they trace it to Feller (1949).
+# - Ho, Jain & Abbeel (2020): eqs. 6 and 7 together are our (2) and (3), algorithm 2 is (8) written with the noise; section 3.2
+#   is on the two variances.
+# - Sohl-Dickstein et al. (2015), *Deep Unsupervised Learning using Nonequilibrium Thermodynamics*: they build on
+#   the fact, from Feller (1949), that small steps back have the form of steps forward.
 # - Nichol & Dhariwal (2021), section 3.1 and eq. 15: a variance between β̃ and β.
 # - Prince (2023), *Understanding Deep Learning*, chapter 18: the same kernels drawn in one dimension.
 #

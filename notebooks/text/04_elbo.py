@@ -1,0 +1,621 @@
+# %% [markdown]
+# # Measure a model in nats: the bound
+#
+# How good is a model that turns noise into data? One answer is a number: how much probability it gives to data that it
+# has not seen. For a diffusion model that number cannot be computed, but a **bound** on it can. This notebook derives the
+# bound, and then computes it where the truth is known to many digits.
+#
+# You will be able to
+#
+# - **derive** the evidence lower bound (ELBO) of a diffusion model, line by line,
+# - **compute** each of its terms, exactly and by Monte Carlo with honest error bars,
+# - **say** where the gap between bound and truth lies, and what moves it,
+# - **turn** nats into bits per dimension, for pixels,
+# - **recognise** the usual training loss as a reweighted bound.
+#
+# **You need** notebooks 01 (KL), 02 (the jump) and 03 (posterior, denoised mean). **Time to read** 75 minutes ·
+# **to run** 20 seconds. **Paper sections**: Ho et al. 2020, sections 2 and 3 (eqs. 3, 5, 8–14).
+#
+# ## Set-up
+
+# %%
+import gzip
+import lzma
+import math
+from typing import NamedTuple
+
+import ipywidgets as widgets
+import torch
+from scipy.special import ndtr
+
+from diffusion_lab.data.digits import load_digits
+from diffusion_lab.exercises import elbo
+from diffusion_lab.theory.check import between_0_and_1, one_of, pixel_values, same_shape, steps_at_least
+from diffusion_lab.theory.forward import q_sample
+from diffusion_lab.theory.gaussian import kl, log_prob
+from diffusion_lab.theory.mixture import GaussianMixture
+from diffusion_lab.theory.parameterization import eps_from_x_0
+from diffusion_lab.theory.posterior import posterior_mean, posterior_var, reverse_var
+from diffusion_lab.theory.schedule import at, cosine, linear
+from diffusion_lab.view.live import Live
+from diffusion_lab.view.pictures import show
+from diffusion_lab.view.plots import curves
+from diffusion_lab.view.style import ROLES, figure
+
+generator = torch.Generator().manual_seed(0)
+grid = torch.linspace(-8, 8, 8001, dtype=torch.float64)
+
+# %% [markdown]
+# The idea in one picture: data that a model finds likely is cheap, data that it finds unlikely is expensive.
+
+# %%
+two = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [0.05, 0.05])
+log_q = two.log_prob(grid[:, None])
+entropy = -torch.trapezoid(log_q.exp() * log_q, grid)
+fig, (left, right) = figure(columns=2, width=8, height=2.6)
+_ = curves(left, [(grid, log_q.exp(), "data", None)], "$x_0$", "density $q(x_0)$", xlim=(-2.2, 2.2))
+_ = curves(right, [(grid, -log_q, "data", "$-\\log q(x_0)$"), (grid, torch.full_like(grid, entropy), "exact", "average: the entropy")],
+           "$x_0$", "surprise, nats", xlim=(-2.2, 2.2), ylim=(-1, 12))
+show(fig, alt="Left two peaks at -1 and 1. Right the negative logarithm: two valleys, with a dashed line at 0.6 across.")
+
+# %% [markdown]
+# **Figure 1.** Left: data that is near -1 or near 1. Right: the **surprise** $-\log q$, low where data is common. Its average
+# over the data is the **entropy** $H$ (dashed). A model $p$ that is not the truth is surprised by more than that, on average;
+# the excess is its price.
+#
+# ## Predict first
+#
+# Data at -1 or +1, slightly blurred. Two models walk back from noise with the *exact* denoiser, one in 10 steps, one in
+# 1,000. Is either of them a perfect model of the data? Which one is nearer, and where in the chain does it lose: near
+# the noise, in the middle, or near the data?
+#
+# ## 1 · The bound, line by line
+#
+# The model draws $x_T$ from $\mathcal N(0, I)$ and then steps back; we write $p(x_T)$ and $p(x_{t-1}\mid x_t)$ for what it
+# draws from. (The letter $p$ stands for what is or could be learned, $q$ for what is fixed.) The probability of a whole
+# chain is the product, and that of the data is the sum over all chains that end in it (Ho et al., eq. 1):
+#
+# $$ p(x_0) = \int p(x_T) \prod_{t=1}^T p(x_{t-1}\mid x_t)\; dx_1\cdots dx_T \tag{1} $$
+#
+# Nobody can do this integral. **First**, put in the forward chain as a weight, so that the integral becomes an average
+# over chains that we can draw; we write $\mathbb E_q$ for it:
+#
+# $$ -\log p(x_0) = -\log \mathbb E_q\Big[\, p(x_T) \prod_{t=1}^T \frac{p(x_{t-1}\mid x_t)}{q(x_t\mid x_{t-1})} \Big] $$
+#
+# **Jensen, once.** The curve $-\log$ bends upwards, so the average of $-\log$ is never below $-\log$ of the average (Ho et
+# al., eq. 3):
+#
+# $$ -\log p(x_0) \;\le\; \mathbb E_q\Big[ -\log p(x_T) - \sum_{t=1}^T \log \frac{p(x_{t-1}\mid x_t)}{q(x_t\mid x_{t-1})} \Big] \tag{2} $$
+#
+# **Bayes, once.** Both factors should be about $x_{t-1}$. The forward chain forgets, so we may add $x_0$ to what is given,
+# and then turn the step around; for $t \ge 2$:
+#
+# $$ q(x_t\mid x_{t-1}) = q(x_t\mid x_{t-1}, x_0) = q(x_{t-1}\mid x_t, x_0)\,\frac{q(x_t\mid x_0)}{q(x_{t-1}\mid x_0)} $$
+#
+# **Telescoping, once.** In the sum over $t = 2\dots T$ the logarithms of the last fraction cancel in pairs. What is left is
+# $\log q(x_1\mid x_0) - \log q(x_T\mid x_0)$, and the first of these cancels the denominator of the step $t = 1$. Group what
+# remains (Ho et al., eq. 5):
+#
+# $$ -\log p(x_0) \;\le\; \underbrace{\mathrm{KL}\big(q(x_T\mid x_0)\,\|\,p(x_T)\big)}_{L_T}
+#    + \sum_{t=2}^T \underbrace{\mathbb E_q\,\mathrm{KL}\big(q(x_{t-1}\mid x_t, x_0)\,\|\,p(x_{t-1}\mid x_t)\big)}_{L_{t-1}}
+#    + \underbrace{\mathbb E_q\big[-\log p(x_0\mid x_1)\big]}_{L_0} \tag{3} $$
+#
+# Three kinds of terms. $L_T$, the **prior term**, asks whether the chain ends in noise; nothing in it is learned. The
+# **step terms** compare two Gaussians each. $L_0$, the **reconstruction term**, is the last step, to the data. The negative
+# of the right side is called the **evidence lower bound**, ELBO; we keep the sign in which smaller is better.
+#
+# Every term is a function of one example. Together they make a record:
+
+# %% tags=["export:diffusion_lab.theory.elbo"]
+class Terms(NamedTuple):
+    """The bound's terms for n examples, in nats: kl_prior (n,), kl_t (n, T-1) for t = 2…T, nll_recon (n,)."""
+
+    kl_prior: torch.Tensor
+    kl_t: torch.Tensor
+    nll_recon: torch.Tensor
+
+
+# %% tags=["export:diffusion_lab.theory.elbo"]
+def kl_prior(x_0, schedule):
+    """L_T: KL(q(x_T given x_0) ‖ N(0, I)), per example."""
+    alpha_bar_T = schedule.alpha_bar[-1]
+    return kl(alpha_bar_T.sqrt() * x_0.double(), 1 - alpha_bar_T, 0.0, 1.0).flatten(1).sum(dim=1)
+
+
+# %% tags=["export:diffusion_lab.theory.elbo"]
+def kl_t(x_0, x_t, t, denoiser, variance="small"):
+    """L_{t-1}: KL(q(x_{t-1} given x_t, x_0) ‖ p(x_{t-1} given x_t)), per example, for t from 2 to T."""
+    schedule = denoiser.schedule
+    at(schedule.beta, t, like=x_t, first=2)  # refuses t = 1, where the posterior has no width
+    q_var, p_var = posterior_var(t, schedule), reverse_var(t, schedule, variance)
+    q_mean = posterior_mean(x_0.double(), x_t.double(), t, schedule)
+    p_mean = posterior_mean(denoiser(x_t, t).double(), x_t.double(), t, schedule)
+    return kl(q_mean, q_var, p_mean, p_var).flatten(1).sum(dim=1)
+
+
+# %% [markdown]
+# Note the shape of `kl_t`: the same function `posterior_mean` twice, once with the true $x_0$ and once with the denoised
+# mean. Everything that a model gets wrong is in that one replacement, and in the variance.
+#
+# ## 2 · The last step: density or pixels
+#
+# The step to $t = 0$ needs a variance of its own, because $\tilde\beta_1 = 0$. DDPM takes $\tilde\beta_2$ where it uses the small
+# variances, and $\beta_1$ with the large ones. What the last step gives is called the **decoder**. For continuous data it is
+# a density, `"gaussian"`. For 8-bit pixels it should be a *probability*: the area under the Gaussian over the pixel's bin,
+# which reaches $1/255$ to each side; the bins at -1 and 1 are open to the outside (Ho et al., eq. 13):
+#
+# $$ p(x_0\mid x_1) = \Phi(b) - \Phi(a), \qquad a = \frac{x_0 - 1/255 - \hat x_0}{\sigma}, \quad b = \frac{x_0 + 1/255 - \hat x_0}{\sigma} \tag{4} $$
+#
+# $\Phi$ is the area under the standard normal up to a point. Far from the mean both values round to 1, and their
+# difference to 0, so its logarithm is lost. Two tricks keep the digits: by symmetry, always work in the lower tail; and
+# take $\log\Phi$ from a library, so that $\log(\Phi(b)-\Phi(a)) = \log\Phi(b) + \log(1 - e^{\log\Phi(a)-\log\Phi(b)})$.
+
+# %% tags=["export:diffusion_lab.theory.elbo"]
+def decoder_var(schedule, variance="small"):
+    """Variance of the last step: β_1 for "large", β̃_2 for "small", or between."""
+    steps_at_least(schedule, 2)
+    w = {"small": 0.0, "large": 1.0}.get(variance, variance)
+    w = between_0_and_1(w, 'variance must be "small", "large" or a number from 0 to 1')
+    return schedule.beta[1] ** w * posterior_var(2, schedule) ** (1 - w)
+
+
+# %% tags=["export:diffusion_lab.theory.elbo"]
+def discretised_log_prob(x, mean, var):
+    """Logarithm of (4) for pixel values x = -1 + k/127.5."""
+    x, std = pixel_values(x), torch.as_tensor(var, dtype=torch.float64).sqrt()
+    a = torch.where(x < -0.999, -math.inf, (x - 1 / 255 - mean) / std)
+    b = torch.where(x > 0.999, math.inf, (x + 1 / 255 - mean) / std)
+    a, b = torch.where(a + b > 0, -b, a), torch.where(a + b > 0, -a, b)
+    log_a, log_b = torch.special.log_ndtr(a), torch.special.log_ndtr(b)
+    return log_b + torch.log(-torch.expm1(log_a - log_b))
+
+
+# %% [markdown]
+# The check: 256 probabilities add up to 1, and the plain difference of two $\Phi$ from scipy agrees where it has digits.
+# Far out in the upper tail it has none, and is 0. (A test compares all 256 with a computation in 60 digits.)
+
+# %%
+pixels = torch.arange(256, dtype=torch.float64) / 127.5 - 1
+log_p = discretised_log_prob(pixels, torch.tensor(-0.5), 0.004)
+edges = torch.cat([torch.tensor([-math.inf]), pixels[:-1] + 1 / 255, torch.tensor([math.inf])])
+plain = torch.from_numpy(ndtr(((edges + 0.5) / 0.004**0.5).numpy())).diff()
+assert abs(log_p.exp().sum() - 1) < 1e-12
+assert torch.allclose(log_p[:100].exp(), plain[:100], rtol=1e-9, atol=0)
+assert plain[-2] == 0
+print(f"white pixel: plain probability {plain[-2]:.0f}, log-probability {log_p[-2]:.0f} nats")
+
+# %% [markdown]
+# Now the reconstruction term, the draw of all terms, and the unit in which images are compared. One nat is $1/\log 2$ bits;
+# **bits per dimension** are the bits for one image over the number of its pixels.
+
+# %% tags=["export:diffusion_lab.theory.elbo"]
+def nll_recon(x_0, x_1, denoiser, variance="small", decoder="gaussian"):
+    """L_0: -log p(x_0 given x_1), per example; decoder "gaussian" or "discretised"."""
+    same_shape(x_0=x_0, x_1=x_1)
+    log_p = one_of({"gaussian": log_prob, "discretised": discretised_log_prob}, decoder, "decoder")
+    log_p_x_0 = log_p(x_0.double(), denoiser(x_1, 1).double(), decoder_var(denoiser.schedule, variance))
+    return -log_p_x_0.flatten(1).sum(dim=1)
+
+
+# %% tags=["export:diffusion_lab.theory.elbo"]
+def elbo_terms(denoiser, x_0, variance="small", decoder="gaussian", generator=None):
+    """Every term of (3), with one draw of x_t for each t and example."""
+    schedule = denoiser.schedule
+
+    def draw(t):
+        eps = torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype, device=x_0.device)
+        return q_sample(x_0, t, eps, schedule)
+
+    recon = nll_recon(x_0, draw(1), denoiser, variance, decoder)
+    steps = [kl_t(x_0, draw(t), t, denoiser, variance) for t in range(2, schedule.T + 1)]
+    return Terms(kl_prior(x_0, schedule), torch.stack(steps, dim=1), recon)
+
+
+# %% tags=["export:diffusion_lab.theory.elbo"]
+def bits_per_dim(nats, d):
+    """Nats for an example of d dimensions, as bits per dimension."""
+    return nats / (d * math.log(2))
+
+
+# %% [markdown]
+# ## 3 · Where truth is known
+#
+# For which model can we tell whether the bound is right? For data with a known density and the exact denoiser. Average
+# (3) over the data as well. Then the left side is at least the **entropy** of the data, $H = \mathbb E[-\log q(x_0)]$, since no
+# model gives data more probability, on average, than the truth does. And on the right, every average needs two numbers
+# only: the average of $x_0^2$, and the error of the denoiser, $\mathrm{mse}_t = \mathbb E\,(x_0-\hat x_0(x_t))^2$. With
+# $A_t = \sqrt{\bar\alpha_{t-1}}\,\beta_t/(1-\bar\alpha_t)$, the factor of $x_0$ in $\tilde\mu$, and $\sigma_t^2$ the model's variance,
+#
+# $$ \mathbb E\,L_{t-1} = \mathrm{KL}\big(\mathcal N(0,\tilde\beta_t)\,\|\,\mathcal N(0,\sigma_t^2)\big) + \frac{A_t^2\,\mathrm{mse}_t}{2\sigma_t^2} \tag{5} $$
+
+# %%
+def expected_terms(square, mse, schedule, variance):
+    """The terms of (3) averaged over 1-D data, from E[x_0²] and mse (T+1,), with a Gaussian decoder."""
+    t, alpha_bar = torch.arange(2, schedule.T + 1), schedule.alpha_bar
+    prior = kl(0.0, 1 - alpha_bar[-1], 0.0, 1.0) + 0.5 * alpha_bar[-1] * square
+    p_var, last_var = reverse_var(t, schedule, variance), decoder_var(schedule, variance)
+    A = alpha_bar[t - 1].sqrt() * schedule.beta[t] / (1 - alpha_bar[t])
+    steps = kl(0.0, posterior_var(t, schedule), 0.0, p_var) + 0.5 * A**2 * mse[t] / p_var
+    return Terms(prior, steps, 0.5 * torch.log(2 * torch.pi * last_var) + 0.5 * mse[1] / last_var)
+
+
+# %%
+def mse_by_quadrature(data, schedule):
+    """E(x_0 - x̂_0)² = E x_0² - E x̂_0² for t = 0…T, by an integral over x_t on the grid."""
+    square = (data.weight * (data.mean[:, 0] ** 2 + data.var)).sum()
+    q = [data.at(t, schedule).log_prob(grid[:, None]).exp() for t in range(1, schedule.T + 1)]
+    x_0_hat = [data.denoiser(schedule)(grid[:, None], t)[:, 0] for t in range(1, schedule.T + 1)]
+    mse = [square - torch.trapezoid(density * guess**2, grid) for density, guess in zip(q, x_0_hat)]
+    return square, torch.stack([torch.zeros_like(square), *mse])
+
+
+# %% [markdown]
+# First for Gaussian data $\mathcal N(0, v)$, where $\mathrm{mse}_t = v(1-\bar\alpha_t)/(\bar\alpha_t v + 1-\bar\alpha_t)$ and
+# $H = \tfrac12\log(2\pi e v)$ are known in closed form. Quadrature must agree.
+
+# %%
+schedule, v = cosine(100), 0.25
+gaussian = GaussianMixture([1.0], [[0.0]], [v])
+mse_closed = v * (1 - schedule.alpha_bar) / (schedule.alpha_bar * v + 1 - schedule.alpha_bar)
+square, mse = mse_by_quadrature(gaussian, schedule)
+assert torch.allclose(mse, mse_closed, atol=1e-9, rtol=0)
+
+
+# %%
+def total(terms):
+    return terms.kl_prior + terms.kl_t.sum(-1) + terms.nll_recon
+
+
+# %%
+entropy = 0.5 * math.log(2 * math.pi * math.e * v)
+print("data N(0, 0.25), cosine, T = 100, exact denoiser, Gaussian decoder, no clipping; nats")
+for variance in ("small", "large"):
+    bound = total(expected_terms(v, mse_closed, schedule, variance))
+    assert abs(bound - total(expected_terms(square, mse, schedule, variance))) < 1e-9
+    assert bound > entropy
+    print(f"variance {variance}: bound {bound:.4f}, entropy {entropy:.4f}, gap {bound - entropy:.4f}")
+
+# %% [markdown]
+# The bound holds, and it is close. Where does the gap come from? The chain $x_0, \dots, x_T$ can be read backwards, and then
+# the gap is a sum, too: how far is the noise that we start from from $q(x_T)$, and how far is each step of the model from
+# the true step back *without* $x_0$?
+#
+# $$ \text{gap} = \mathrm{KL}\big(q(x_T)\,\|\,p(x_T)\big) + \sum_{t=1}^T \mathbb E\,\mathrm{KL}\big(q(x_{t-1}\mid x_t)\,\|\,p(x_{t-1}\mid x_t)\big) \tag{6} $$
+#
+# For Gaussian data the true step back is a Gaussian with the model's mean and the variance $\tilde\beta_t + A_t^2\,\mathrm{mse}_t$ (what
+# is uncertain if $x_0$ were known, plus what is uncertain because it is not). So each part of (6) is the KL of two Gaussians
+# with equal means.
+
+# %%
+def gap_by_steps(mse, schedule, variance, square):
+    """The parts of (6) for Gaussian data: prior, then t = 1…T."""
+    t, alpha_bar = torch.arange(1, schedule.T + 1), schedule.alpha_bar
+    A = alpha_bar[t - 1].sqrt() * schedule.beta[t] / (1 - alpha_bar[t])
+    true_var = posterior_var(t, schedule) + A**2 * mse[t]
+    p_var = torch.cat([decoder_var(schedule, variance)[None], reverse_var(t[1:], schedule, variance)])
+    return kl(0.0, alpha_bar[-1] * square + 1 - alpha_bar[-1], 0.0, 1.0), kl(0.0, true_var, 0.0, p_var)
+
+
+for variance in ("small", "large"):
+    prior, steps = gap_by_steps(mse_closed, schedule, variance, v)
+    assert abs(prior + steps.sum() - (total(expected_terms(v, mse_closed, schedule, variance)) - entropy)) < 1e-9
+print("the gap is the sum of (6), to nine digits")
+
+# %%
+fig, ax = figure(width=7.5, height=2.9)
+times = torch.arange(1, 101)
+lines = [(times, gap_by_steps(mse_closed, schedule, variance, v)[1], role, f"{variance} variance")
+         for variance, role in (("small", "model"), ("large", "data"))]
+_ = curves(ax, lines, "t", "part of the gap, nats", yscale="log", ylim=(1e-8, 1))
+show(fig, alt="On a logarithmic scale, both curves are high near t = 1; the small variance loses up to t = 60, the large one early.")
+
+# %% [markdown]
+# **Figure 2.** Where the gap lies, for $\mathcal N(0, 0.25)$ in 100 steps. With β̃ (orange) nearly all of it is near the data: the
+# first few $t$ hold most of the 0.79 nats. There the true step back is almost as wide as β, and β̃ is the wrong
+# variance by the largest factor. With β (blue) the whole gap is 0.006 nats, spread over the middle of the chain.
+#
+# Now data that is no Gaussian: two narrow peaks. The entropy and the errors come from quadrature; all else is the same
+# code. A second, independent way to the same number is **Monte Carlo**: draw data, draw noise, average `elbo_terms`.
+
+# %%
+entropy = -torch.trapezoid(log_q.exp() * log_q, grid)
+print("data ½N(-1, 0.05) + ½N(1, 0.05), cosine, exact denoiser, Gaussian decoder, no clipping; nats")
+for T in (10, 100, 1000):
+    exact = {variance: total(expected_terms(*mse_by_quadrature(two, cosine(T)), cosine(T), variance))
+             for variance in ("small", "large")}
+    assert min(exact.values()) > entropy
+    print(f"T = {T:4}: entropy {entropy:.3f}, bound {exact['small']:.3f} with β̃, {exact['large']:.3f} with β")
+
+# %%
+T, n, runs = 10, 100, 200
+denoiser = two.denoiser(cosine(T))
+truth = total(expected_terms(*mse_by_quadrature(two, cosine(T)), cosine(T), "large"))
+covered = 0
+for _ in range(runs):
+    draws = total(elbo_terms(denoiser, two.sample(n, generator), "large", generator=generator))
+    covered += int(abs(draws.mean() - truth) < 2 * draws.std() / n**0.5)
+print(f"the error bar of two standard errors covers the truth in {covered} of {runs} runs; 191 are expected")
+assert abs(covered - 191) < 4 * (runs * 0.954 * 0.046) ** 0.5
+
+# %% [markdown]
+# So the answer to the question at the top: neither is perfect, and it depends on the variance. With β the gap shrinks from
+# 0.28 nats in 10 steps to 0.004 in 1,000. With β̃ it stays at about half a nat however many steps there are: each new step
+# near the data is as wrong as those before. That is what the variance does to the *likelihood*. Notebook 03 showed that
+# the *samples* of a long chain do not care.
+#
+# **Try it.** How does the gap move with the number of steps, and with the variance between β̃ (0) and β (1)? And what if
+# you choose the decoder's variance freely?
+
+# %%
+def draw_gap(T, w):
+    s = cosine(T)
+    square, mse = mse_by_quadrature(two, s)
+    terms = expected_terms(square, mse, s, w)
+    fig, (left, right) = figure(columns=2, width=8.2, height=2.9)
+    curves(left, [(torch.arange(2, T + 1), terms.kl_t, "model", None)], "t", "$L_{t-1}$, nats",
+           f"bound {total(terms):.3f}, entropy {entropy:.3f}", yscale="log", ylim=(1e-5, 3))
+    var = torch.logspace(-5, 0, 200, dtype=torch.float64)
+    with_var = total(terms) - terms.nll_recon + 0.5 * torch.log(2 * torch.pi * var) + 0.5 * mse[1] / var
+    curves(right, [(var, with_var, "data", None)], "variance of the decoder", "bound, nats", xscale="log",
+           ylim=(entropy - 0.2, entropy + 3))
+    right.axvline(decoder_var(s, w), **ROLES["model"])
+    right.axhline(entropy, **ROLES["exact"])
+    return fig
+
+
+# %%
+steps = widgets.SelectionSlider(options=[5, 10, 20, 50, 100], value=20, description="T")
+blend = widgets.FloatSlider(value=1.0, min=0.0, max=1.0, step=0.1, description="variance")
+Live(draw_gap, caption="Left: the step terms over t. Right: the bound against the decoder's variance; orange: the one in use, "
+     "dashed: the entropy.", alt="Left a curve of the step terms over t, right the bound as a valley over the variance.",
+     T=steps, w=blend)
+
+# %% [markdown]
+# What to have seen: with β (slider at 1) the bound falls towards the entropy as $T$ grows; with β̃ (at 0) it does not. On the
+# right, the valley: too small a decoder variance is punished without limit (the model is certain and
+# wrong), too large a one by half a nat for every factor of $e$. The best is $\mathrm{mse}_1$, the true uncertainty.
+#
+# ## 4 · Bits per dimension: a yardstick
+#
+# For images, a bound in nats is divided by $784\log 2$. To know what such a number means, here are models that everybody
+# has: uniform pixels, the histogram of all training pixels, and two programs that compress files. (Compressed size in bits
+# is a log-probability in disguise: a good compressor gives short codes to likely data.)
+
+# %%
+train, test = (((load_digits(part)[0] + 1) * 127.5).round().to(torch.uint8) for part in ("train", "test"))
+counts = torch.bincount(train.flatten().int(), minlength=256).double() + 1
+histogram = -(counts / counts.sum()).log()[test.flatten().int()].mean()
+raw = test.numpy().tobytes()
+sizes = {"gzip": len(gzip.compress(raw, 9)), "xz": len(lzma.compress(raw, preset=9))}
+print(f"uniform {bits_per_dim(math.log(256), 1):.1f}, histogram {bits_per_dim(histogram, 1):.2f}, "
+      + ", ".join(f"{name} {8 * size / test.numel():.1f}" for name, size in sizes.items()), "bits per dimension")
+assert sizes["xz"] < sizes["gzip"] < bits_per_dim(histogram, 1) * test.numel() / 8
+
+# %% [markdown]
+# A diffusion model of these digits is worth its name if its bound, with the discretised decoder, is below what xz reaches.
+# Notebook 08 will put ours to that test.
+#
+# ## 5 · From the bound to the loss that everybody trains
+#
+# Let the network predict the noise: $\hat x_0 = (x_t - \sqrt{1-\bar\alpha_t}\,\hat\varepsilon)/\sqrt{\bar\alpha_t}$. Then the distance of the
+# two means in $L_{t-1}$ is a distance of two noises (Ho et al., eqs. 8 to 12):
+#
+# $$ L_{t-1} = \text{const} + w_t\,\|\varepsilon - \hat\varepsilon\|^2, \qquad w_t = \frac{\beta_t^2}{2\sigma_t^2\,\alpha_t\,(1-\bar\alpha_t)} \tag{7} $$
+#
+# Ho et al. then drop $w_t$ and train $L_{\text{simple}} = \mathbb E\,\|\varepsilon-\hat\varepsilon\|^2$ (their eq. 14). The check uses a denoiser that is
+# wrong on purpose.
+
+# %%
+def half_right(x_t, t, label=None):
+    return 0.5 * denoiser(x_t, t)
+
+
+half_right.schedule = s = cosine(T)
+x_0, eps = two.sample(500, generator), torch.randn(500, 1, generator=generator, dtype=torch.float64)
+for t in range(2, T + 1):
+    x_t = q_sample(x_0, t, eps, s)
+    eps_hat, p_var = eps_from_x_0(x_t, half_right(x_t, t), t, s), reverse_var(t, s, "large")
+    w_t = s.beta[t] ** 2 / (2 * p_var * s.alpha[t] * (1 - s.alpha_bar[t]))
+    const = kl(0.0, posterior_var(t, s), 0.0, p_var)
+    assert torch.allclose(kl_t(x_0, x_t, t, half_right, "large"), const + w_t * (eps - eps_hat)[:, 0] ** 2)
+print("the step terms are weighted squared errors of the noise")
+
+# %%
+fig, ax = figure(width=7.5, height=2.8)
+s, t = linear(), torch.arange(2, 1001)
+weights = {v: s.beta[t] ** 2 / (2 * reverse_var(t, s, v) * s.alpha[t] * (1 - s.alpha_bar[t])) for v in ("small", "large")}
+lines = [(t, weights["small"], "model", "$w_t$ with β̃"), (t, weights["large"], "data", "$w_t$ with β"),
+         (t, torch.ones(999), "exact", "$L_{simple}$: 1")]
+_ = curves(ax, lines, "t", "weight of the squared error", yscale="log")
+show(fig, alt="Both weights fall steeply from nearly one at t = 2 to about a hundredth, where they stay; a flat line at 1.")
+
+# %% [markdown]
+# **Figure 3.** What the bound asks for, and what everybody trains, for the linear schedule of the paper. Only the shape
+# matters, since a factor common to all $t$ changes nothing. The bound cares most about the first steps, where the finest
+# grain is at stake. A constant weight cares about all $t$ alike, and so relatively more about the later ones, where the
+# shape of the image is decided. Better pictures, a slightly worse likelihood: that is the trade.
+#
+# ### The paper beside the code
+#
+# | Ho et al. 2020 | here |
+# |---|---|
+# | eq. 1, the model $p$ | `ddpm` (notebook 03); equation (1) above |
+# | eq. 2, a forward step; eq. 4, the jump | `q_step`, `q_sample` (notebook 02) |
+# | eq. 3, Jensen; eq. 5, the three kinds of terms | (2), (3); `Terms`, `elbo_terms` |
+# | eqs. 6 and 7, the posterior | `posterior_mean`, `posterior_var` (notebook 03) |
+# | eqs. 8 to 10, the step term as a distance of means | `kl_t` |
+# | eq. 11, the mean from the noise | `x_0_from_eps` (notebook 05), then `posterior_mean` |
+# | eq. 12, the weight | `w_t` in the cell above |
+# | eq. 13, the discretised decoder | `discretised_log_prob` |
+# | eq. 14, $L_{\text{simple}}$ | weight 1 in Figure 3 |
+#
+# From now on: `from diffusion_lab.theory.elbo import kl_prior, kl_t, nll_recon, elbo_terms, bits_per_dim`.
+#
+# ## Exercises
+#
+# ### Exercise 1 (warm-up): bits per dimension
+#
+# A model gives an image of $d$ pixels a bound in nats. Turn it into bits per dimension.
+
+# %% tags=["exercise"]
+def to_bits(nats, d):
+    """Bits per dimension. nats: float64 (n,), for a whole image each; d: an int. Returns float64 (n,)."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+elbo.check_to_bits(to_bits)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# $256 = 2^8$ equally likely values are 8 bits, and $\log 256$ nats.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def to_bits(nats, d):
+#     return nats / (d * math.log(2))
+# ```
+# </details>
+
+# %% [markdown]
+# ### Exercise 2 (core): a step term
+#
+# Write $L_{t-1}$ in one dimension from the two means and variances. Which of the two is $p$ in $\mathrm{KL}(q\,\|\,p)$?
+
+# %% tags=["exercise"]
+def step_term(q_mean, q_var, p_mean, p_var):
+    """KL(N(q_mean, q_var) ‖ N(p_mean, p_var)), nats. All float64 (n,). Returns float64 (n,)."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+elbo.check_step_term(step_term)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# Equation (9) of notebook 01: the average is over $q$, so $q$'s variance stands above, $p$'s below.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def step_term(q_mean, q_var, p_mean, p_var):
+#     return 0.5 * (q_var / p_var + (q_mean - p_mean) ** 2 / p_var - 1 - torch.log(q_var / p_var))
+# ```
+# </details>
+
+# %% [markdown]
+# ### Exercise 3 (core): the weight of the noise
+#
+# Write $w_t$ of equation (7) from $\beta_t$, $\bar\alpha_t$ and the model's variance.
+
+# %% tags=["exercise"]
+def eps_weight(beta_t, alpha_bar_t, p_var):
+    """w_t. All float64 (n,). Returns float64 (n,)."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+elbo.check_eps_weight(eps_weight)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# $\alpha_t = 1-\beta_t$. There is no root anywhere.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def eps_weight(beta_t, alpha_bar_t, p_var):
+#     return beta_t**2 / (2 * p_var * (1 - beta_t) * (1 - alpha_bar_t))
+# ```
+# </details>
+
+# %% [markdown]
+# ### Exercise 4 (hard): the probability of a pixel
+#
+# Write equation (4) in its plain form, with the open bins. `torch.special.ndtr` is $\Phi$.
+
+# %% tags=["exercise"]
+def pixel_prob(k, mean, std):
+    """Probability of pixel k under N(mean, std²) on [-1, 1]. k: int64 (n,), 0…255; mean, std: floats. Returns (n,)."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+elbo.check_pixel_prob(pixel_prob)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# The bin of pixel $k$ reaches from $(2k-1)/255 - 1$ to $(2k+1)/255 - 1$. Use `torch.where` to open the first and the last.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def pixel_prob(k, mean, std):
+#     below = torch.special.ndtr(((2 * k - 1) / 255 - 1 - mean).double() / std)
+#     above = torch.special.ndtr(((2 * k + 1) / 255 - 1 - mean).double() / std)
+#     return torch.where(k == 255, 1.0, above) - torch.where(k == 0, 0.0, below)
+# ```
+# </details>
+
+# %% [markdown]
+# ## A common mistake
+#
+# Treating $t = 1$ like any other step. The posterior's variance is 0 there, and a loop that starts at 1 takes its logarithm.
+
+# %%
+log_vars = posterior_var(torch.arange(1, T + 1), cosine(T)).log()
+print("log β̃ for t = 1, 2, 3:", [round(value, 2) for value in log_vars[:3].tolist()])
+print("the KL of a point from a Gaussian would be infinite; the decoder's term instead:",
+      round(nll_recon(x_0, q_sample(x_0, 1, eps, cosine(T)), denoiser).mean().item(), 1), "nats")
+assert log_vars[0] == -math.inf
+
+# %% [markdown]
+# *The symptom*: a loss that is `inf` or `nan` from the first batch on, or only now and then, when a random $t$ happens to be 1.
+# *The mend*: the last step is a decoder, with a variance of its own. (Clipping the logarithm hides the symptom and leaves
+# a number that means nothing.)
+#
+# ## Summary
+#
+# - Jensen, Bayes and a telescoping sum turn $-\log p(x_0)$ into prior, step and reconstruction terms.
+# - Each is a KL of Gaussians or a log-probability; Monte Carlo agrees with quadrature, and its error bars are honest.
+# - The bound is above the entropy by the sum (6). With β more steps shrink it; with β̃ most of it stays, near the data.
+# - Bits per dimension compare a model with gzip and xz; pixels need the discretised decoder.
+# - $L_{\text{simple}}$ is the bound with every weight set to 1.
+#
+# ## Check yourself
+#
+# <details><summary>The prior term is the same for every model. Why is it in the bound?</summary>
+#
+# It is the price of starting from $\mathcal N(0, I)$ although $x_T$ still knows a little about $x_0$. Only the schedule can lower it.
+# </details>
+#
+# <details><summary>With the exact denoiser, can the gap be 0?</summary>
+#
+# Only if every true step back is a Gaussian with the model's variance. For finitely many steps and real data it is not.
+# </details>
+#
+# <details><summary>A paper reports a negative bound in nats. Is that a mistake?</summary>
+#
+# Not for continuous data: densities exceed 1, and so $-\log p$ may be negative. For pixels with the discretised decoder it is.
+# </details>
+#
+# ## Further reading
+#
+# - Ho, Jain & Abbeel (2020), sections 2 and 3, and appendix A for the derivation of their eq. 5.
+# - Kingma et al. (2021), *Variational Diffusion Models*: the bound for continuous time, by the SNR alone.
+# - Nichol & Dhariwal (2021), section 3.1: learning the variance for a better bound; section 3.3 on the noise in its estimate.
+# - Theis, van den Oord & Bethge (2016), *A note on the evaluation of generative models*: what likelihood says about images,
+#   and what it does not.
+#
+# ## Next
+#
+# Notebook 05 replaces the exact denoiser by a network, and trains it until its loss reaches what theory allows.
