@@ -99,7 +99,7 @@ show(fig, alt="Two rows of nine pictures. Above, a digit fades into noise. Below
 # ## The map
 
 # %%
-show(course_map(written=["00", "01", "02", "03"]),
+show(course_map(written=["00", "01", "02", "03", "04", "05"]),
      alt="Nine boxes in two rows. Above, 00 to 04: what is true with pen and paper. Below, 05 to 08: what is learned.")
 
 # %% [markdown]
@@ -107,7 +107,7 @@ show(course_map(written=["00", "01", "02", "03"]),
 # notebook begins with what you need for it, and ends with what you can do.
 #
 # [01 Gaussian density](01_gaussian_pdf.ipynb) · [02 Forward chain](02_forward_markov_chain.ipynb) ·
-# [03 Reverse posterior](03_reverse_posterior.ipynb)
+# [03 Reverse posterior](03_reverse_posterior.ipynb) · [04 The bound](04_elbo.ipynb) · [05 Denoiser](05_denoiser.ipynb)
 #
 # In a hurry? Two hours: this notebook, sections 1 and 3 of 02, sections 3 and 4 of 03. A weekend: all, with the
 # exercises marked *core*.
