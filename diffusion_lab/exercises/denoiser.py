@@ -38,8 +38,7 @@ def check_gradient(attempt):
 
 @answers
 def check_eps_from_v(attempt):
-    alpha_bar_t, x_t, v = 0.8, X, Y
-    signal, noise = alpha_bar_t**0.5, (1 - alpha_bar_t) ** 0.5
+    alpha_bar_t, x_t, v, signal, noise = 0.8, X, Y, 0.8**0.5, 0.2**0.5
     given = tensor_like(attempt(x_t, v, alpha_bar_t), x_t)
     if close(given, signal * x_t - noise * v):
         raise Wrong("that is x_0, the other half of the rotation. The noise takes the other two factors.")
@@ -64,17 +63,15 @@ def check_training_example(attempt):
     if not isinstance(given, (tuple, list)) or len(given) != 3:
         raise Wrong("return three things: `return x_t, t, v`.")
     x_t, t, v = given
-    tensor_like(x_t, x_0)
-    tensor_like(t, x_0[:, 0])
-    tensor_like(v, x_0)
+    for tensor, like in ((x_t, x_0), (t, x_0[:, 0]), (v, x_0)):
+        tensor_like(tensor, like)
     check_times(t, schedule.T)
     signal, noise = schedule.alpha_bar[t, None].sqrt(), (1 - schedule.alpha_bar[t, None]).sqrt()
     check_noise((x_t - signal * x_0) / noise, x_0, x_t, t, schedule)
     eps, expected = (x_t - signal * x_0) / noise, v_from_x_0(x_t, x_0, t, schedule)
-    if close(v, eps):
-        raise Wrong("x_t and t are right, but the third is ε; the loss of this notebook is on v.")
-    if close(v, x_0):
-        raise Wrong("x_t and t are right, but the third is x_0; the loss of this notebook is on v.")
+    for name, other in (("ε", eps), ("x_0", x_0)):
+        if close(v, other):
+            raise Wrong(f"x_t and t are right, but the third is {name}; the loss of this notebook is on v.")
     if close(v, -expected):
         raise Wrong("v has the wrong sign: it is √ᾱ_t ε - √(1-ᾱ_t) x_0.")
     if not close(v, expected):
@@ -88,16 +85,14 @@ def check_times(t, T):
         raise Wrong(f"t must be whole numbers (int64), not {t.dtype}: `torch.randint` draws them.")
     if len(t.unique()) == 1:
         raise Wrong("all examples have the same t: draw one for each, shape (n,).")
+    upper = "" if t.max() != T - 1 else " And t = T never occurs: `randint` leaves its upper end out."
     if t.min() == 0:
-        raise Wrong("t = 0 occurs, and there is nothing to denoise at time 0: times go from 1 to T"
-                    f"{'.' if t.max() == T else ', and T never occurs. `randint` leaves its upper end out.'}")
-    if t.max() == T - 1:
-        raise Wrong("t = T never occurs, so the end of the chain, where sampling starts, is never trained: "
-                    "`randint` leaves its upper end out.")
+        raise Wrong(f"t = 0 occurs, and there is nothing to denoise at time 0: times go from 1 to T.{upper}")
+    if upper:
+        raise Wrong(f"The end of the chain, where sampling starts, is never trained.{upper}")
     if t.max() > T or t.min() < 1:
         raise Wrong(f"t must lie within 1…{T}, but yours reaches from {t.min().item()} to {t.max().item()}.")
-    counts, expected = torch.bincount(t, minlength=T + 1)[1:], len(t) / T
-    if float((counts - expected).abs().max()) > 5 * expected**0.5:
+    if float((torch.bincount(t, minlength=T + 1)[1:] - len(t) / T).abs().max()) > 5 * (len(t) / T) ** 0.5:
         raise Wrong("the times are not equally frequent: draw them uniformly from 1 to T.")
 
 
@@ -118,11 +113,9 @@ def check_noise(eps, x_0, x_t, t, schedule):
     if float(eps.min()) >= -1e-9:
         raise Wrong("your noise is never negative: `rand_like` draws from 0 to 1. Normal noise comes from `randn`.")
     if float(eps.mean().abs()) > tolerance or float((eps.var() - 1).abs()) > 2 * tolerance:
-        raise Wrong(f"your noise has mean {eps.mean().item():.2f} and variance {eps.var().item():.2f}, "
-                    "where 0 and 1 are right.")
+        raise Wrong(f"your noise has mean {eps.mean():.2f} and variance {eps.var():.2f}, where 0 and 1 are right.")
     if float(eps.abs().max()) < 2.5:
-        raise Wrong(f"among 10,000 draws none is beyond {eps.abs().max().item():.1f}: "
-                    "that is not the normal distribution.")
+        raise Wrong(f"among 10,000 draws none is beyond {eps.abs().max():.1f}: that is not the normal distribution.")
 
 
 @answers
@@ -137,20 +130,18 @@ def check_from_memory(attempt):
     tensor_like(given, expected)
     distance = torch.cdist(x_t, alpha_bar_t**0.5 * points) ** 2
 
-    def average(exponent, dim=1):
-        return torch.softmax(exponent, dim=dim) @ points
-
-    if close(given, average(-(torch.cdist(x_t, points) ** 2) / (2 * (1 - alpha_bar_t)))):
-        raise Wrong("at time t the training points have shrunk: compare x_t with √ᾱ_t times each point.")
-    if close(given, average(distance / (2 * (1 - alpha_bar_t)))):
-        raise Wrong("the far points get the large weights: the exponent needs a minus.")
-    if close(given, average(-distance / (1 - alpha_bar_t))):
-        raise Wrong("the 2 in the exponent of the Gaussian density is missing.")
-    if close(given, average(-distance / (2 * (1 - alpha_bar_t) ** 0.5))):
-        raise Wrong("you divided by the deviation; the exponent has the variance, 1-ᾱ_t.")
-    if close(given, average(-distance.sqrt() / (2 * (1 - alpha_bar_t)))):
-        raise Wrong("square the distance: you used its root.")
-    if close(given, average(-distance / (2 * (1 - alpha_bar_t)), dim=0)):
+    twice_var = 2 * (1 - alpha_bar_t)
+    for exponent, cause in (
+        (-(torch.cdist(x_t, points) ** 2) / twice_var,
+         "at time t the training points have shrunk: compare x_t with √ᾱ_t times each point."),
+        (distance / twice_var, "the far points get the large weights: the exponent needs a minus."),
+        (-2 * distance / twice_var, "the 2 in the exponent of the Gaussian density is missing."),
+        (-distance / (2 * twice_var) ** 0.5, "you divided by the deviation; the exponent has the variance, 1-ᾱ_t."),
+        (-distance.sqrt() / twice_var, "square the distance: you used its root."),
+    ):
+        if close(given, torch.softmax(exponent, dim=1) @ points):
+            raise Wrong(cause)
+    if close(given, torch.softmax(-distance / twice_var, dim=0) @ points):
         raise Wrong("your weights add up to 1 over the noisy points. They must do so over the training points: dim=1.")
     if close(given, points[distance.argmin(dim=1)]):
         raise Wrong("that is the nearest training point. The mean weighs all of them, near ones more.")
