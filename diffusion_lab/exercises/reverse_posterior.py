@@ -23,6 +23,8 @@ def check_times(attempt):
         if len(given) != n:
             raise Wrong(f"for T = {T} and n = {n} you return {len(given)} times. A rounded step length "
                         "repeats or skips: round each time instead.")
+        if given[0] == T - 1:
+            raise Wrong(f"your first time is {T - 1}: you count from 0. Here t runs from 1 to T = {T}.")
         if given[0] != T:
             raise Wrong(f"your first time is {given[0]}, so noise of time {T} is taken for that of {given[0]}. This "
                         "is the 'leading' spacing; it never visits T.")
@@ -41,10 +43,16 @@ def posterior_mean(x_0, x_t, alpha_bar_t, alpha_bar_s):
 
 @answers
 def check_posterior_mean(attempt):
-    t, s = 0.2, 0.7
-    given, expected, alpha = tensor_like(attempt(X_0, X_T, t, s), X_0), posterior_mean(X_0, X_T, t, s), 0.2 / 0.7
+    table = torch.tensor([1.0, 0.9, 0.7, 0.45, 0.3, 0.2], dtype=torch.float64)  # ᾱ_0 … ᾱ_5
+    t, s = table[5].item(), table[2].item()
+    given, expected, alpha = tensor_like(attempt(X_0, X_T, 5, 2, table), X_0), posterior_mean(X_0, X_T, t, s), t / s
     if close(given, posterior_mean(X_T, X_0, t, s)):
         raise Wrong("x_0 and x_t are swapped: the factor √ᾱ_s β belongs to x_0.")
+    if close(given, posterior_mean(X_0, X_T, s, t)):
+        raise Wrong("t and s are swapped: t is the later, noisier time, and α = ᾱ_t/ᾱ_s is below 1.")
+    for neighbour in (0.2 / 0.3, 0.7 / 0.9):
+        if close(given, (s**0.5 * (1 - neighbour) * X_0 + neighbour**0.5 * (1 - s) * X_T) / (1 - t)):
+            raise Wrong("you took the α of a single step between neighbours. The step from t to s has α = ᾱ_t/ᾱ_s.")
     if close(given, (s * (1 - alpha) * X_0 + alpha * (1 - s) * X_T) / (1 - t)):
         raise Wrong("the roots are missing: √ᾱ_s and √α.")
     if close(given, (t**0.5 * (1 - alpha) * X_0 + alpha**0.5 * (1 - s) * X_T) / (1 - t)):
@@ -56,7 +64,7 @@ def check_posterior_mean(attempt):
     if close(given, s**0.5 * X_0):
         raise Wrong("that is where x_0 alone puts x_s; x_t speaks, too.")
     if not close(given, expected):
-        raise Wrong("compare with equation (2), and test ᾱ_s = 1: the result must then be x_0.")
+        raise Wrong("compare with equation (2), and test s = 0: the result must then be x_0.")
     return "It works for any two times, so for strided samplers, too."
 
 

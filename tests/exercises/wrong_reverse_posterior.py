@@ -14,6 +14,10 @@ def mean(x_0, x_t, t, s):
     return (s**0.5 * (1 - t / s) * x_0 + (t / s) ** 0.5 * (1 - s) * x_t) / (1 - t)
 
 
+def with_alpha(x_0, x_t, t, s, alpha):
+    return (s**0.5 * (1 - alpha) * x_0 + alpha**0.5 * (1 - s) * x_t) / (1 - t)
+
+
 def var(t, s):
     return (1 - s) / (1 - t) * (1 - t / s)
 
@@ -24,7 +28,8 @@ def shrink(y, noise_var, m, v):
 
 WRONG = {
     check_times: [
-        (lambda T, n: [T - 1 - k * (T // n) for k in range(n)], "never visits T"),
+        (lambda T, n: [T - 1 - k * (T // n) for k in range(n)], "you count from 0"),
+        (lambda T, n: [1 + (n - 1 - k) * (T // n) for k in range(n)], "never visits T"),
         (lambda T, n: [round(T * (k + 1) / n) for k in range(n)], "your times rise"),
         (lambda T, n: [round(T * (n - k) / n) for k in range(n + 1)], "time 0"),
         (lambda T, n: list(range(T, 0, -(T // n))), "rounded step length"),
@@ -32,12 +37,15 @@ WRONG = {
         (lambda T, n: torch.linspace(T, 1, n), "list of whole numbers"),
     ],
     check_posterior_mean: [
-        (lambda x_0, x_t, t, s: mean(x_t, x_0, t, s), "swapped"),
-        (lambda x_0, x_t, t, s: (s * (1 - t / s) * x_0 + t / s * (1 - s) * x_t) / (1 - t), "roots are missing"),
-        (lambda x_0, x_t, t, s: (t**0.5 * (1 - t / s) * x_0 + (t / s) ** 0.5 * (1 - s) * x_t) / (1 - t), "√ᾱ_t where"),
-        (lambda x_0, x_t, t, s: mean(x_0, x_t, t, s) * (1 - t) / (1 - s), "divided by 1-ᾱ_s"),
-        (lambda x_0, x_t, t, s: (s**0.5 * (1 - t) * x_0 + t**0.5 * (1 - s) * x_t) / (1 - t), "used ᾱ_t as α"),
-        (lambda x_0, x_t, t, s: s**0.5 * x_0, "x_0 alone"),
+        (lambda x_0, x_t, t, s, a: mean(x_t, x_0, a[t], a[s]), "x_0 and x_t are swapped"),
+        (lambda x_0, x_t, t, s, a: mean(x_0, x_t, a[s], a[t]), "t and s are swapped"),
+        (lambda x_0, x_t, t, s, a: with_alpha(x_0, x_t, a[t], a[s], a[t] / a[t - 1]), "between neighbours"),
+        (lambda x_0, x_t, t, s, a: with_alpha(x_0, x_t, a[t], a[s], a[s] / a[s - 1]), "between neighbours"),
+        (lambda x_0, x_t, t, s, a: ((a[s] - a[t]) * x_0 + a[t] / a[s] * (1 - a[s]) * x_t) / (1 - a[t]), "the roots"),
+        (lambda x_0, x_t, t, s, a: mean((a[t] / a[s]) ** 0.5 * x_0, x_t, a[t], a[s]), "√ᾱ_t where"),
+        (lambda x_0, x_t, t, s, a: mean(x_0, x_t, a[t], a[s]) * (1 - a[t]) / (1 - a[s]), "divided by 1-ᾱ_s"),
+        (lambda x_0, x_t, t, s, a: with_alpha(x_0, x_t, a[t], a[s], a[t]), "used ᾱ_t as α"),
+        (lambda x_0, x_t, t, s, a: a[s] ** 0.5 * x_0, "x_0 alone"),
     ],
     check_denoised_mean: [
         (lambda x, a, m, v: x / a**0.5, "noisy measurement"),
