@@ -86,6 +86,9 @@ def check_pixel_prob(attempt):
     density = (-0.5 * ((k / 127.5 - 1 - mean) / std) ** 2).exp() / (std * math.sqrt(2 * math.pi))
     if close(given, density):
         raise Wrong("that is the density at the pixel. A probability is an area: a difference of Φ at the bin's edges.")
+    narrow = (-0.5 * ((k / 127.5 - 1) / 0.02) ** 2).exp() / (0.02 * math.sqrt(2 * math.pi)) * 2 / 255
+    if close(tensor_like(attempt(k, 0.0, 0.02), expected), narrow, 1e-5):
+        raise Wrong("density times width is no bin's area if the Gaussian is narrow: take Φ at the edges.")
     if close(given[inner], expected[inner]) and not close(given, expected):
         raise Wrong(f"all is right but the ends: your 256 probabilities add up to {total:.4f}. The bins of 0 and 255 "
                     "are open to the outside.")

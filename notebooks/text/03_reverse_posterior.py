@@ -547,7 +547,7 @@ for v in (1.0, 0.1):
 # With a thousand steps the choice does not matter for these two: both come within 2 % of the truth. With ten it does.
 # β̃ makes the samples too narrow, because it acts as if $x_0$ were known. β is right for $v = 1$, but for the last step, which adds no
 # noise and costs 3 % here; for $v = 0.1$ it is too wide. The right variance of each step lies between
-# the two, and depends on the data; notebook 04 lets the likelihood decide. (For much narrower data even a thousand steps
+# the two, and depends on the data; notebook 04 asks which of the two the bound prefers. (For much narrower data even a thousand steps
 # leave a mark. Try `variance_of_samples(0.001, 1000, "small")`.)
 #
 # From now on: `from diffusion_lab.theory.posterior import posterior_mean, posterior_var, reverse_var`,

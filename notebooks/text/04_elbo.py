@@ -77,7 +77,7 @@ show(fig, alt="Left two peaks at -1 and 1. Right the negative logarithm: two val
 #
 # $$ p(x_0) = \int p(x_T) \prod_{t=1}^T p(x_{t-1}\mid x_t)\; dx_1\cdots dx_T \tag{1} $$
 #
-# Nobody can do this integral. **First**, put in the forward chain as a weight, so that the integral becomes an average
+# Nobody can do this integral; $p(x_0)$ is called the model's **likelihood** of $x_0$. **First**, put in the forward chain as a weight, so that the integral becomes an average
 # over chains that we can draw; we write $\mathbb E_q$ for it:
 #
 # $$ -\log p(x_0) = -\log \mathbb E_q\Big[\, p(x_T) \prod_{t=1}^T \frac{p(x_{t-1}\mid x_t)}{q(x_t\mid x_{t-1})} \Big] $$
@@ -102,7 +102,7 @@ show(fig, alt="Left two peaks at -1 and 1. Right the negative logarithm: two val
 #
 # Three kinds of terms. $L_T$, the **prior term**, asks whether the chain ends in noise; nothing in it is learned. The
 # **step terms** compare two Gaussians each. $L_0$, the **reconstruction term**, is the last step, to the data. The negative
-# of the right side is called the **evidence lower bound**, ELBO; we keep the sign in which smaller is better.
+# of the right side is called the **evidence lower bound**, ELBO ("evidence" is $\log p(x_0)$); we keep the sign in which smaller is better.
 #
 # Every term is a function of one example. Together they make a record:
 
@@ -139,8 +139,8 @@ def kl_t(x_0, x_t, t, denoiser, variance="small"):
 #
 # ## 2 · The last step: density or pixels
 #
-# The step to $t = 0$ needs a variance of its own, because $\tilde\beta_1 = 0$. DDPM takes $\tilde\beta_2$ where it uses the small
-# variances, and $\beta_1$ with the large ones. What the last step gives is called the **decoder**. For continuous data it is
+# The step to $t = 0$ needs a variance of its own, because $\tilde\beta_1 = 0$. We take
+# $\tilde\beta_2$ with the small variances and $\beta_1$ with the large ones. (DDPM's published code takes $\tilde\beta_2$ for both.) What the last step gives is called the **decoder**. For continuous data it is
 # a density, `"gaussian"`. For 8-bit pixels it should be a *probability*: the area under the Gaussian over the pixel's bin,
 # which reaches $1/255$ to each side; the bins at -1 and 1 are open to the outside (Ho et al., eq. 13):
 #
@@ -182,7 +182,7 @@ plain = torch.from_numpy(ndtr(((edges + 0.5) / 0.004**0.5).numpy())).diff()
 assert abs(log_p.exp().sum() - 1) < 1e-12
 assert torch.allclose(log_p[:100].exp(), plain[:100], rtol=1e-9, atol=0)
 assert plain[-2] == 0
-print(f"white pixel: plain probability {plain[-2]:.0f}, log-probability {log_p[-2]:.0f} nats")
+print(f"pixel 254: plain probability {plain[-2]:.0f}, log-probability {log_p[-2]:.0f} nats")
 
 # %% [markdown]
 # Now the reconstruction term, the draw of all terms, and the unit in which images are compared. One nat is $1/\log 2$ bits;
@@ -222,8 +222,8 @@ def bits_per_dim(nats, d):
 #
 # For which model can we tell whether the bound is right? For data with a known density and the exact denoiser. Average
 # (3) over the data as well. Then the left side is at least the **entropy** of the data, $H = \mathbb E[-\log q(x_0)]$, since no
-# model gives data more probability, on average, than the truth does. And on the right, every average needs two numbers
-# only: the average of $x_0^2$, and the error of the denoiser, $\mathrm{mse}_t = \mathbb E\,(x_0-\hat x_0(x_t))^2$. With
+# model gives data a higher log-density, on average, than the truth does. And on the right, every average needs two numbers
+# only, in one dimension and with a Gaussian decoder: the average of $x_0^2$, and the error of the denoiser, $\mathrm{mse}_t = \mathbb E\,(x_0-\hat x_0(x_t))^2$. With
 # $A_t = \sqrt{\bar\alpha_{t-1}}\,\beta_t/(1-\bar\alpha_t)$, the factor of $x_0$ in $\tilde\mu$, and $\sigma_t^2$ the model's variance,
 #
 # $$ \mathbb E\,L_{t-1} = \mathrm{KL}\big(\mathcal N(0,\tilde\beta_t)\,\|\,\mathcal N(0,\sigma_t^2)\big) + \frac{A_t^2\,\mathrm{mse}_t}{2\sigma_t^2} \tag{5} $$
@@ -276,9 +276,11 @@ for variance in ("small", "large"):
     print(f"variance {variance}: bound {bound:.4f}, entropy {entropy:.4f}, gap {bound - entropy:.4f}")
 
 # %% [markdown]
-# The bound holds, and it is close. Where does the gap come from? The chain $x_0, \dots, x_T$ can be read backwards, and then
-# the gap is a sum, too: how far is the noise that we start from from $q(x_T)$, and how far is each step of the model from
-# the true step back *without* $x_0$?
+# The bound holds; with β it is close. Where does the gap come from? Averaged over the data, (2) says that bound minus
+# entropy is a KL between whole chains, $\mathrm{KL}\big(q(x_0,\dots,x_T)\,\|\,p(x_0,\dots,x_T)\big)$. Read both chains backwards, from
+# $x_T$ down, and the logarithm of each is a sum over steps. So the gap is a sum, too: how far is the noise that we start
+# with from $q(x_T)$, and how far is each step of the model from the true step back *without* $x_0$? (It contains the model's
+# own error in $x_0$ as well as what Jensen's line lost.)
 #
 # $$ \text{gap} = \mathrm{KL}\big(q(x_T)\,\|\,p(x_T)\big) + \sum_{t=1}^T \mathbb E\,\mathrm{KL}\big(q(x_{t-1}\mid x_t)\,\|\,p(x_{t-1}\mid x_t)\big) \tag{6} $$
 #
@@ -304,10 +306,10 @@ print("the gap is the sum of (6), to nine digits")
 # %%
 fig, ax = figure(width=7.5, height=2.9)
 times = torch.arange(1, 101)
-lines = [(times, gap_by_steps(mse_closed, schedule, variance, v)[1], role, f"{variance} variance")
+lines = [(times, gap_by_steps(mse_closed, schedule, variance, v)[1], role, "$\\tilde\\beta_t$ (small)" if variance == "small" else "$\\beta_t$ (large)")
          for variance, role in (("small", "model"), ("large", "data"))]
 _ = curves(ax, lines, "t", "part of the gap, nats", yscale="log", ylim=(1e-8, 1))
-show(fig, alt="On a logarithmic scale, both curves are high near t = 1; the small variance loses up to t = 60, the large one early.")
+show(fig, alt="The small variance is high near t = 1 and falls; the large one is low at both ends, highest near t = 30.")
 
 # %% [markdown]
 # **Figure 2.** Where the gap lies, for $\mathcal N(0, 0.25)$ in 100 steps. With β̃ (orange) nearly all of it is near the data: the
@@ -338,10 +340,33 @@ print(f"the error bar of two standard errors covers the truth in {covered} of {r
 assert abs(covered - 191) < 4 * (runs * 0.954 * 0.046) ** 0.5
 
 # %% [markdown]
-# So the answer to the question at the top: neither is perfect, and it depends on the variance. With β the gap shrinks from
-# 0.28 nats in 10 steps to 0.004 in 1,000. With β̃ it stays at about half a nat however many steps there are: each new step
-# near the data is as wrong as those before. That is what the variance does to the *likelihood*. Notebook 03 showed that
-# the *samples* of a long chain do not care.
+# So the answer to the question at the top: neither bound is the entropy, and it depends on the variance. With β the gap
+# shrinks from 0.28 nats in 10 steps to 0.003 in 1,000. With β̃ it stays near half a nat (0.56, 0.72, 0.52): near the data
+# $\tilde\beta_t/\beta_t$ is about $(t-1)/t$, which depends on $t$ alone, so smaller steps do not mend it.
+#
+# Is the model with β̃ that much worse? No. This is what the variance does to the *bound*. Most of the gap is what Jensen's
+# line lost: the bound compares whole chains, and β̃ makes the chains too narrow while the data that come out of them are
+# nearly right. For Gaussian data the model's own $p(x_0)$ is a Gaussian, too, and we can look.
+
+# %%
+def variance_of_data(v, schedule, variance):
+    """Variance of x_0 under the model, decoder included, for data N(0, v) and the exact denoiser."""
+    V, one = torch.tensor(1.0, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
+    for t in range(schedule.T, 0, -1):
+        gain = schedule.alpha_bar[t].sqrt() * v / (schedule.alpha_bar[t] * v + 1 - schedule.alpha_bar[t])
+        last = decoder_var(schedule, variance)
+        V = posterior_mean(gain * one, one, t, schedule)[0] ** 2 * V + (reverse_var(t, schedule, variance) if t > 1 else last)
+    return V
+
+
+for variance in ("small", "large"):
+    excess = kl(0.0, v, 0.0, variance_of_data(v, cosine(100), variance)).item()
+    assert 0 <= excess < 0.002
+    print(f"variance {variance}: the model's own -log p is {excess:.4f} nats above the entropy")
+
+# %% [markdown]
+# Both are within a thousandth of a nat of the truth or so, and the bound for β̃ said 0.79. A bound can be loose without the
+# model being bad; that is why the *samples* of a long chain (notebook 03) do not care.
 #
 # **Try it.** How does the gap move with the number of steps, and with the variance between β̃ (0) and β (1)? And what if
 # you choose the decoder's variance freely?
@@ -424,10 +449,10 @@ print("the step terms are weighted squared errors of the noise")
 fig, ax = figure(width=7.5, height=2.8)
 s, t = linear(), torch.arange(2, 1001)
 weights = {v: s.beta[t] ** 2 / (2 * reverse_var(t, s, v) * s.alpha[t] * (1 - s.alpha_bar[t])) for v in ("small", "large")}
-lines = [(t, weights["small"], "model", "$w_t$ with β̃"), (t, weights["large"], "data", "$w_t$ with β"),
+lines = [(t, weights["small"], "model", "$w_t$ with $\\tilde\\beta_t$"), (t, weights["large"], "data", "$w_t$ with $\\beta_t$"),
          (t, torch.ones(999), "exact", "$L_{simple}$: 1")]
 _ = curves(ax, lines, "t", "weight of the squared error", yscale="log")
-show(fig, alt="Both weights fall steeply from nearly one at t = 2 to about a hundredth, where they stay; a flat line at 1.")
+show(fig, alt="Both weights fall steeply, from 0.6 and 0.3 at t = 2 to 0.005 near t = 350, then rise to 0.01; a flat line at 1.")
 
 # %% [markdown]
 # **Figure 3.** What the bound asks for, and what everybody trains, for the linear schedule of the paper. Only the shape

@@ -52,6 +52,8 @@ WRONG = {
         (lambda k, m, s: -between(k, m, s, open_ends=False), "negative"),
         (lambda k, m, s: between(k, m, s**2), "std no variance"),
         (lambda k, m, s: torch.exp(-0.5 * ((k / 127.5 - 1 - m) / s) ** 2) / (s * math.sqrt(2 * math.pi)), "density"),
+        (lambda k, m, s: torch.exp(-0.5 * ((k / 127.5 - 1 - m) / s) ** 2) / (s * math.sqrt(2 * math.pi)) * 2 / 255,
+         "density times width"),
         (lambda k, m, s: phi(((k + 0.5) / 255 - m) / s) - phi(((k - 0.5) / 255 - m) / s), "scaled to [-1, 1]"),
     ],
 }
