@@ -20,12 +20,14 @@ INTERACT = """%matplotlib inline
 import ipywidgets
 import matplotlib.pyplot as plt
 def draw(i):
-    fig = plt.figure(figsize=(3, 2), facecolor=str(8 * i / 255))
+    axes = plt.figure(figsize=(3, 2)).add_axes([0, 0, 1, 1])
+    axes.imshow([[8 * i]], cmap="gray", vmin=0, vmax=255, aspect="auto")
+    axes.set_axis_off()
     plt.show()
 _ = ipywidgets.interact(draw, i=ipywidgets.IntSlider(min=0, max=30))"""
 PEERS = {
     "Scrubber": (SCRUBBER, ".scrubber-picture", ".scrubber-slider"),
-    "interact, new figure": (INTERACT, ".widget-interact img", ".widget-slider .noUi-handle"),
+    "interact, new figure": (INTERACT, ".jp-RenderedImage img", ".widget-slider .noUi-handle"),
 }
 
 
