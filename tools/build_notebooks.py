@@ -4,17 +4,16 @@
     python tools/build_notebooks.py 02 03     these, whether out of date or not
 """
 
+import os
 import sys
-import tomllib
 from hashlib import sha256
 from pathlib import Path
 
 import jupytext
 import nbformat
+from addresses import INSTALL, badges
 from jupytext.combine import combine_inputs_with_outputs
 from nbclient import NotebookClient
-
-from diffusion_lab import __version__
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -23,6 +22,13 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+FOR_COLAB = f"""\
+# Colab installs the course's package here. Elsewhere this cell does nothing.
+import sys
+
+if "google.colab" in sys.modules:
+    get_ipython().run_line_magic("pip", "install --quiet {INSTALL}")
+"""[:-1]
 
 
 def twins():
@@ -38,7 +44,7 @@ def digest(twin):
     """A fingerprint of all that a notebook is made from: its twin, the package's code and its data."""
     package = sorted(p for p in (ROOT / "diffusion_lab").rglob("*") if p.suffix in {".py", ".npz", ".js", ".css"})
     names_and_bytes = [(p.relative_to(ROOT).as_posix().encode(), p.read_bytes()) for p in [twin, *package]]
-    names_and_bytes.append((b"navigation", navigation(twin).source.encode()))
+    names_and_bytes.append((b"generated", (navigation(twin) + FOR_COLAB).encode()))
     return sha256(b"\0".join(part for pair in names_and_bytes for part in pair)).hexdigest()
 
 
@@ -48,23 +54,35 @@ def is_current(twin):
 
 
 def navigation(twin):
-    """The first cell of every notebook: the badge that opens it on Binder, and links to its neighbours."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    repository = project["urls"]["Repository"].removeprefix("https://github.com/")
-    binder = f"https://mybinder.org/v2/gh/{repository}/v{__version__}?urlpath=lab/tree/notebooks/{twin.stem}.ipynb"
+    """The first line of every notebook: the badges that open it in the browser, and links to its neighbours."""
     order = twins()
     place = order.index(twin)
-    links = [f"[![Open on Binder](https://mybinder.org/badge_logo.svg)]({binder})"]
+    links = badges(twin.stem)
     links += [f"[← {order[place - 1].stem}]({order[place - 1].stem}.ipynb)"] if place > 0 else []
     links += [f"[contents]({order[0].stem}.ipynb)"] if place > 0 else []
     links += [f"[{order[place + 1].stem} →]({order[place + 1].stem}.ipynb)"] if place + 1 < len(order) else []
-    return nbformat.v4.new_markdown_cell(" · ".join(links), metadata={"tags": ["navigation"]})
+    return " · ".join(links)
+
+
+def add_what_is_generated(notebook, twin):
+    """Put the navigation above the title, in its cell, and the cell for Colab before the first code."""
+    title = notebook.cells[0]
+    title.source = f"{navigation(twin)}\n\n{title.source}"
+    title.metadata["tags"] = ["navigation", *title.metadata.get("tags", [])]
+    first_code = next(i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code")
+    metadata = {"tags": ["colab"], "jupyter": {"source_hidden": True}}
+    notebook.cells.insert(first_code, nbformat.v4.new_code_cell(FOR_COLAB, metadata=metadata))
+
+
+def without_navigation(source):
+    """The text of a title cell as its author wrote it."""
+    return source.partition("\n\n")[2]
 
 
 def inputs(twin):
     """The notebook of a twin, not executed; cells that were there before keep their ids."""
     notebook = jupytext.read(twin, fmt="py:percent")
-    notebook.cells.insert(0, navigation(twin))
+    add_what_is_generated(notebook, twin)
     target = notebook_of(twin)
     old = nbformat.read(target, as_version=4) if target.exists() else nbformat.v4.new_notebook()
     old_ids = {cell.id for cell in old.cells}
@@ -90,13 +108,18 @@ def tidy(cell):
     cell.metadata.pop("execution", None)
 
 
-def build(twin):
-    notebook = inputs(twin)
+def execute(notebook, **environment):
+    """Run all cells in a kernel of their own, with these environment variables set."""
     NotebookClient(notebook, timeout=300, kernel_name="python3", record_timing=False,
                    coalesce_streams=True, store_widget_state=False,
-                   resources={"metadata": {"path": str(NOTEBOOKS)}}).execute()
+                   resources={"metadata": {"path": str(NOTEBOOKS)}}).execute(env=os.environ | environment)
     for cell in notebook.cells:
         tidy(cell)
+
+
+def build(twin):
+    notebook = inputs(twin)
+    execute(notebook)
     notebook.metadata = nbformat.from_dict(METADATA | {"built_from": digest(twin)})
     nbformat.validate(notebook)
     nbformat.write(notebook, notebook_of(twin))
