@@ -1,0 +1,1 @@
+"""How good are generated digits? A judge that reads them, and distances between sets of them."""

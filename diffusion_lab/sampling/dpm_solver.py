@@ -1,0 +1,34 @@
+"""DPM-Solver++(2M): DDIM's path, followed with the help of the step before, so that few steps are enough.
+
+Taught in: notebooks/08_sampling.ipynb
+"""
+
+import torch
+
+from diffusion_lab.sampling.timesteps import Step, pairs
+
+
+def dpm_solver(denoiser, x_T, timesteps=None, label=None):
+    """Yield each step from noise x_T to a sample, which is the last step's `x_s`. No noise is added.
+
+    x_s = √((1-ᾱ_s)/(1-ᾱ_t)) x_t + √ᾱ_s (1 - e^{-h}) D,   h = (log SNR_s - log SNR_t) / 2
+    D = x̂_0 + (h / 2h_prev) (x̂_0 - x̂_0,prev), and D = x̂_0 on the first and the last step
+    (Lu et al. 2022, "DPM-Solver++", algorithm 2)
+
+    denoiser: x_0_hat = denoiser(x_t, t, label) with attribute `schedule`. x_T: float, (n, …), standard normal.
+    timesteps: strictly decreasing within 1…T; None is every one.
+    Yields Step(t, s, x_t, x_0_hat, mean, x_s). Raises ValueError at the first step for arguments that do not fit.
+    """
+    schedule, x_t, previous = denoiser.schedule, x_T, None
+    alpha_bar = schedule.alpha_bar
+    for t, s in pairs(timesteps, schedule.T):
+        h = (schedule.log_snr[s] - schedule.log_snr[t]) / 2
+        x_0_hat = denoiser(x_t, t, label)
+        D = x_0_hat
+        if previous is not None and s > 0:
+            previous_x_0_hat, previous_h = previous
+            D = x_0_hat + h / (2 * previous_h) * (x_0_hat - previous_x_0_hat)
+        mean = ((1 - alpha_bar[s]) / (1 - alpha_bar[t])).sqrt() * x_t - alpha_bar[s].sqrt() * torch.expm1(-h) * D
+        x_s = mean.to(x_t.dtype)
+        yield Step(t, s, x_t, x_0_hat, mean, x_s)
+        x_t, previous = x_s, (x_0_hat, h)

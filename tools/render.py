@@ -1,0 +1,97 @@
+"""Cells as HTML, for the site and the slides: text with formulas, code with colours, pictures with their alt texts."""
+
+import re
+from html import escape, unescape
+
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+HOLE = re.compile("\x02(\\d+)\x03")
+LIVE = "This picture has controls that need Python. They work in the notebook, on your machine, on Binder or in Colab."
+
+
+class Formulas:
+    """Collects formulas while pages are made, so that all of them are typeset at once; holes stand for them."""
+
+    def __init__(self):
+        self.found = []
+
+    def hole(self, tex, displayed):
+        self.found.append((tex.strip(), displayed))
+        return f"\x02{len(self.found) - 1}\x03"
+
+    def fill(self, page, typeset):
+        """The page with each hole filled; typeset: the formulas as HTML, in order."""
+        return HOLE.sub(lambda hole: typeset[int(hole[1])], page)
+
+    def words(self, page):
+        """The page with TeX's words in the holes, for a search."""
+        return HOLE.sub(lambda hole: re.sub(r"[\\{}$&]+|tag", " ", self.found[int(hole[1])][0]), page)
+
+
+class Text(IPythonRenderer):
+    """Markdown to HTML. link: maps the target of a link. Headings get anchors and are noted in `headings`."""
+
+    def __init__(self, formulas, link=str):
+        super().__init__(escape=False, exclude_anchor_links=True)
+        self.formulas, self.rewrite, self.headings = formulas, link, []
+
+    def render(self, source):
+        return MarkdownWithMath(renderer=self).render(source)
+
+    def heading(self, text, level, **attributes):
+        anchor = re.sub(r"[^\w]+", "-", plain(self.formulas.words(text)).lower()).strip("-")
+        while anchor in {taken for _, taken, _ in self.headings}:
+            anchor += "-more"
+        self.headings.append((level, anchor, text))
+        return f'<h{level} id="{anchor}">{text}</h{level}>\n'
+
+    def block_math(self, body):
+        return self.formulas.hole(body, True)
+
+    def inline_math(self, body):
+        return self.formulas.hole(body, False)
+
+    def link(self, text, url, title=None):
+        return super().link(text, self.rewrite(url), title)
+
+    def table(self, text):
+        return f'<div class="wide"><table>\n{text}</table></div>\n'
+
+    def block_code(self, source, info=None):
+        return code(source) if (info or "").startswith("python") else f"<pre>{escape(source)}</pre>\n"
+
+
+def plain(page):
+    """The text of some HTML."""
+    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))).strip()
+
+
+def code(source):
+    return highlight(source, PythonLexer(), HtmlFormatter(cssclass="code"))
+
+
+def output(data, metadata):
+    """One result of a cell: the player that it brings along, else its picture, else its text."""
+    if "text/html" in data:
+        return f'<div class="player">{data["text/html"]}</div>\n'
+    if "image/png" in data:
+        image = re.sub(r"\s", "", data["image/png"])
+        alt = escape(metadata.get("image/png", {}).get("alt", ""))
+        picture = f'<img class="picture" src="data:image/png;base64,{image}" alt="{alt}">'
+        live = f'<p class="live">{LIVE}</p>' if data.get("text/plain", "").startswith("Live(") else ""
+        return f'<div class="figure">{picture}{live}</div>\n'
+    return f'<pre class="output">{escape(data.get("text/plain", ""))}</pre>\n'
+
+
+def outputs(cell):
+    """All that a code cell printed and showed."""
+    parts = []
+    for result in cell.get("outputs", []):
+        if result.output_type == "stream":
+            parts.append(f'<pre class="output">{escape(result.text)}</pre>\n')
+        elif "data" in result:
+            parts.append(output(result.data, result.get("metadata", {})))
+    return "".join(parts)

@@ -1,0 +1,67 @@
+// The search, and the menu that stands open where there is room for it. No module and no fetch, so that the pages
+// work when they are opened from a file.
+(() => {
+  const box = document.getElementById("search"), list = document.getElementById("found");
+  const MOST = 12, AROUND = 70;
+  const fold = (text) => text.toLowerCase().normalize("NFD").replace(/[\u0300-\u036f]/g, "");
+  const entries = window.SEARCH_INDEX.map((entry) => ({ ...entry, inTitle: fold(entry.title), inText: fold(entry.text) }));
+
+  function find(words) {
+    const score = ({ inTitle, inText }) => {
+      let sum = 0;
+      for (const word of words) {
+        const hits = (inTitle.includes(word) ? 20 : 0) + Math.min(inText.split(word).length - 1, 9);
+        if (!hits) return 0;
+        sum += hits;
+      }
+      return sum;
+    };
+    return entries.map((entry) => [score(entry), entry]).filter(([points]) => points)
+      .sort((a, b) => b[0] - a[0]).slice(0, MOST).map(([, entry]) => entry);
+  }
+
+  function excerpt(entry, word) {
+    const at = Math.max(0, entry.inText.indexOf(word)), from = Math.max(0, at - AROUND);
+    const line = document.createElement("small"), mark = document.createElement("mark");
+    mark.textContent = entry.text.slice(at, at + word.length);
+    const before = (from ? "…" : "") + entry.text.slice(from, at);
+    const after = entry.text.slice(at + word.length, at + word.length + AROUND) + "…";
+    entry.inText.includes(word) ? line.append(before, mark, after) : line.append(entry.text.slice(0, 2 * AROUND));
+    return line;
+  }
+
+  function show() {
+    const words = fold(box.value).split(/\s+/).filter(Boolean);
+    list.hidden = !words.length;
+    if (!words.length) return;
+    const found = find(words);
+    list.replaceChildren(...found.map((entry) => {
+      const item = document.createElement("li"), link = document.createElement("a");
+      link.href = entry.url;
+      link.append(Object.assign(document.createElement("b"), { textContent: entry.title }));
+      if (entry.page !== entry.title) link.append(" · " + entry.page);
+      link.append(excerpt(entry, words[0]));
+      item.append(link);
+      return item;
+    }));
+    if (!found.length) list.append(Object.assign(document.createElement("li"), { textContent: "Nothing found." }));
+  }
+
+  box.addEventListener("input", show);
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") list.querySelector("a")?.click();
+    if (event.key === "Escape") { box.value = ""; show(); }
+  });
+  list.addEventListener("click", () => { list.hidden = true; });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "/" || /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName)) return;
+    event.preventDefault();
+    box.focus();
+  });
+  document.addEventListener("click", (event) => { if (!event.target.closest(".search")) list.hidden = true; });
+
+  const wide = matchMedia("(min-width: 1100px)"), menu = document.getElementById("menu");
+  const fit = () => { menu.open = wide.matches; };
+  wide.addEventListener("change", fit);
+  fit();
+})();
