@@ -1,11 +1,10 @@
 """How far apart two sets of digits are, as the judge sees them; and whether one was copied from the other."""
 
+import numpy as np
 import torch
-from scipy.linalg import sqrtm
 from sklearn.neighbors import NearestNeighbors
-from torch.nn.functional import one_hot
 
-from diffusion_lab.evaluation.judge import fit_classifier, in_batches, read_digits
+from diffusion_lab.evaluation.judge import checked, fit_classifier, in_batches, read_digits
 
 
 def frechet_distance(a, b):
@@ -28,3 +27,65 @@ def half(cov):
     """The symmetric square root of a covariance."""
     value, vector = torch.linalg.eigh(cov)
     return vector * value.clamp(min=0).sqrt() @ vector.T
+
+
+def distance_to_test(images, judge, test):
+    """Fréchet distance of images to the test digits, both as the judge's features."""
+    return frechet_distance(in_batches(judge.features, images), in_batches(judge.features, test))
+
+
+def floor_distance(judge, train, test, n=1000, draws=5):
+    """The distance that n real digits have: (mean, standard deviation) over some draws from the training digits.
+
+    No generator can be expected to come below it: it is what the finite numbers n and len(test) cost.
+    """
+    features, target = in_batches(judge.features, train), in_batches(judge.features, test)
+    orders = [torch.randperm(len(train), generator=torch.Generator().manual_seed(k)) for k in range(draws)]
+    found = [frechet_distance(features[order[:n]], target) for order in orders]
+    return torch.tensor(found).mean().item(), torch.tensor(found).std().item()
+
+
+def label_accuracy(judge, images, labels):
+    """Share of images in which the judge reads the digit that was asked for."""
+    return (read_digits(judge, images) == labels).double().mean().item()
+
+
+def share_of_real(images, labels, train, test, epochs=15):
+    """Test accuracy of a classifier trained on these images alone, as a share of one trained on as many real digits.
+
+    train, test: pairs (images, labels). The real ones are the first of a seeded order of `train`. Seeds are equal.
+    """
+    order = torch.randperm(len(train[0]), generator=torch.Generator().manual_seed(0))[:len(images)]
+    accuracy = []
+    for digits, names in ((images, labels), (train[0][order], train[1][order])):
+        reader = fit_classifier(digits, names, epochs, torch.Generator().manual_seed(0))
+        accuracy.append(label_accuracy(reader, test[0], test[1]))
+    return accuracy[0] / accuracy[1]
+
+
+def memorisation_ratio(images, train, test):
+    """Median distance to the nearest training digit, of the images, as a multiple of that of the test digits.
+
+    Distances in pixel space. Copies have 0; fresh digits have 1; below 1 the images lie closer than fresh digits do.
+    """
+    nearest = NearestNeighbors(n_neighbors=1).fit(checked(train).flatten(1).numpy())
+    distance = [nearest.kneighbors(checked(x).flatten(1).numpy())[0] for x in (images, test)]
+    return float(np.median(distance[0]) / np.median(distance[1]))
+
+
+def report(images, labels, judge, train, test):
+    """All measures of a set of generated digits, as {name: float}; the distance also as a multiple of its floor.
+
+    images: float32 (n, 1, 28, 28); labels: int64 (n,), what was asked for. train, test: pairs (images, labels).
+    """
+    distance = distance_to_test(images, judge, test[0])
+    mean, std = floor_distance(judge, train[0], test[0], n=len(images))
+    return {
+        "label_accuracy": label_accuracy(judge, images, labels),
+        "distance": distance,
+        "floor": mean,
+        "floor_std": std,
+        "times_floor": distance / mean,
+        "share_of_real": share_of_real(images, labels, train, test),
+        "memorisation_ratio": memorisation_ratio(images, train[0], test[0]),
+    }

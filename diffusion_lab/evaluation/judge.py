@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
+from diffusion_lab.data.augment import augmented
+
 FILE = Path(__file__).with_name("judge.safetensors")
 
 
@@ -83,16 +85,3 @@ def fit_classifier(images, labels, epochs, generator, lr=2e-3, batch=64):
             rate.step()
             optimizer.zero_grad()
     return network.eval().requires_grad_(False)
-
-
-def augmented(images, generator, angle=0.2, stretch=0.12, shift=0.1):
-    """Each image turned, stretched, slanted and shifted a little, by amounts drawn for it alone.
-
-    angle and slant: up to `angle` radians. stretch: up to that share in each direction. shift: up to that share of
-    half the width. images: float32 (n, 1, h, w), -1 for black. Returns the same shape; what comes in from outside is black.
-    """
-    turn, slant, wide, high, right, down = (2 * torch.rand(6, len(images), generator=generator) - 1)
-    turn, slant, wide, high = angle * turn, angle * slant, 1 + stretch * wide, 1 + stretch * high
-    rows = torch.stack([wide * turn.cos(), slant - turn.sin(), shift * right, turn.sin(), high * turn.cos(), shift * down])
-    grid = F.affine_grid(rows.T.reshape(-1, 2, 3), images.shape, align_corners=False)
-    return F.grid_sample(images + 1, grid, align_corners=False) - 1  # outside the picture is 0: black

@@ -93,7 +93,7 @@ class UNet(nn.Module):
 
     def __init__(self, fine=64, coarse=128, dim=128, labels=10):
         super().__init__()
-        self.condition = Condition(labels, dim)
+        self.null_label, self.condition = labels, Condition(labels, dim)
         self.enter = nn.Conv2d(4, fine, 3, padding=1)
         self.fine_down = ResidualBlock(fine, fine, dim)
         self.shrink = nn.Conv2d(fine, coarse, 3, stride=2, padding=1)

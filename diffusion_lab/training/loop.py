@@ -1,0 +1,121 @@
+"""Training as a generator: each step is yielded, so that plots, progress bars, tests and checkpoints read one loop.
+
+Taught in: notebooks/07_train.ipynb
+"""
+
+import copy
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+
+from diffusion_lab.data.augment import augmented
+from diffusion_lab.networks.unet import UNet
+from diffusion_lab.theory.check import positive_int
+from diffusion_lab.theory.schedule import cosine
+from diffusion_lab.training.muon import Muon
+from diffusion_lab.training.objective import objective
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides what a run gives. steps and batch: numbers of steps, and of images in each.
+
+    lr, lr_rest: peak learning rates of Muon (weight matrices) and of AdamW (all else). decay: of the average of the
+    weights. augment: strength of the small turns and shifts of the images; 0 is none, 1 the most that still looks real.
+    seed: of the first weights, the order of the data, the noise and the times.
+    """
+
+    steps: int = 560
+    batch: int = 64
+    lr: float = 0.05
+    lr_rest: float = 2e-3
+    decay: float = 0.98
+    augment: float = 0.0
+    seed: int = 0
+
+
+class Progress(NamedTuple):
+    """What a step reports: steps done, loss, the gradient's length before clipping, share of the peak learning rate."""
+
+    step: int
+    loss: float
+    gradient_norm: float
+    rate: float
+
+
+@dataclass
+class Run:
+    """A training run at some step: all that is needed to go on as if it had never stopped."""
+
+    recipe: Recipe
+    network: torch.nn.Module = field(default_factory=UNet)
+    step: int = 0
+
+    def __post_init__(self):
+        positive_int(self.recipe.steps, "steps"), positive_int(self.recipe.batch, "batch")
+        self.network.to(memory_format=torch.channels_last)  # the order in memory that CPUs convolve fastest
+        self.average = copy.deepcopy(self.network).requires_grad_(False)
+        self.optimizers = optimizers(self.network, self.recipe)
+        self.generator = torch.Generator().manual_seed(self.recipe.seed)
+
+
+def start(recipe, build=UNet):
+    """A new run, whose first weights depend on the recipe's seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return Run(recipe, build())
+
+
+def optimizers(network, recipe):
+    """Muon for the weight matrices inside the network; AdamW for its two ends, the labels' embedding and all vectors."""
+    inside = {name: weight for name, weight in network.named_parameters()
+              if weight.ndim > 1 and not name.startswith(("enter", "leave", "condition.label"))}
+    rest = [weight for name, weight in network.named_parameters() if name not in inside]
+    return [Muon(inside.values(), recipe.lr), torch.optim.AdamW(rest, recipe.lr_rest, betas=(0.9, 0.99), fused=True)]
+
+
+def rate(step, steps, warm_up=50):
+    """Share of the peak learning rate: up in a straight line, down along half a cosine   (Loshchilov & Hutter 2017)."""
+    return min(1, (step + 1) / warm_up) * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def batch_at(step, n, recipe):
+    """The indices of the batch of a step, from a fresh order of the n images in each epoch. Returns int64 (batch,)."""
+    epoch, place = divmod(step, n // recipe.batch)
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(1_000_003 * recipe.seed + epoch))
+    return order[place * recipe.batch:(place + 1) * recipe.batch]
+
+
+@torch.no_grad()
+def update_average(average, network, step, decay):
+    """average ← d average + (1-d) network, d = min(decay, (1+step)/(10+step)): short while all still moves."""
+    d = min(decay, (1 + step) / (10 + step))
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - d)
+
+
+def train(run, images, labels):
+    """Take the run from where it stands to its last step. Yields Progress after each; `run` is up to date then.
+
+    images: float32 (n, 1, 28, 28) in [-1, 1], labels: int64 (n,). The loss is `objective` with cosine(1000).
+    Raises ValueError at the first step for fewer images than one batch holds.
+    """
+    recipe, schedule = run.recipe, cosine()
+    if len(images) < recipe.batch:
+        raise ValueError(f"one batch takes {recipe.batch} images, but there are only {len(images)}.")
+    while run.step < recipe.steps:
+        index = batch_at(run.step, len(images), recipe)
+        x_0 = images[index]
+        if recipe.augment:
+            x_0 = augmented(x_0, run.generator, recipe.augment)
+        loss = objective(run.network, x_0, labels[index], schedule, run.generator)
+        loss.backward()
+        gradient_norm = torch.nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
+        for optimizer, peak in zip(run.optimizers, (recipe.lr, recipe.lr_rest)):
+            optimizer.param_groups[0]["lr"] = peak * rate(run.step, recipe.steps)
+            optimizer.step()
+            optimizer.zero_grad()
+        update_average(run.average, run.network, run.step, recipe.decay)
+        run.step += 1
+        yield Progress(run.step, loss.item(), gradient_norm.item(), rate(run.step - 1, recipe.steps))

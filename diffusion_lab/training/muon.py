@@ -1,0 +1,42 @@
+"""Muon: an optimiser that makes every direction of a weight matrix learn at the same speed.
+
+Taught in: notebooks/07_train.ipynb
+"""
+
+import torch
+
+
+def orthogonalised(matrix, rounds=5):
+    """Nearly U Vᵀ, where matrix = U S Vᵀ: all singular values become about 1 (between 0.7 and 1.2).
+
+    X ← a X + (b X Xᵀ + c (X Xᵀ)²) X, five times, from X = matrix / ‖matrix‖, a, b, c = 3.4445, -4.7750, 2.0315
+    (Jordan et al. 2024, "Muon"). matrix: float (m, n). Returns the same shape.
+    """
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.T if tall else matrix
+    x = x / (x.norm() + 1e-7)
+    for _ in range(rounds):
+        gram = x @ x.T
+        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+    return x.T if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """W ← W - lr √max(1, m/n) orthogonalised(Nesterov momentum of the gradient), for weights of two or more axes.
+
+    A convolution's weight (out, in, h, w) counts as the matrix (out, in·h·w). (Jordan et al. 2024, "Muon".)
+    torch.optim.Muon takes matrices only, and rounds to bfloat16, which many CPUs compute slowly.
+    """
+
+    def __init__(self, parameters, lr, momentum=0.95):
+        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for weight in group["params"]:
+                memory = self.state[weight].setdefault("momentum", torch.zeros_like(weight))
+                memory.lerp_(weight.grad, 1 - group["momentum"])
+                update = weight.grad.lerp(memory, group["momentum"]).flatten(1)
+                scale = max(1, update.shape[0] / update.shape[1]) ** 0.5
+                weight.add_(orthogonalised(update).reshape(weight.shape), alpha=-group["lr"] * scale)

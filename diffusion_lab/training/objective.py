@@ -1,0 +1,43 @@
+"""The loss of one batch: noise at times of every kind, and the network's answer beside the right one.
+
+Taught in: notebooks/07_train.ipynb
+"""
+
+import torch
+
+from diffusion_lab.theory.check import one_of
+from diffusion_lab.theory.forward import q_sample
+from diffusion_lab.theory.parameterization import v_from_x_0
+
+
+def uniform_times(n, T, generator):
+    """n times, each drawn from 1…T by itself  (Ho et al. 2020, algorithm 1). Returns int64 (n,)."""
+    return torch.randint(1, T + 1, (n,), generator=generator)
+
+
+def spread_times(n, T, generator):
+    """n times, one from each n-th part of 1…T: one draw shifts them all  (Kingma et al. 2021, appendix I.1).
+
+    t_i = 1 + ⌊T ((u + i/n) mod 1)⌋, u uniform. Each t_i alone is uniform; the batch as a whole misses no part of the
+    chain, so that its loss varies less from batch to batch. Returns int64 (n,).
+    """
+    u = torch.rand(1, generator=generator, dtype=torch.float64) + torch.arange(n, dtype=torch.float64) / n
+    return (T * (u % 1)).long().clamp(max=T - 1) + 1
+
+
+def objective(network, x_0, label, schedule, generator, predicts="v", times=spread_times, drop=0.1):
+    """E ‖target - network(x_t, t, label)‖² / d,  target ε, v or x_0   (Ho et al. 2020, eq. 14; Salimans & Ho 2022).
+
+    x_0: float32 (n, …). label: int64 (n,); each is replaced by network.null_label with probability `drop`
+    (Ho & Salimans 2022, algorithm 1), so that one network learns p(x_0 given label) and p(x_0).
+    times: `spread_times` or `uniform_times`. Returns the mean over batch and pixels, shape (), with its gradient.
+    Raises ValueError for another word in `predicts`.
+    """
+    one_of(dict.fromkeys(("eps", "v", "x_0")), predicts, "predicts")
+    t = times(len(x_0), schedule.T, generator).to(x_0.device)
+    eps = torch.randn(x_0.shape, generator=generator).to(x_0)
+    x_t = q_sample(x_0, t, eps, schedule)
+    target = {"eps": eps, "v": v_from_x_0(x_t, x_0, t, schedule), "x_0": x_0}[predicts]
+    dropped = torch.rand(len(label), generator=generator) < drop
+    label = label.masked_fill(dropped.to(label.device), network.null_label)
+    return (network(x_t, t, label) - target).square().mean()

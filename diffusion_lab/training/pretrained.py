@@ -1,0 +1,31 @@
+"""Weights to sample with: those that come with the course, or your own."""
+
+from pathlib import Path
+
+import torch
+
+from diffusion_lab.networks.unet import UNet
+from diffusion_lab.theory.parameterization import as_denoiser
+from diffusion_lab.theory.schedule import cosine
+from diffusion_lab.training import checkpoint
+from diffusion_lab.training.resume import part
+
+SHIPPED = {"mnist": Path(__file__).with_name("mnist")}
+
+
+def load_pretrained(name="mnist"):
+    """A denoiser, x_0_hat = denoiser(x_t, t, label=None), with `.schedule`: cosine(1000).
+
+    name: "mnist", the shipped weights (training/mnist/README.md is their model card), or the folder of a checkpoint.
+    x_t: float32 (n, 1, 28, 28). label: int64 (n,), an int, or None for any digit. Raises ValueError for a folder that
+    holds no checkpoint, or one that is damaged.
+    """
+    tensors, _ = checkpoint.read(SHIPPED.get(name, name))
+    network = UNet().requires_grad_(False)
+    weights = part(tensors, "average.")
+    expected = {key: value.shape for key, value in network.state_dict().items()}
+    if {key: value.shape for key, value in weights.items()} != expected:
+        raise ValueError(f"{name} holds a checkpoint, but not of this course's U-Net.")
+    network.load_state_dict({key: value.float() for key, value in weights.items()})
+    network.to(memory_format=torch.channels_last)
+    return as_denoiser(network, cosine(), predicts="v")
