@@ -12,7 +12,7 @@ import torch
 
 from diffusion_lab.data.augment import augmented
 from diffusion_lab.networks.unet import UNet
-from diffusion_lab.theory.check import positive_int
+from diffusion_lab.theory.check import between_0_and_1, positive_int
 from diffusion_lab.theory.schedule import cosine
 from diffusion_lab.training.muon import Muon
 from diffusion_lab.training.objective import objective
@@ -24,7 +24,7 @@ class Recipe:
 
     lr, lr_rest: peak learning rates of Muon (weight matrices) and of AdamW (all else). decay: of the average of the
     weights. augment: strength of the small turns and shifts of the images; 0 is none, 1 the most that still looks real.
-    seed: of the first weights, the order of the data, the noise and the times.
+    seed: of the first weights, the order of the data, the noise and the times. data: a word for what it is trained on.
     """
 
     steps: int = 560
@@ -34,6 +34,7 @@ class Recipe:
     decay: float = 0.98
     augment: float = 0.0
     seed: int = 0
+    data: str = "digits"
 
 
 class Progress(NamedTuple):
@@ -55,6 +56,8 @@ class Run:
 
     def __post_init__(self):
         positive_int(self.recipe.steps, "steps"), positive_int(self.recipe.batch, "batch")
+        between_0_and_1(self.recipe.augment, "augment must be a number from 0 to 1")
+        between_0_and_1(self.recipe.decay, "decay must be a number from 0 to 1")
         self.network.to(memory_format=torch.channels_last)  # the order in memory that CPUs convolve fastest
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizers = optimizers(self.network, self.recipe)
@@ -69,7 +72,7 @@ def start(recipe, build=UNet):
 
 
 def optimizers(network, recipe):
-    """Muon for the weight matrices inside the network; AdamW for its two ends, the labels' embedding and all vectors."""
+    """Muon for the weight matrices inside the network; AdamW for its two ends, labels and all vectors."""
     inside = {name: weight for name, weight in network.named_parameters()
               if weight.ndim > 1 and not name.startswith(("enter", "leave", "condition.label"))}
     rest = [weight for name, weight in network.named_parameters() if name not in inside]
