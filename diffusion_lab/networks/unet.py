@@ -91,7 +91,7 @@ class UNet(nn.Module):
     once: half the places, half the time. fine, coarse: channels at 14×14 and at 7×7, multiples of 8.
     """
 
-    def __init__(self, fine=64, coarse=128, dim=128, labels=10):
+    def __init__(self, fine=48, coarse=96, dim=128, labels=10):
         super().__init__()
         self.null_label, self.condition = labels, Condition(labels, dim)
         self.enter = nn.Conv2d(4, fine, 3, padding=1)

@@ -27,11 +27,11 @@ class Recipe:
     seed: of the first weights, the order of the data, the noise and the times. data: a word for what it is trained on.
     """
 
-    steps: int = 560
+    steps: int = 600
     batch: int = 64
-    lr: float = 0.05
+    lr: float = 0.02
     lr_rest: float = 2e-3
-    decay: float = 0.98
+    decay: float = 0.99
     augment: float = 0.0
     seed: int = 0
     data: str = "digits"
