@@ -16,9 +16,16 @@ SHIPPED = {"mnist": Path(__file__).with_name("mnist")}
 def load_pretrained(name="mnist"):
     """A denoiser, x_0_hat = denoiser(x_t, t, label=None), with `.schedule`: cosine(1000).
 
-    name: "mnist", the shipped weights (training/mnist/README.md is their model card), or the folder of a checkpoint.
-    x_t: float32 (n, 1, 28, 28). label: int64 (n,), an int, or None for any digit. Raises ValueError for a folder that
-    holds no checkpoint, or one that is damaged.
+    name: as for `load_network`. x_t: float32 (n, 1, 28, 28). label: int64 (n,), an int, or None for any digit.
+    """
+    return as_denoiser(load_network(name), cosine(), predicts="v")
+
+
+def load_network(name="mnist"):
+    """The trained U-Net, which predicts v: "mnist", the shipped weights, or the folder of a checkpoint.
+
+    The model card of the shipped weights is training/mnist/README.md. Raises ValueError for a folder that holds no
+    checkpoint, a damaged one, or one of another network.
     """
     tensors, _ = checkpoint.read(SHIPPED.get(name, name))
     network = UNet().requires_grad_(False)
@@ -27,5 +34,4 @@ def load_pretrained(name="mnist"):
     if {key: value.shape for key, value in weights.items()} != expected:
         raise ValueError(f"{name} holds a checkpoint, but not of this course's U-Net.")
     network.load_state_dict({key: value.float() for key, value in weights.items()})
-    network.to(memory_format=torch.channels_last)
-    return as_denoiser(network, cosine(), predicts="v")
+    return network.to(memory_format=torch.channels_last)
