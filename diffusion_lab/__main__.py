@@ -113,7 +113,7 @@ def parser():
     p.add_argument("--data", choices=DATA, default="digits", help="the shipped digits, or a download from openml.org")
     p.add_argument("--out", type=Path, required=True, help="folder for the checkpoint and the samples")
     p.add_argument("--steps", type=natural, default=Recipe.steps, help="the default takes about 150 s on two cores")
-    p.add_argument("--augment", type=float, default=Recipe.augment, help="strength of turns and shifts, from 0 to 1")
+    p.add_argument("--augment", type=float, default=Recipe.augment, help="share of images turned and shifted a little")
     p.add_argument("--decay", type=float, default=Recipe.decay, help="of the average of the weights")
     p.add_argument("--seed", type=int, default=0, help="of all that is random")
     p.add_argument("--resume", action="store_true", help="go on with the run in --out, with the same arguments")

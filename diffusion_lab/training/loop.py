@@ -23,7 +23,7 @@ class Recipe:
     """All that decides what a run gives. steps and batch: numbers of steps, and of images in each.
 
     lr, lr_rest: peak learning rates of Muon (weight matrices) and of AdamW (all else). decay: of the average of the
-    weights. augment: strength of the small turns and shifts of the images; 0 is none, 1 the most that still looks real.
+    weights. augment: share of the images that are turned and shifted a little (a small share: turning blurs).
     seed: of the first weights, the order of the data, the noise and the times. data: a word for what it is trained on.
     """
 
@@ -56,7 +56,7 @@ class Run:
 
     def __post_init__(self):
         positive_int(self.recipe.steps, "steps"), positive_int(self.recipe.batch, "batch")
-        between_0_and_1(self.recipe.augment, "augment must be a number from 0 to 1")
+        between_0_and_1(self.recipe.augment, "augment must be a share, from 0 to 1")
         between_0_and_1(self.recipe.decay, "decay must be a number from 0 to 1")
         self.network.to(memory_format=torch.channels_last)  # the order in memory that CPUs convolve fastest
         self.average = copy.deepcopy(self.network).requires_grad_(False)
@@ -111,7 +111,8 @@ def train(run, images, labels):
         index = batch_at(run.step, len(images), recipe)
         x_0 = images[index]
         if recipe.augment:
-            x_0 = augmented(x_0, run.generator, recipe.augment)
+            chosen = torch.rand(len(x_0), 1, 1, 1, generator=run.generator) < recipe.augment
+            x_0 = torch.where(chosen, augmented(x_0, run.generator, strength=0.5), x_0)
         loss = objective(run.network, x_0, labels[index], schedule, run.generator)
         loss.backward()
         gradient_norm = torch.nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)

@@ -1,0 +1,109 @@
+"""Checks for the exercises of notebooks/07_train.ipynb."""
+
+import math
+
+import torch
+
+from diffusion_lab.exercises.feedback import Wrong, answers, close, tensor_like
+from diffusion_lab.training.loop import rate
+
+W = torch.tensor([[1.0, -2.0], [0.5, 4.0]], dtype=torch.float64)
+
+
+@answers
+def check_learning_rate(attempt):
+    given = [attempt(step, 200, 20, 0.01) for step in range(200)]
+    if any(value is None for value in given):
+        raise Wrong("your function returned None: is the `return` missing?")
+    given = torch.tensor([float(value) for value in given], dtype=torch.float64)
+    expected = 0.01 * torch.tensor([rate(step, 200, 20) for step in range(200)], dtype=torch.float64)
+    fall = torch.tensor([0.5 * (1 + math.cos(math.pi * step / 200)) for step in range(200)], dtype=torch.float64)
+    if close(given, 100 * expected):
+        raise Wrong("that is the share of the peak, from 0 to 1. Multiply it by `peak`.")
+    if given[0] == 0 and close(given[20:], expected[20:]):
+        raise Wrong("the first step has a rate of 0: it is wasted. Step 0 is the first of warm_up steps: (step + 1).")
+    if close(given, 0.01 * fall):
+        raise Wrong("the cosine is right; the warm-up is missing: min(1, (step + 1) / warm_up).")
+    if close(given[:20], 0.01 * torch.arange(1, 21) / 20) and close(given[20:], torch.full((180,), 0.01)):
+        raise Wrong("the warm-up is right; after it the rate must fall along half a cosine.")
+    if given[-1] < 0:
+        raise Wrong("your rate becomes negative, which climbs instead of descending: half of 1 + cos never does.")
+    if given[-1] > 0.005:
+        raise Wrong("at the end yours is high again: half a cosine goes from 0 to π, not to 2π.")
+    if not close(given, expected):
+        raise Wrong(f"at steps 0, 100, 199 the rate is {expected[0]:.5f}, {expected[100]:.5f}, {expected[199]:.7f}, "
+                    f"but yours is {given[0]:.5f}, {given[100]:.5f}, {given[199]:.7f}.")
+    return "Up in a straight line, down along half a cosine, and never a step of size 0."
+
+
+@answers
+def check_average(attempt):
+    for step in (0, 5, 100_000):
+        d = min(0.99, (1 + step) / (10 + step))
+        given, expected = tensor_like(attempt(W, -W, step, 0.99), W), d * W + (1 - d) * -W
+        if close(given, (1 - d) * W + d * -W):
+            raise Wrong("old and new are swapped: d is the share of the old one, and most is forgotten at each step.")
+        if step == 0 and close(given, 0.99 * W - 0.01 * W):
+            raise Wrong("without a warm-up the first, random weights keep a share for hundreds of steps: "
+                        "d = min(decay, (1 + step) / (10 + step)).")
+        if step == 100_000 and close(given, (1 + step) / (10 + step) * W + 9 / (10 + step) * -W):
+            raise Wrong("right at first; but later d goes on to 1, and the average stands still. `decay` is its limit.")
+        if close(given, -W):
+            raise Wrong("that is the new value alone: nothing is averaged.")
+        if not close(given, expected):
+            raise Wrong(f"at step {step} d is {d:.4f}, and the average is d · average + (1 - d) · weight.")
+    return "Short memory at first, long memory later."
+
+
+@answers
+def check_drop_labels(attempt):
+    label, generator = torch.arange(20_000) % 10, torch.Generator().manual_seed(0)
+    before = label.clone()
+    given = tensor_like(attempt(label, 10, 0.1, generator), label)
+    if not torch.equal(label, before):
+        raise Wrong("you changed the tensor that was handed in: after some epochs no label is left. Return a new one.")
+    if given.dtype != torch.int64:
+        raise Wrong(f"labels are whole numbers (int64), but yours are {given.dtype}.")
+    changed = given != label
+    share = changed.double().mean().item()
+    if share > 0 and bool((given[changed] == 0).all()):
+        raise Wrong("dropped labels became 0, which is a digit. The null label is a number of its own.")
+    if share > 0 and bool((given[changed] == -1).all()):
+        raise Wrong("dropped labels became -1, which has no row in the embedding. Use null_label.")
+    if share > 0 and not bool((given[changed] == 10).all()):
+        raise Wrong("dropped labels became other digits: the network would learn wrong names. They become null_label.")
+    if abs(share - 0.9) < 0.02:
+        raise Wrong("you dropped 90 % and kept 10 %: it is the other way round.")
+    if share in (0, 1):
+        raise Wrong(f"{share:.0%} of the labels were dropped: draw for each label alone, not once for the batch.")
+    if abs(share - 0.1) > 0.011:  # five standard errors
+        raise Wrong(f"the share of dropped labels should be 10 %, but yours is {share:.1%}.")
+    places = changed.double().view(-1, 10).mean(0)
+    if bool((places == 1).any()) or bool((given == attempt(label, 10, 0.1, generator)).all()):
+        raise Wrong("the same labels are dropped each time: draw them with the generator.")
+    return "One network now learns both: digits of a given kind, and digits of any kind."
+
+
+@answers
+def check_train_step(attempt):
+    x, y = torch.tensor([1.0, 2.0, -1.0]), torch.tensor([2.0, 1.0, 0.5])
+    weight = torch.nn.Parameter(torch.tensor(3.0))
+    optimizer, expected = torch.optim.SGD([weight], lr=0.1), torch.tensor(3.0)
+    weight.grad = torch.tensor(-100.0)  # what an earlier, careless step left behind
+    for round_ in range(3):
+        gradient = (2 * x * (expected * x - y)).mean()
+        clipped = gradient / max(1.0, gradient.abs().item())
+        loss = attempt(weight, lambda: ((weight * x - y) ** 2).mean(), optimizer)
+        right, expected = expected - 0.1 * clipped, expected - 0.1 * clipped
+        now = weight.detach()
+        if isinstance(loss, torch.Tensor) and loss.requires_grad:
+            raise Wrong("return a number, `loss.item()`: a tensor with its record keeps every step's memory alive.")
+        if close(now, torch.tensor(3.0)) and round_ == 0:
+            raise Wrong("the weight has not moved: is `optimizer.step()` missing, or the gradient cleared before it?")
+        if round_ == 0 and close(now, torch.tensor(3.0) - 0.1 * gradient):
+            raise Wrong("the gradient was not clipped: `clip_grad_norm_([weight], 1.0)` between backward and step.")
+        if not close(now, right, 1e-4):
+            raise Wrong("the gradient of an earlier step was added: `optimizer.zero_grad()` before `backward`.")
+        if not isinstance(loss, float):
+            raise Wrong("return the loss as a number: `loss.item()`.")
+    return "Clear, backward, clip, step: the order that every training loop has."
