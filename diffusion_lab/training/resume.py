@@ -39,6 +39,9 @@ def load_run(folder, recipe):
         memory = {}
         for name, value in part(tensors, f"optimizer.{i}.").items():
             j, _, key = name.partition(".")
+            weight = optimizer.param_groups[0]["params"][int(j)]
+            if value.shape == weight.shape:  # fused steps need it in the weight's order in memory
+                value = torch.empty_like(weight).copy_(value)
             memory.setdefault(int(j), {})[key] = value
         optimizer.load_state_dict({"state": memory, "param_groups": optimizer.state_dict()["param_groups"]})
     run.generator.set_state(tensors["generator"])

@@ -45,3 +45,22 @@ def show(picture, alt):
     """Display a matplotlib figure or a uint8 array as a PNG with the text `alt` for those who cannot see it."""
     array = picture if isinstance(picture, np.ndarray) else pixels(picture)
     display(Image(data=png(array), alt=alt))
+
+
+class Watch:
+    """One picture that is replaced in its place while a loop runs.
+
+    alt: for those who cannot see it. What stays in the cell's output is the last picture.
+    """
+
+    def __init__(self, alt):
+        self._alt, self._handle = alt, None
+
+    def show(self, picture):
+        """Put a matplotlib figure or a uint8 array in the place of the picture before."""
+        array = picture if isinstance(picture, np.ndarray) else pixels(picture)
+        image = Image(data=png(array), alt=self._alt)
+        if self._handle is None:
+            self._handle = display(image, display_id=True)
+        else:
+            self._handle.update(image)
