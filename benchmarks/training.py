@@ -1,0 +1,160 @@
+"""What seconds of training buy, beside the recipe of the Hugging Face course, on the same digits and machine.
+
+    python benchmarks/training.py [SECONDS …]        (default: 60 150; takes about 15 minutes)
+
+The peer is unit 2 of that course: diffusers' UNet2DModel, channels 32-64-64, the class as four extra channels, cosine
+schedule, noise prediction, Adam 1e-3, batches of 128. All draw 1,000 digits with 25 steps of DDIM; ours with guidance
+0.5, which the peer's network cannot have. Distances are multiples of that of 1,000 real digits, `floor_distance`.
+"""
+
+import sys
+import time
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from diffusers import UNet2DModel
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from diffusion_lab.data.digits import load_digits
+from diffusion_lab.evaluation.distances import report
+from diffusion_lab.evaluation.judge import load_judge
+from diffusion_lab.sampling.ddim import ddim
+from diffusion_lab.sampling.guidance import guided
+from diffusion_lab.sampling.timesteps import spaced
+from diffusion_lab.theory.parameterization import as_denoiser
+from diffusion_lab.theory.schedule import cosine
+from diffusion_lab.training.loop import Recipe, start, train
+from diffusion_lab.training.objective import objective, uniform_times
+from diffusion_lab.training.pretrained import load_pretrained
+
+DIGITS, TEST, SCHEDULE = load_digits("train"), load_digits("test"), cosine()
+
+
+class Peer(nn.Module):
+    """The network of the Hugging Face course, unit 2, called as ours are."""
+
+    null_label = 0  # never used: its labels are not dropped
+
+    def __init__(self):
+        super().__init__()
+        self.label = nn.Embedding(10, 4)
+        self.unet = UNet2DModel(
+            sample_size=28, in_channels=5, out_channels=1, layers_per_block=2, block_out_channels=(32, 64, 64),
+            down_block_types=("DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"),
+            up_block_types=("AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"))
+
+    def forward(self, x_t, t, label):
+        channels = self.label(label)[:, :, None, None].expand(-1, -1, *x_t.shape[2:])
+        return self.unet(torch.cat([x_t, channels], dim=1), t).sample
+
+
+def train_peer(seconds):
+    torch.manual_seed(0)
+    network, generator = Peer(), torch.Generator().manual_seed(0)
+    optimizer, begin, steps = torch.optim.Adam(network.parameters(), lr=1e-3), time.perf_counter(), 0
+    while time.perf_counter() - begin < seconds:
+        index = torch.randint(len(DIGITS[0]), (128,), generator=generator)
+        optimizer.zero_grad()
+        images, labels = DIGITS[0][index], DIGITS[1][index]
+        objective(network, images, labels, SCHEDULE, generator, "eps", uniform_times, drop=0.0).backward()
+        optimizer.step()
+        steps += 1
+    return network.eval(), steps * 128, time.perf_counter() - begin
+
+
+def adam_alone(run):
+    """Replace Muon by AdamW at the rate that suited it best here, 2e-3."""
+    optimizer = torch.optim.AdamW(run.network.parameters(), 2e-3, betas=(0.9, 0.99), fused=True)
+    run.optimizers = [optimizer]
+    run.recipe = replace(run.recipe, lr=2e-3)
+    return run
+
+
+def train_ours(seconds, change=lambda run: run):
+    """The notebook's recipe, with as many steps as fit into the seconds."""
+    trial = train(change(start(Recipe(steps=1000))), *DIGITS)
+    for _ in range(5):
+        next(trial)
+    begin = time.perf_counter()
+    for _ in range(10):
+        next(trial)
+    steps = round(seconds / (time.perf_counter() - begin) * 10)
+    run, begin = change(start(Recipe(steps=steps))), time.perf_counter()
+    for _ in train(run, *DIGITS):
+        pass
+    return run.average, steps * run.recipe.batch, time.perf_counter() - begin
+
+
+def measures(denoiser):
+    label, generator, images = torch.arange(1000) % 10, torch.Generator().manual_seed(0), []
+    with torch.no_grad():
+        for some in label.split(250):
+            x_T = torch.randn(len(some), 1, 28, 28, generator=generator)
+            *_, last = ddim(denoiser, x_T, spaced(1000, 25), label=some)
+            images.append(last.x_s.clamp(-1, 1))
+    return report(torch.cat(images), label, load_judge(), DIGITS, TEST)
+
+
+def row(name, denoiser, images=0, seconds=0.0):
+    m = measures(denoiser)
+    rate = f"{images / seconds:.0f}" if seconds else "–"
+    print(f"| {name} | {seconds:.0f} | {rate} | {m['label_accuracy']:.3f} | {m['distance']:.2f} "
+          f"| {m['times_floor']:.2f} | {m['share_of_real']:.3f} | {m['memorisation_ratio']:.2f} |", flush=True)
+    return m
+
+
+def best_time(function, repeats=12):
+    """The shortest of some calls, in seconds."""
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - begin)
+    return min(times)
+
+
+def convolution_peak():
+    """The most GFLOP/s that a 3×3 convolution, forward and backward, reaches here, over sizes around the U-Net's."""
+    peak = 0.0
+    for channels, side in ((64, 14), (128, 14), (128, 7), (256, 14)):
+        layer = nn.Conv2d(channels, channels, 3, padding=1).to(memory_format=torch.channels_last)
+        x = torch.randn(64, channels, side, side, requires_grad=True).to(memory_format=torch.channels_last)
+        seconds = best_time(lambda layer=layer, x=x: layer(x).sum().backward())
+        peak = max(peak, 3 * 2 * 64 * side**2 * channels**2 * 9 / seconds / 1e9)
+    return peak
+
+
+def throughput():
+    """Sustained GFLOP/s of whole training steps, and those of the convolution peak."""
+    run = start(Recipe(steps=1000))
+    with FlopCounterMode(display=False) as counter:
+        F.mse_loss(run.network(DIGITS[0][:64], torch.arange(1, 65), DIGITS[1][:64]), DIGITS[0][:64]).backward()
+    steps = train(run, *DIGITS)
+    next(steps)
+    seconds = sorted(best_time(lambda: next(steps), 1) for _ in range(30))[15]
+    return counter.get_total_flops() / seconds / 1e9, convolution_peak()
+
+
+def main(budgets):
+    print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads")
+    reached, peak = throughput()
+    print(f"one training step: {reached:.0f} GFLOP/s; convolution peak {peak:.0f} GFLOP/s; "
+          f"share {reached / peak:.0%}\n")
+    print("| training | s | images/s | label accuracy | distance | × floor | share of real | memorisation |")
+    print("|---|---|---|---|---|---|---|---|")
+    for seconds in budgets:
+        network, images, taken = train_ours(seconds)
+        ours = row("ours", guided(as_denoiser(network, SCHEDULE), 0.5), images, taken)
+    network, images, taken = train_ours(budgets[0], adam_alone)
+    row("ours, Adam in Muon's place", guided(as_denoiser(network, SCHEDULE), 0.5), images, taken)
+    network, images, taken = train_peer(budgets[-1])
+    peer = row("peer", as_denoiser(network, SCHEDULE, "eps"), images, taken)
+    row("shipped weights", guided(load_pretrained("mnist"), 0.5))
+    print(f"\nfloor {ours['floor']:.3f} ± {ours['floor_std']:.3f}; the peer's distance is "
+          f"{peer['distance'] / ours['distance']:.0f} times ours after {budgets[-1]} s")
+
+
+if __name__ == "__main__":
+    main([float(seconds) for seconds in sys.argv[1:]] or [60.0, 150.0])
