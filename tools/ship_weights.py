@@ -26,8 +26,8 @@ CARD = """\
 A class-conditional U-Net (`diffusion_lab/networks/unet.py`, {parameters:,} weights, predicting v) that draws
 handwritten digits, 28×28. `load_pretrained("mnist")` loads it. It is made for this course, and good for nothing else.
 
-- **Data**: the 4,000 training digits shipped in `diffusion_lab/data/` (from MNIST), and nothing else. Of the images of each
-  batch a share of {augment} is turned, stretched and shifted a little.
+- **Data**: the 4,000 training digits shipped in `diffusion_lab/data/` (from MNIST), and nothing else. Of the images of
+  each batch a share of {augment} is turned, stretched and shifted a little.
 - **Command**: `python -m diffusion_lab train --out runs/mnist --steps {steps} --augment {augment} --decay {decay}`,
   then `python tools/ship_weights.py runs/mnist`. Seed {seed}. One label in ten is dropped in training.
 - **Time**: {minutes} minutes on {machine}.
