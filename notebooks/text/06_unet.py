@@ -1,0 +1,795 @@
+# %% [markdown]
+# # Build a U-Net, block by block
+#
+# The network of notebook 05 took points of two numbers. A digit has 784, and most of what makes it a picture was never
+# asked for: that neighbouring pixels belong together, and that a stroke is a stroke wherever it is. In this notebook you
+# build a network that knows both, from six small parts. It is the one that notebook 07 trains, and Figure 1 shows what
+# it can do when it is trained.
+#
+# You will be able to
+#
+# - **compute** a convolution by hand: its values, its size, its parameters, and how far it sees,
+# - **write** the block that nearly all diffusion networks are made of, and tell it time and label,
+# - **write** attention, and check it against the library's,
+# - **trace** the shape of a picture through a U-Net, and count the weights without running it,
+# - **judge** what a part is for, by taking it away.
+#
+# **You need** notebook 05 (the time embedding, $v$, `as_denoiser`). **Time to read** 60 minutes · **to run** 15 seconds.
+# **Paper sections**: Ho et al. 2020, appendix B; Ronneberger et al. 2015, section 2; Dhariwal & Nichol 2021, section 3.
+#
+# ## Set-up
+#
+# One cell of imports, and then ten real digits that no network of this course was trained on, one of each kind. The
+# `trained` network has the weights that come with the course. `figure`, `show` and `mosaic` draw, as ever.
+
+# %%
+import json
+import math
+from importlib.resources import files
+
+import torch
+import torch.nn.functional as F
+from scipy.signal import correlate2d
+from torch import nn
+
+from diffusion_lab.data.digits import load_digits
+from diffusion_lab.exercises.unet import check_attend, check_convolution, check_join, check_modulate
+from diffusion_lab.networks.embedding import time_embedding
+from diffusion_lab.theory.forward import q_sample
+from diffusion_lab.theory.parameterization import as_denoiser
+from diffusion_lab.theory.schedule import cosine
+from diffusion_lab.training.pretrained import load_network
+from diffusion_lab.view.pictures import mosaic, show
+from diffusion_lab.view.plots import curves
+from diffusion_lab.view.scrubber import Scrubber
+from diffusion_lab.view.style import BLACK, ORANGE, POINTS, figure
+
+generator, schedule = torch.Generator().manual_seed(0), cosine()
+
+# %%
+images, labels = load_digits("test")
+digits = torch.stack([images[labels == k][0] for k in range(10)])
+trained = load_network("mnist")
+denoiser = as_denoiser(trained, schedule, predicts="v")
+noised = q_sample(digits, 700, torch.randn(digits.shape, generator=generator), schedule)
+rows = [digits, noised, denoiser(noised, 700), denoiser(noised, 700, torch.arange(10))]
+show(mosaic(torch.cat(rows), columns=10, scale=2),
+     alt="Four rows of ten: digits; nearly pure noise; digits, some blurred or wrong; ten clear digits, each of its kind.")
+
+# %% [markdown]
+# **Figure 1.** From top to bottom: ten digits; the same at $t = 700$; the trained network's answer $\hat x_0$ to that
+# noise, in one call; its answer when it is told which digit it is. Where the noise leaves room for doubt, the label
+# decides.
+#
+# ## Predict first
+#
+# One layer that turns a digit into a picture of the same size could connect each of the 784 pixels to each of the 784
+# results. That takes 614,656 weights. A layer that uses a picture's two habits (neighbours belong together, and all
+# places are alike) needs far fewer. How many?
+#
+# ## 1 · Convolution
+#
+# A **convolution** slides a small table of numbers, the **kernel** $k$, over the picture. At each place it multiplies
+# the kernel with the pixels under it, and adds up:
+#
+# $$ y_{ij} = \sum_{a=0}^{2}\sum_{b=0}^{2} k_{ab}\; x_{i+a-1,\,j+b-1} \tag{1} $$
+#
+# The kernel below subtracts what is on the left from what is on the right, so it answers where the picture gets
+# brighter from left to right. Around the picture lies a frame of zeros, the **padding**, so that the result is as large
+# as the picture. The cell computes one place by equation (1), and scipy computes all of them.
+
+# %%
+ink = digits[4:5] + 1  # black is 0 now, as the frame is
+kernel = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
+edges = F.conv2d(ink, kernel[None, None], padding=1)
+i, j = 12, 11
+patch = ink[0, 0, i - 1 : i + 2, j - 1 : j + 2]
+by_hand = sum(kernel[a, b] * ink[0, 0, i + a - 1, j + b - 1] for a in range(3) for b in range(3))
+assert abs(edges[0, 0, i, j] - by_hand) < 1e-5
+assert abs(edges[0, 0] - torch.from_numpy(correlate2d(ink[0, 0], kernel, mode="same"))).max() < 1e-5
+print(f"the nine pixels\n{patch.numpy().round(1)}\ntimes the kernel, added up: {by_hand:.2f}")
+
+# %%
+fig, axes = figure(columns=3, width=8.4, height=3, width_ratios=[1, 0.6, 1])
+tables = [(ink[0, 0], "gray", 0, 2, "the picture x"), (kernel, "PuOr", -4, 4, "the kernel k"), (edges[0, 0], "PuOr", -8, 8, "the result y")]
+for ax, (table, colours, low, high, title) in zip(axes, tables):
+    _ = ax.imshow(table, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
+    _ = ax.set(title=title)
+    ax.set_axis_off()
+for (a, b), number in zip([(a, b) for a in range(3) for b in range(3)], kernel.flatten()):
+    _ = axes[1].text(b, a, f"{number:+.0f}" if number else "0", ha="center", va="center", fontsize=12)
+for ax, r, colour in ((axes[0], 1.5, ORANGE), (axes[2], 0.5, BLACK)):
+    _ = ax.plot([j - r, j + r, j + r, j - r, j - r], [i - r, i - r, i + r, i + r, i - r], color=colour)
+show(fig, alt="A digit four with a frame of nine pixels; a kernel of nine numbers; the four's edges, purple and orange.")
+
+# %% [markdown]
+# **Figure 2.** The kernel multiplies the nine framed pixels, and their sum is the one framed pixel of the result.
+# Purple: it gets brighter to the right, as on the left side of a stroke. Orange: it gets darker.
+#
+# So the answer to the question is 9. The same nine numbers serve at every place, and a layer that is trained to find
+# an edge in one corner knows edges everywhere: shift the digit, and the result is shifted.
+#
+# One kernel finds one kind of thing. A network wants many, so a picture has **channels**: several tables of the same
+# size, each the answer of another kernel. Channel $o$ of the result looks at all channels $c$ of the input, and adds a
+# number of its own, the **bias** $b_o$:
+#
+# $$ y_o = b_o + \sum_c k_{oc} * x_c, \qquad
+#    \text{parameters} = \underbrace{C_\text{out}\,C_\text{in}\,k^2}_{\text{kernels}} + \underbrace{C_\text{out}}_{\text{biases}} \tag{2} $$
+#
+# where $*$ is equation (1). With padding $p$ and with the kernel moving on by $s$ places at a time (the **stride**), a
+# picture of $n$ rows becomes one of $\lfloor (n + 2p - k)/s \rfloor + 1$ rows.
+
+# %%
+shifted = F.conv2d(ink.roll((2, 3), dims=(2, 3)), kernel[None, None], padding=1)
+assert torch.equal(shifted, edges.roll((2, 3), dims=(2, 3)))
+layer = nn.Conv2d(16, 24, 3, stride=2, padding=1)
+assert layer(torch.zeros(1, 16, 28, 28)).shape == (1, 24, (28 + 2 - 3) // 2 + 1, 14)
+assert sum(p.numel() for p in layer.parameters()) == 24 * 16 * 9 + 24
+print(f"16 → 24 channels, 3×3: {24 * 16 * 9 + 24:,} parameters, however large the picture is")
+
+# %% [markdown]
+# ### How far does it see?
+#
+# One result of a 3×3 convolution depends on 3×3 pixels. A result of the *next* one depends on 3×3 of those, and so on
+# 5×5 pixels: the **receptive field** grows by 2 with each layer. After a stride of 2 it grows by 4, for one place is now
+# two pixels. In general, layer $l$ adds $k_l - 1$ times the strides of all layers before it:
+#
+# $$ r = 1 + \sum_l (k_l - 1)\prod_{m<l} s_m \tag{3} $$
+#
+# Autograd can check it: a pixel belongs to the field of a result if the result has a slope with respect to it.
+
+# %%
+def sees(layers, size=64):
+    """The number of rows of a picture that the place in the middle of the result depends on, by autograd."""
+    x = torch.ones(1, 1, size, size, requires_grad=True)
+    y = layers(x)
+    y[0, 0, y.shape[2] // 2, y.shape[3] // 2].backward()
+    return int((x.grad[0, 0] != 0).any(dim=1).sum())
+
+
+def convolutions(strides):
+    """3×3 convolutions, one after the other, with weights that cannot cancel each other out."""
+    layers = [nn.Conv2d(1, 1, 3, stride=stride, padding=1) for stride in strides]
+    for layer in layers:
+        nn.init.ones_(layer.weight)
+    return nn.Sequential(*layers)
+
+
+for strides in ([1], [1, 1], [1] * 6, [1, 1, 1, 2, 1, 1]):
+    by_formula = 1 + sum(2 * math.prod(strides[:place]) for place in range(len(strides)))
+    assert sees(convolutions(strides)) == by_formula
+    print(f"strides {strides}: one place sees {by_formula}×{by_formula} pixels")
+
+# %% [markdown]
+# Six convolutions see 13 pixels; with one stride among them, 17. This is the first reason for the shape of a U-Net:
+# *from far away, few steps are enough to look around*. The second is that a picture of half the height and width has a
+# quarter of the places, and costs a quarter.
+#
+# ## 2 · Pixels into channels
+#
+# The same saving is to be had at the door. Cut the picture into squares of 2×2 pixels and make each square *one* place
+# with four channels. No number is lost or mixed, `pixel_shuffle` puts all back; but every layer behind the door has a
+# quarter of the work. For digits, whose strokes are two or three pixels wide, it is a good bargain. (Large models do
+# the same with squares of 8 or 16 pixels, and call them patches.)
+
+# %%
+x = digits[4:5]
+channels = F.pixel_unshuffle(x, 2)
+assert channels.shape == (1, 4, 14, 14)
+assert torch.equal(channels[:, 1], x[:, 0, 0::2, 1::2])
+assert torch.equal(F.pixel_shuffle(channels, 2), x)
+as_large = F.interpolate(channels.transpose(0, 1), scale_factor=2)
+show(mosaic(torch.cat([x, as_large]), scale=4), alt="A four of 28 by 28 pixels, and four coarser ones that differ only in detail.")
+
+# %% [markdown]
+# **Figure 3.** A digit, and the same as four channels of 14×14: the upper left, upper right, lower left and lower right
+# pixel of each square. They look alike, as neighbours do.
+#
+# ## 3 · Keeping the numbers in bounds
+#
+# Between two convolutions stand two things that have no weights worth mentioning. **SiLU**, $u/(1+e^{-u})$, is the bend
+# of notebook 05: without it, two convolutions would be no more than one. **Normalisation** takes care that numbers
+# neither grow nor fade on their way through many layers. **Group normalisation** takes the channels in groups, and in
+# each group $G$ of *one* picture sets the mean to 0 and the variance to 1, over all its channels and places; then every
+# channel $c$ gets a factor and a shift that are learned:
+#
+# $$ h_c = \gamma_c\, \frac{x_c - \mathrm{mean}_G}{\sqrt{\mathrm{var}_G + 10^{-5}}} + \delta_c \tag{4} $$
+#
+# The check takes 16 channels in 8 groups, so two in each. (At the start, $\gamma_c = 1$ and $\delta_c = 0$.)
+
+# %%
+x = 5 + 3 * torch.randn(2, 16, 7, 7, generator=generator)
+groups = x.reshape(2, 8, 2 * 7 * 7)
+mean, var = groups.mean(dim=2, keepdim=True), groups.var(dim=2, keepdim=True, correction=0)
+by_hand = ((groups - mean) / (var + 1e-5).sqrt()).reshape(x.shape)
+assert torch.allclose(nn.GroupNorm(8, 16)(x), by_hand, atol=1e-5)
+print(f"before: mean {x.mean():.0f}, deviation {x.std():.0f}; after: {abs(by_hand.mean()):.0f} and {by_hand.std():.0f}")
+
+# %% [markdown]
+# ## 4 · What time is it, and which digit?
+#
+# All blocks need to know the time, and perhaps the label. `Condition` makes one vector of both. The time goes through
+# the embedding of notebook 05, $e(t)$, and two layers of weights. A label is looked up in an **embedding table** $E$ with
+# one learned row for each digit, and the two are added:
+#
+# $$ c = \mathrm{SiLU}\big(W_2\,\mathrm{SiLU}(W_1 e(t)) + E_\text{label}\big) \tag{5} $$
+#
+# (biases left out). The table has an eleventh row, the **null label**: it stands for "any digit". Training shows it now
+# and then in place of the true label, and so one network learns both jobs, with a label and without. Notebook 08 will
+# play them off against each other.
+
+# %% tags=["export:diffusion_lab.networks.unet"]
+class Condition(nn.Module):
+    """Equation (5): time and label → one vector (n, dim)."""
+
+    def __init__(self, labels, dim):
+        super().__init__()
+        self.null_label = labels
+        self.time = nn.Sequential(nn.Linear(64, dim), nn.SiLU(), nn.Linear(dim, dim))
+        self.label = nn.Embedding(labels + 1, dim)
+
+    def forward(self, t, label=None):
+        """t: int64 (n,). label: int64 (n,) in 0…labels, an int for all, or None: the null label for all."""
+        label = torch.as_tensor(self.null_label if label is None else label, device=t.device).expand(len(t))
+        if label.min() < 0 or label.max() > self.null_label:
+            raise ValueError(f"labels must lie within 0…{self.null_label - 1} ({self.null_label} means any class), "
+                             f"but they run from {label.min()} to {label.max()}.")
+        time = time_embedding(t, 64).to(self.label.weight.dtype)
+        return F.silu(self.time(time) + self.label(label))
+
+
+# %%
+condition, t = Condition(labels=10, dim=128), torch.tensor([10, 500, 990])
+assert condition(t).shape == (3, 128)
+assert torch.equal(condition(t), condition(t, torch.tensor([10, 10, 10])))
+assert torch.equal(condition(t, 7), condition(t, torch.tensor([7, 7, 7])))
+try:
+    condition(t, 11)
+except ValueError as error:
+    print("label 11 is refused:", error)
+
+# %% [markdown]
+# ## 5 · The residual block
+#
+# The work is done in blocks of two convolutions. Two ideas make them trainable, even when there are many in a row. The
+# first: a block does not replace its input, it *adds* to it. The path around the block is the **shortcut**, and what is
+# added is the **residual**:
+#
+# $$ \text{block}(x, c) = x + f(x, c) \tag{6} $$
+#
+# The second: the last layer of $f$ begins with all weights 0, so that at the start every block is the identity. A deep
+# network then begins as a shallow one, and grows deep as it learns. `zeroed` does that to any layer.
+#
+# The condition comes in between the two convolutions. One layer of weights turns $c$ into two numbers for each channel,
+# and these **scale and shift** the normalised channel: $h \leftarrow (1 + \text{scale})\,h + \text{shift}$. So at each
+# time the block can turn some channels up and others off. If the block changes the number of channels, the shortcut
+# needs a 1×1 convolution, which mixes the channels of each place and looks at no neighbour.
+
+# %% tags=["export:diffusion_lab.networks.unet"]
+def zeroed(layer):
+    """The layer, with all weights 0: a block that ends in it begins by changing nothing."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
+class ResidualBlock(nn.Module):
+    """Equation (6). x: (n, channels_in, h, w); condition: (n, dim). Returns (n, channels, h, w)."""
+
+    def __init__(self, channels_in, channels, dim):
+        super().__init__()
+        self.norm_1, self.norm_2 = nn.GroupNorm(8, channels_in), nn.GroupNorm(8, channels)
+        self.conv_1 = nn.Conv2d(channels_in, channels, 3, padding=1)
+        self.conv_2 = zeroed(nn.Conv2d(channels, channels, 3, padding=1))
+        self.scale_and_shift = zeroed(nn.Linear(dim, 2 * channels))
+        self.shortcut = nn.Identity() if channels_in == channels else nn.Conv2d(channels_in, channels, 1)
+
+    def forward(self, x, condition):
+        h = self.conv_1(F.silu(self.norm_1(x)))
+        scale, shift = self.scale_and_shift(condition)[:, :, None, None].chunk(2, dim=1)
+        h = self.conv_2(F.silu(self.norm_2(h) * (1 + scale) + shift))
+        return self.shortcut(x) + h
+
+
+# %% [markdown]
+# Three checks. A new block changes nothing. A chain of twenty new blocks passes the slope through untouched, where
+# twenty plain convolutions with SiLU let it fade to nearly nothing. And when the zeros are replaced by random weights,
+# the condition makes a difference.
+
+# %%
+x, c = torch.randn(3, 16, 7, 7, generator=generator, requires_grad=True), condition(t).detach()
+block = ResidualBlock(16, 16, dim=128)
+assert torch.equal(block(x, c), x)
+through = {"residual blocks": x, "plain convolutions": x}
+for _ in range(20):
+    through["residual blocks"] = ResidualBlock(16, 16, dim=128)(through["residual blocks"], c)
+    through["plain convolutions"] = F.silu(nn.Conv2d(16, 16, 3, padding=1)(through["plain convolutions"]))
+slopes = {name: torch.autograd.grad(y.sum(), x)[0].abs().mean().item() for name, y in through.items()}
+assert slopes["residual blocks"] == 1
+assert slopes["plain convolutions"] < 0.01
+_ = nn.init.normal_(block.conv_2.weight), nn.init.normal_(block.scale_and_shift.weight)
+assert (block(x, c) - block(x, c.roll(1, 0))).abs().mean() > 0.1
+print("slope after twenty new residual blocks: 1; after twenty plain convolutions: below 0.01")
+
+# %% [markdown]
+# ## 6 · Down, up, and across
+#
+# To look from far away, the network shrinks the picture: a 3×3 convolution with stride 2 leaves 7×7 places of the
+# 14×14, with more channels each. On the way back, a 1×1 convolution reduces the channels and each place is repeated
+# 2×2 times (**nearest** upsampling). That is all.
+#
+# But what was fine is now gone: on the way down, four places became one. The cell shows how much that is, by the
+# plainest way down there is, the average of four.
+
+# %%
+x = digits[[2, 4, 5, 8]]
+small = F.avg_pool2d(x, 4)
+grown = nn.Upsample(scale_factor=4)(small)
+assert torch.equal(grown, small.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3))
+lost = x - grown
+assert torch.allclose(F.avg_pool2d(lost, 4), torch.zeros(4, 1, 7, 7), atol=1e-6)
+show(mosaic(torch.cat([x, grown, lost]), columns=4, scale=3),
+     alt="Three rows: four digits; the same as coarse squares; what is missing, all edges and fine strokes.")
+
+# %% [markdown]
+# **Figure 4.** Top: digits. Middle: after 7×7 and back. Bottom: the difference (grey is 0), which is all of the detail.
+#
+# A denoiser must return detail in its right place, to the pixel. It is still there, in the picture that was left
+# behind on the way down. So the way up fetches it: the earlier channels are laid beside the new ones, `torch.cat` along
+# the channels, and the next block sees both. That is a **skip connection**. The coarse level says *what* is there, the
+# skip says *where* exactly. Drawn with the coarse level below, the network looks like a U:
+#
+# ```
+#  x_t  1×28×28                                                           v  1×28×28
+#    │ unshuffle                                                              ▲ shuffle
+#  enter ── fine_down ───────────────────── skip ────────────────────── fine_up ── leave    14×14
+#               │ shrink                                                   ▲ grow
+#          coarse_down ───────────────────── skip ───────────────── coarse_up                 7×7
+#               └───────────── attention ──── middle ───────────────────┘
+# ```
+#
+# ## 7 · Attention
+#
+# A convolution carries news by a few places per layer. **Attention** lets every place look at every other at once. Each
+# place sends out a **query** $q$ (what am I looking for?), a **key** $k$ (what have I got?) and a **value** $v$ (what do
+# I tell?), three vectors of $d$ numbers, made from its channels by one layer of weights. A place compares its query
+# with all keys, turns the likenesses into shares that add up to 1, and takes that mixture of the values:
+#
+# $$ \mathrm{attention}(q, k, v) = \mathrm{softmax}\!\Big(\frac{q\,k^\top}{\sqrt d}\Big)\,v \tag{7} $$
+#
+# Why $\sqrt d$? If the entries of $q$ and $k$ are independent with variance 1, their inner product has variance $d$. Undivided,
+# its large values would leave the softmax with one winner and no slope to learn from. (This $v$ has
+# nothing to do with the $v$ that the network predicts.) First by hand, against the library:
+
+# %%
+q, k, v = torch.randn(3, 49, 24, generator=generator)
+share = torch.softmax(q @ k.T / 24**0.5, dim=1)
+assert torch.allclose(share.sum(dim=1), torch.ones(49))
+assert torch.allclose(share @ v, F.scaled_dot_product_attention(q[None], k[None], v[None])[0], atol=1e-6)
+largest = {name: torch.softmax(q @ k.T / scale, dim=1).amax(dim=1).mean() for name, scale in (("with", 24**0.5), ("without", 1))}
+assert largest["with"] < 0.25 < 0.6 < largest["without"]
+print(f"the largest of 49 shares, on average: {largest['with']:.1f} with √d, {largest['without']:.1f} without")
+
+# %% [markdown]
+# The module does it in four **heads**: four groups of channels, each with queries, keys and values of its own, so that a
+# place can ask four questions at once. It, too, adds to its input and begins with zeros.
+
+# %% tags=["export:diffusion_lab.networks.unet"]
+class Attention(nn.Module):
+    """x + equation (7), in `heads` groups of d = channels / heads. x: (n, channels, h, w). Returns the same shape."""
+
+    def __init__(self, channels, heads=4):
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.GroupNorm(8, channels)
+        self.to_qkv = nn.Linear(channels, 3 * channels)
+        self.leave = zeroed(nn.Linear(channels, channels))
+
+    def forward(self, x):
+        n, channels, height, width = x.shape
+        places = self.norm(x).flatten(2).transpose(1, 2)
+        q, k, v = self.to_qkv(places).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        found = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        return x + self.leave(found).transpose(1, 2).reshape(n, channels, height, width)
+
+
+# %% [markdown]
+# The library has a whole attention layer, too, `nn.MultiheadAttention`. With the same weights it must say the same. And
+# what attention does not know is where a place lies: shuffle the places, and the result is shuffled likewise. In our
+# network the convolutions before it know that (their padding shows them the edge).
+
+# %%
+attention, library = Attention(32), nn.MultiheadAttention(32, 4, batch_first=True)
+_ = nn.init.eye_(attention.leave.weight), nn.init.eye_(library.out_proj.weight)
+_ = library.in_proj_weight.data.copy_(attention.to_qkv.weight), library.in_proj_bias.data.copy_(attention.to_qkv.bias)
+x = torch.randn(2, 32, 7, 7, generator=generator)
+places = attention.norm(x).flatten(2).transpose(1, 2)
+expected = x + library(places, places, places)[0].transpose(1, 2).reshape(x.shape)
+assert torch.allclose(attention(x), expected, atol=1e-5)
+order = torch.randperm(49, generator=generator)
+shuffled = attention(x.flatten(2)[:, :, order].reshape(x.shape))
+assert torch.allclose(shuffled, attention(x).flatten(2)[:, :, order].reshape(x.shape), atol=1e-5)
+print(f"pairs of places to compare: {49**2:,} at 7×7, {784**2:,} at 28×28")
+
+# %% [markdown]
+# The last line tells why attention stands at the lowest level: its cost grows with the square of the number of places.
+#
+# ## 8 · The whole
+#
+# Now the parts are put together, as in the drawing of section 6. Two choices are left: the number of channels at each
+# level, `fine` and `coarse`.
+
+# %% tags=["export:diffusion_lab.networks.unet"]
+class UNet(nn.Module):
+    """(x_t, t, label) → a tensor like x_t, by way of 14×14 and 7×7. fine, coarse: channels there, multiples of 8."""
+
+    def __init__(self, fine=48, coarse=96, dim=128, labels=10):
+        super().__init__()
+        self.null_label, self.condition = labels, Condition(labels, dim)
+        self.enter = nn.Conv2d(4, fine, 3, padding=1)
+        self.fine_down = ResidualBlock(fine, fine, dim)
+        self.shrink = nn.Conv2d(fine, coarse, 3, stride=2, padding=1)
+        self.coarse_down = ResidualBlock(coarse, coarse, dim)
+        self.attention = Attention(coarse)
+        self.middle = ResidualBlock(coarse, coarse, dim)
+        self.coarse_up = ResidualBlock(2 * coarse, coarse, dim)
+        self.grow = nn.Sequential(nn.Conv2d(coarse, fine, 1), nn.Upsample(scale_factor=2))
+        self.fine_up = ResidualBlock(2 * fine, fine, dim)
+        self.leave = nn.Sequential(nn.GroupNorm(8, fine), nn.SiLU(), zeroed(nn.Conv2d(fine, 4, 3, padding=1)))
+
+    def forward(self, x_t, t, label=None):
+        """x_t: float32 (n, 1, 28, 28). t: int64 (n,). label: int64 (n,), an int, or None for the null label."""
+        condition = self.condition(t, label)
+        fine = self.fine_down(self.enter(F.pixel_unshuffle(x_t, 2)), condition)
+        coarse = self.coarse_down(self.shrink(fine), condition)
+        x = self.middle(self.attention(coarse), condition)
+        x = self.coarse_up(torch.cat([x, coarse], dim=1), condition)
+        x = self.fine_up(torch.cat([self.grow(x), fine], dim=1), condition)
+        return F.pixel_shuffle(self.leave(x), 2)
+
+
+# %% [markdown]
+# ### Every shape
+#
+# PyTorch lets you listen to a part of a network: a **hook** is a function that is called with the part's output each
+# time it runs. `outputs_of` hangs one on each part, runs the network once, and takes them off again. The sizes follow
+# from equation (2) and from what you know of the blocks; `weights` counts the parameters without running anything.
+#
+# The second cell prints both, and checks three things more. `trained` is the package's network, and yours is the same: with
+# its weights put into your classes, it gives the same answers. A *new* network answers 0, for its last layer is
+# zeroed: as good a guess of $v$ as one can make without having learned anything. And each picture is treated by
+# itself, whatever else is in the batch.
+
+# %%
+def outputs_of(network, *inputs):
+    """{name of a part: its output}, for all parts of a network in the order in which they run."""
+    found, hooks = {}, []
+    for name, part in network.named_children():
+        hooks.append(part.register_forward_hook(lambda _, given, output, name=name: found.update({name: output})))
+    with torch.no_grad():
+        found["answer"] = network(*inputs)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def weights(fine, coarse, dim, labels=10):
+    """The number of parameters of each part of the U-Net, counted by hand."""
+    def conv(a, b, k=3):
+        return a * b * k * k + b
+
+    def block(a, b):
+        return 2 * a + conv(a, b) + 2 * (dim + 1) * b + 2 * b + conv(b, b) + (conv(a, b, k=1) if a != b else 0)
+
+    return {"condition": (64 + 1) * dim + (dim + 1) * dim + (labels + 1) * dim, "enter": conv(4, fine),
+            "fine_down": block(fine, fine), "shrink": conv(fine, coarse), "coarse_down": block(coarse, coarse),
+            "attention": 2 * coarse + (coarse + 1) * 4 * coarse, "middle": block(coarse, coarse),
+            "coarse_up": block(2 * coarse, coarse), "grow": conv(coarse, fine, k=1),
+            "fine_up": block(2 * fine, fine), "leave": 2 * fine + conv(fine, 4)}
+
+
+# %%
+small = UNet(fine=16, coarse=32, dim=64)
+assert {name: sum(p.numel() for p in part.parameters()) for name, part in small.named_children()} == weights(16, 32, 64)
+counted = weights(trained.enter.out_channels, trained.shrink.out_channels, trained.condition.label.embedding_dim)
+found = outputs_of(trained, digits, torch.full((10,), 700))
+for name, part in trained.named_children():
+    assert sum(p.numel() for p in part.parameters()) == counted[name]
+    print(f"{name:12} {'×'.join(map(str, found[name].shape[1:])):10} {counted[name]:9,} parameters")
+print(f"{'answer':12} {'×'.join(map(str, found['answer'].shape[1:])):10} {sum(counted.values()):9,} in all")
+yours, t = UNet().requires_grad_(False), torch.arange(100, 1100, 100)
+_ = yours.load_state_dict(trained.state_dict())
+assert torch.allclose(yours(noised, t, labels[:10]), trained(noised, t, labels[:10]), atol=1e-4)
+assert UNet()(noised, t).abs().max() == 0
+alone = torch.cat([trained(noised[i : i + 1], t[i : i + 1]) for i in range(10)])
+assert torch.allclose(trained(noised, t), alone, atol=1e-4)
+
+# %% [markdown]
+# Follow the shapes down and up, and see where the weights are: most of them at 7×7, where they cost least.
+#
+# ## 9 · Watch a digit pass through
+#
+# **Try it:** scrub through the stages of the trained network. What goes in is a seven at $t = 400$, with its label. Each
+# frame shows 24 channels of one stage, each stretched to the full range from black to white. Before you start: at which stage do you
+# expect the noise to be gone? And where can you still tell, by eye, that it is a seven?
+
+# %%
+def channels_of(output, most=24):
+    """The first channels of an output (1, c, h, w), each stretched to [-1, 1] and grown to 28×28."""
+    maps = F.interpolate(output, size=28).squeeze(0)[:most, None]
+    low, high = maps.amin(dim=(2, 3), keepdim=True), maps.amax(dim=(2, 3), keepdim=True)
+    return 2 * (maps - low) / (high - low).clamp(min=1e-6) - 1
+
+
+def likeness(a, b):
+    """The cosine between two outputs, their mean taken out."""
+    a, b = (output.flatten() - output.mean() for output in (a, b))
+    return F.cosine_similarity(a, b, dim=0).item()
+
+
+eps, other_eps = torch.randn(2, 1, 1, 28, 28, generator=generator)
+pictures = {"seven": (digits[7:8], eps), "same digit": (digits[7:8], other_eps), "same noise": (digits[2:3], eps)}
+seen = {name: outputs_of(trained, q_sample(x_0, 400, noise, schedule), torch.tensor([400]))
+        for name, (x_0, noise) in pictures.items()}
+alike = {other: [likeness(seen["seven"][stage], seen[other][stage]) for stage in ("enter", "coarse_up")]
+         for other in ("same digit", "same noise")}
+assert alike["same digit"][0] < alike["same noise"][0]
+assert alike["same digit"][1] > alike["same noise"][1] + 0.1
+for other, (first, last) in alike.items():
+    print(f"likeness of two inputs with the {other}: {first:.1f} after enter, {last:.1f} after coarse_up")
+
+# %%
+x_t = q_sample(digits[7:8], 400, eps, schedule)
+stages = [(name, output) for name, output in seen["seven"].items() if name not in ("condition", "leave", "answer")]
+ends = [mosaic(picture.expand(24, 1, 28, 28), columns=8) for picture in (x_t, denoiser(x_t, 400))]
+Scrubber([ends[0], *[mosaic(channels_of(output), columns=8) for _, output in stages], ends[1]],
+         ["x_t, what goes in", *[f"{name}: {output.shape[1]} channels of {output.shape[2]} by {output.shape[3]}" for name, output in stages], "the answer, as an estimate of x_0"],
+         "A noised seven on its way through the U-Net: 24 channels of each stage.",
+         "A noisy seven in many channels; then coarse squares at 7 by 7; then sharper channels again; last a clean seven.")
+
+# %% [markdown]
+# What to have seen: TODO
+#
+# ## 10 · What each part is for, by taking it away
+#
+# You have been told what each part is good for. Is it true? An **ablation** finds out: take one part away, train
+# again, and see what is worse. Six networks, each trained by the same recipe for the same number of steps, on the same
+# digits, three times from different seeds:
+#
+# - **whole**: the network as it is,
+# - **no skips**: in place of the earlier channels, the way up gets zeros,
+# - **no attention**: it is left out,
+# - **no time**: the network is told $t = 0$, whatever the time is,
+# - **no shortcut**: $f(x, c)$ in place of $x + f(x, c)$ in each block, which begins with ordinary first weights (with
+#   zeros in every block nothing would flow, and nothing would be learned),
+# - **no coarse level**: what happens at 7×7 is left out, attention included.
+#
+# Three measures, all on the averaged weights: the loss on the 1,000 test digits, at fixed times and with fixed noise;
+# the share of 500 generated digits that a separate network, the *judge*, reads as the digit that was asked for; and the
+# **Fréchet distance** of the 500 to the test digits, as the judge sees them, in multiples of what 500 real digits have
+# (notebook 07 explains it; 1 is perfect). This takes some twenty minutes on two cores, so a committed command,
+# `python benchmarks/ablation.py`, has done it, and the cell reads its file.
+
+# %%
+ablation = json.loads(files("diffusion_lab.evaluation").joinpath("ablation.json").read_text(encoding="utf-8"))
+runs, measures = ablation["runs"], ("loss", "label_accuracy", "times_floor")
+names = list(dict.fromkeys(run["network"] for run in runs))
+print(f"{ablation['steps']} steps of {ablation['batch']} digits; mean of {len(ablation['seeds'])} seeds (lowest…highest)")
+print(f"{'network':16}{'parameters':>11}{'held-out loss':>24}{'label accuracy':>22}{'distance / floor':>22}")
+for name in names:
+    own = [run for run in runs if run["network"] == name]
+    columns = [[run[measure] for run in own] for measure in measures]
+    cells = [f"{sum(c) / len(c):.{n}f} ({min(c):.{n}f}…{max(c):.{n}f})" for c, n in zip(columns, (3, 2, 1))]
+    print(f"{name:16}{own[0]['parameters']:11,}{cells[0]:>24}{cells[1]:>22}{cells[2]:>22}")
+fig, axes = figure(columns=3, width=8.6, height=3, sharey=True)
+for ax, measure, title, better in zip(axes, measures, ("held-out loss", "label accuracy", "distance / floor"), ("← better", "better →", "← better")):
+    _ = ax.scatter([run[measure] for run in runs], [names.index(run["network"]) for run in runs], **POINTS["model"] | {"s": 40})
+    _ = ax.set(title=title, xlabel=better)
+_ = axes[0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+show(fig, alt="Three panels with three triangles for each of six networks: loss, label accuracy and distance.")
+
+# %% [markdown]
+# **Figure 5.** Each triangle is one run. Compare a row with the first: a difference that is smaller than the scatter of the
+# three triangles is no finding.
+#
+# TEXT AFTER THE NUMBERS.
+#
+# An ablation answers for one recipe, one set of data and one length of training, and no further. That a part hardly shows here
+# does not mean that it never will.
+#
+# From now on: `from diffusion_lab.networks.unet import zeroed, Condition, ResidualBlock, Attention, UNet`.
+#
+# ## Exercises
+#
+# ### Exercise 1 (warm-up): size and weights of a convolution
+#
+# Return the number of rows of the result, and the number of parameters, of a convolution with bias.
+
+# %% tags=["exercise"]
+def convolution(rows, channels_in, channels_out, kernel, stride, padding):
+    """Rows of the result and number of parameters, two ints, for a picture of rows×rows. All arguments are ints."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+check_convolution(convolution)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# Equation (2) and the sentence below it. `//` rounds down.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def convolution(rows, channels_in, channels_out, kernel, stride, padding):
+#     result = (rows + 2 * padding - kernel) // stride + 1
+#     return result, channels_out * channels_in * kernel**2 + channels_out
+# ```
+# </details>
+
+# %% [markdown]
+# ### Exercise 2 (core): scale and shift
+#
+# This is how a block hears of the time. Scale and shift each channel of each picture, so that zeros change nothing.
+
+# %% tags=["exercise"]
+def modulate(h, scale, shift):
+    """(1 + scale) h + shift. h: float64 (n, c, height, width). scale, shift: float64 (n, c). Returns the shape of h."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+check_modulate(modulate)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# Broadcasting aligns shapes at their right ends: (n, c) meets (height, width). `[:, :, None, None]` adds two axes.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def modulate(h, scale, shift):
+#     return (1 + scale[:, :, None, None]) * h + shift[:, :, None, None]
+# ```
+# </details>
+
+# %% [markdown]
+# ### Exercise 3 (core): up and across
+#
+# Take one step up the U: make the coarse channels twice as large, each place repeated 2×2, and lay the fine channels
+# of the way down behind them.
+
+# %% tags=["exercise"]
+def up_and_across(coarse, fine):
+    """coarse: float64 (n, a, h, w). fine: float64 (n, b, 2h, 2w). Returns (n, a + b, 2h, 2w), coarse channels first."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+check_join(up_and_across)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# `repeat_interleave` repeats each entry in its place; `repeat` lays whole copies side by side.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def up_and_across(coarse, fine):
+#     grown = coarse.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+#     return torch.cat([grown, fine], dim=1)
+# ```
+# </details>
+
+# %% [markdown]
+# ### Exercise 4 (hard): attention
+#
+# Write equation (7) for a batch, one head, without the library's function.
+
+# %% tags=["exercise"]
+def attend(q, k, v):
+    """softmax(q kᵀ / √d) v for each example. q, k, v: float64 (n, places, d). Returns (n, places, d)."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+check_attend(attend)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# `k.transpose(1, 2)` has shape (n, d, places). The shares that one place gives must add up to 1: which axis runs over
+# the places it looks at?
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def attend(q, k, v):
+#     likeness = q @ k.transpose(1, 2) / q.shape[2] ** 0.5
+#     return torch.softmax(likeness, dim=2) @ v
+# ```
+# </details>
+
+# %% [markdown]
+# ## A common mistake
+#
+# Many take **batch normalisation**, which serves well in networks that name pictures. It, too, sets means to 0 and
+# variances to 1, but over the whole *batch*. In the batch of a diffusion network, clean pictures lie beside
+# pure noise, and now each one's numbers depend on how noisy the others happen to be. Below, a seven at $t = 100$ goes
+# through the first layer with 31 companions, and then through either normalisation. Only the time of the *companions* changes.
+
+# %%
+seven = q_sample(digits[7:8], 100, torch.randn(1, 1, 28, 28, generator=generator), schedule)
+eps = torch.randn(31, 1, 28, 28, generator=generator)
+times, changes = [1, *range(50, 1001, 50)], {}
+channels = trained.enter.out_channels
+for name, norm in (("batch", nn.BatchNorm2d(channels)), ("group", nn.GroupNorm(8, channels))):
+    batches = [torch.cat([seven, q_sample(images[:31], t, eps, schedule)]) for t in (100, *times)]
+    usual, *found = [norm(trained.enter(F.pixel_unshuffle(batch, 2))).detach()[0] for batch in batches]
+    changes[name] = [((h - usual).norm() / usual.norm()).item() for h in found]
+assert max(changes["group"]) < 1e-5
+assert changes["batch"][-1] > 0.2
+fig, ax = figure(width=6.4, height=2.8)
+_ = curves(ax, [(times, changes["batch"], "model", "batch normalisation"), (times, changes["group"], "exact", "group normalisation")],
+           "time t of the 31 companions", "change of the seven's numbers")
+show(fig, alt="One curve falls to zero at t = 100 and rises to its right; the other one is zero everywhere.")
+
+# %% [markdown]
+# **Figure 6.** How much the channels of *one and the same* picture change, relative to companions at its own time. With
+# group normalisation: not at all. With batch normalisation, the more the further away in time the companions are.
+# *The symptom*: the training loss looks fine, but samples are bad, or change with the size of the batch. For in
+# sampling all pictures of a batch are at the same time, which never happened in training; and the
+# running averages that are used after `eval()` are those of all times mixed, right for none. *The test*: the answer to a batch
+# must be the answers to its pictures one by one, as checked in section 8.
+#
+# ## Summary
+#
+# - A convolution is nine numbers that serve at all places; (2) has its size and its weights, (3) how far it sees.
+# - A block adds to its input, begins as the identity, and is told time and label by a scale and a shift per channel.
+# - Attention takes a mixture of what all places say, with shares from the likeness of queries and keys.
+# - Down to see the whole, up to draw, skips for the detail: the shapes follow from the parts, and so do the weights.
+# - What a part is for is a question for an ablation, with more than one seed.
+#
+# ## Check yourself
+#
+# <details><summary>You double the channels of every layer. What happens to the number of weights, and to the number of places?</summary>
+#
+# The weights of a convolution grow about fourfold, by equation (2): twice as many kernels, each looking at twice as many channels.
+# The places stay as they are; their number depends on strides alone.
+# </details>
+#
+# <details><summary>Why may all blocks begin with zeros, and yet not all layers of a network?</summary>
+#
+# A block with a zeroed last layer still passes on its input, and that layer gets a slope from it: it
+# leaves zero at its first steps, and then the layers before it get slopes, too. If two layers in a row were zero, neither would
+# get a slope, and nothing would be learned.
+# </details>
+#
+# <details><summary>Your network is to be used on pictures of 30×30 pixels. What goes wrong?</summary>
+#
+# Unshuffled, they have 15×15 places; the stride of 2 leaves 8×8 (equation 2), and grown again these are 16×16: the skip
+# of 15×15 does not fit beside them. The size must be a multiple of 4, or be padded to one.
+# </details>
+#
+# ## Further reading
+#
+# - Ronneberger, Fischer & Brox (2015), *U-Net: Convolutional Networks for Biomedical Image Segmentation*, figure 1: the U.
+# - He et al. (2016), *Deep Residual Learning for Image Recognition*: our (6) is their eq. 1.
+# - Wu & He (2018), *Group Normalization*: our (4), and what it has over batch normalisation in small batches.
+# - Vaswani et al. (2017), *Attention Is All You Need*: our (7) is their eq. 1; the footnote there explains $\sqrt d$.
+# - Ho, Jain & Abbeel (2020), *Denoising Diffusion Probabilistic Models*, appendix B: the first U-Net of diffusion models.
+# - Dhariwal & Nichol (2021), *Diffusion Models Beat GANs on Image Synthesis*, section 3: what each part buys, measured
+#   at scale; the scale and shift as "adaptive group normalization".
+# - Ho & Salimans (2022), *Classifier-Free Diffusion Guidance*, section 3.2: the null label.
+# - Odena, Dumoulin & Olah (2016), *Deconvolution and Checkerboard Artifacts*: why to repeat and then convolve, on the way up.
+#
+# ## Next
+#
+# Notebook 07 trains this network, from nothing to digits, on your own CPU while you watch.
