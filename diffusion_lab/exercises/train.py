@@ -1,39 +1,10 @@
 """Checks for the exercises of notebooks/07_train.ipynb."""
 
-import math
-
 import torch
 
 from diffusion_lab.exercises.feedback import Wrong, answers, close, tensor_like
-from diffusion_lab.training.loop import rate
 
 W = torch.tensor([[1.0, -2.0], [0.5, 4.0]], dtype=torch.float64)
-
-
-@answers
-def check_learning_rate(attempt):
-    given = [attempt(step, 200, 20, 0.01) for step in range(200)]
-    if any(value is None for value in given):
-        raise Wrong("your function returned None: is the `return` missing?")
-    given = torch.tensor([float(value) for value in given], dtype=torch.float64)
-    expected = 0.01 * torch.tensor([rate(step, 200, 20) for step in range(200)], dtype=torch.float64)
-    fall = torch.tensor([0.5 * (1 + math.cos(math.pi * step / 200)) for step in range(200)], dtype=torch.float64)
-    if close(given, 100 * expected):
-        raise Wrong("that is the share of the peak, from 0 to 1. Multiply it by `peak`.")
-    if given[0] == 0 and close(given[20:], expected[20:]):
-        raise Wrong("the first step has a rate of 0: it is wasted. Step 0 is the first of warm_up steps: (step + 1).")
-    if close(given, 0.01 * fall):
-        raise Wrong("the cosine is right; the warm-up is missing: min(1, (step + 1) / warm_up).")
-    if close(given[:20], 0.01 * torch.arange(1, 21) / 20) and close(given[20:], torch.full((180,), 0.01)):
-        raise Wrong("the warm-up is right; after it the rate must fall along half a cosine.")
-    if given[-1] < 0:
-        raise Wrong("your rate becomes negative, which climbs instead of descending: half of 1 + cos never does.")
-    if given[-1] > 0.005:
-        raise Wrong("at the end yours is high again: half a cosine goes from 0 to π, not to 2π.")
-    if not close(given, expected):
-        raise Wrong(f"at steps 0, 100, 199 the rate is {expected[0]:.5f}, {expected[100]:.5f}, {expected[199]:.7f}, "
-                    f"but yours is {given[0]:.5f}, {given[100]:.5f}, {given[199]:.7f}.")
-    return "Up in a straight line, down along half a cosine, and never a step of size 0."
 
 
 @answers

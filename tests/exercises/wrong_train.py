@@ -1,14 +1,8 @@
 """Wrong answers to the exercises of notebook 07, each with words that the check's message must contain."""
 
-import math
-
 import torch
 
-from diffusion_lab.exercises.train import check_average, check_drop_labels, check_learning_rate, check_train_step
-
-
-def fall(step, steps):
-    return 0.5 * (1 + math.cos(math.pi * step / steps))
+from diffusion_lab.exercises.train import check_average, check_drop_labels, check_train_step
 
 
 def averaged(d_of, swapped=False):
@@ -74,17 +68,6 @@ def returns_a_tensor(weight, loss_of, optimizer):
 
 
 WRONG = {
-    check_learning_rate: [
-        (lambda step, steps, warm_up, peak: None, "return"),
-        (lambda step, steps, warm_up, peak: min(1, (step + 1) / warm_up) * fall(step, steps), "share"),
-        (lambda step, steps, warm_up, peak: peak * min(1, step / warm_up) * fall(step, steps), "wasted"),
-        (lambda step, steps, warm_up, peak: peak * fall(step, steps), "the warm-up is missing"),
-        (lambda step, steps, warm_up, peak: peak * min(1, (step + 1) / warm_up), "half a cosine"),
-        (lambda step, steps, warm_up, peak: peak * min(1, (step + 1) / warm_up) * (2 * fall(step, steps) - 1),
-         "negative"),
-        (lambda step, steps, warm_up, peak: peak * min(1, (step + 1) / warm_up) * fall(2 * step, steps), "not to 2π"),
-        (lambda step, steps, warm_up, peak: peak * min(1, (step + 1) / warm_up) * (1 - step / steps), "but yours is"),
-    ],
     check_average: [
         (averaged(warm, swapped=True), "swapped"),
         (averaged(lambda step, decay: decay), "without a warm-up"),
