@@ -5,53 +5,46 @@ import torch.nn.functional as F
 
 from diffusion_lab.exercises.feedback import Wrong, answers, close, tensor_like
 
-CONVOLUTIONS = [(14, 4, 6, 3, 2, 1), (28, 1, 8, 3, 1, 1), (7, 6, 4, 1, 1, 0), (28, 3, 5, 5, 2, 0), (9, 2, 2, 3, 1, 0)]
+CONVOLUTIONS = [(28, 1, 8, 3, 1, 1), (14, 4, 6, 3, 2, 1), (7, 6, 4, 1, 1, 0), (28, 3, 5, 5, 2, 0), (9, 2, 2, 3, 1, 0)]
+
+ROWS_MISTAKEN = [
+    (lambda n, k, s, p: (n + 2 * p - k) / s + 1, "a kernel that no longer fits is not counted. Round down, with `//`."),
+    (lambda n, k, s, p: (n + 2 * p - k) // s, "one too few each time: the kernel's first place counts, too (the + 1)."),
+    (lambda n, k, s, p: (n + p - k) // s + 1, "the padding lies on both sides, so it counts twice."),
+    (lambda n, k, s, p: (n - k) // s + 1, "the padding is missing; it lies on both sides, so it counts twice."),
+    (lambda n, k, s, p: n + 2 * p - k + 1, "the stride is missing: with stride 2, every other place is left out."),
+]
+PARAMETERS_MISTAKEN = [
+    (lambda a, b, k: a * b * k**2, "the biases are missing, one for each output channel."),
+    (lambda a, b, k: a * b * k**2 + a, "the biases belong to the output channels."),
+    (lambda a, b, k: a * b * k**2 + 1, "each output channel has a bias of its own."),
+    (lambda a, b, k: a * b * k + b, "a kernel has kernel² numbers."),
+    (lambda a, b, k: b * k**2 + b, "each output channel has a kernel for each input channel."),
+]
 
 
 @answers
 def check_convolution(attempt):
-    for rows, channels_in, channels_out, kernel, stride, padding in CONVOLUTIONS:
-        given = attempt(rows, channels_in, channels_out, kernel, stride, padding)
-        if not isinstance(given, tuple) or len(given) != 2 or not all(isinstance(x, (int, float)) for x in given):
+    given = [attempt(*case) for case in CONVOLUTIONS]
+    for pair in given:
+        if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(x, (int, float)) for x in pair):
             raise Wrong("return two numbers: `return result, parameters`.")
-        layer = torch.nn.Conv2d(channels_in, channels_out, kernel, stride, padding)
-        expected = layer(torch.zeros(1, channels_in, rows, rows)).shape[2], sum(p.numel() for p in layer.parameters())
-        case = (f"for {rows} rows, {channels_in} → {channels_out} channels, a {kernel}×{kernel} kernel, "
-                f"stride {stride} and padding {padding}")
-        check_rows(given[0], expected[0], rows + 2 * padding - kernel, stride, padding, case)
-        check_parameters(given[1], expected[1], channels_in, channels_out, kernel, case)
+    for mistaken, cause in ROWS_MISTAKEN:
+        if [rows for rows, _ in given] == [mistaken(n, k, s, p) for n, _, _, k, s, p in CONVOLUTIONS]:
+            raise Wrong(f"the rows of the result: {cause}")
+    for mistaken, cause in PARAMETERS_MISTAKEN:
+        if [parameters for _, parameters in given] == [mistaken(a, b, k) for _, a, b, k, _, _ in CONVOLUTIONS]:
+            raise Wrong(f"the parameters: {cause}")
+    for (rows, parameters), (n, a, b, k, s, p) in zip(given, CONVOLUTIONS):
+        layer = torch.nn.Conv2d(a, b, k, s, p)
+        case = f"rows={n}, {a} → {b} channels, kernel={k}, stride={s}, padding={p}"
+        expected, weights = layer(torch.zeros(1, a, n, n)).shape[2], sum(w.numel() for w in layer.parameters())
+        if rows != expected:
+            raise Wrong(f"with {case} the result has {expected} rows, but you get {rows}.")
+        if parameters != weights:
+            raise Wrong(f"with {case} there are {weights} parameters, but you count {parameters}. "
+                        "They do not depend on rows, stride or padding.")
     return "Both numbers, for five convolutions, as PyTorch has them."
-
-
-def check_rows(given, expected, room, stride, padding, case):
-    """Raise Wrong unless the number of rows is right; room: the places beyond the first at which the kernel fits."""
-    if given == expected:
-        return
-    if given == room / stride + 1:
-        raise Wrong(f"{case} you get {given} rows: a kernel that no longer fits is not counted. Round down, with `//`.")
-    if given == expected - 1:
-        raise Wrong(f"{case} you get {given} rows, one too few: the kernel's first place counts, too (the + 1).")
-    if padding and given in ((room - padding) // stride + 1, (room - 2 * padding) // stride + 1):
-        raise Wrong(f"{case} you get {given} rows: the padding lies on both sides, so it counts twice.")
-    if given == room + 1:
-        raise Wrong(f"{case} you get {given} rows: the stride is missing; with stride 2 every other place is left out.")
-    raise Wrong(f"{case} the result has {expected} rows, but you get {given}.")
-
-
-def check_parameters(given, expected, channels_in, channels_out, kernel, case):
-    """Raise Wrong unless the number of parameters is right."""
-    for wrong, cause in (
-        (expected - channels_out, "the biases are missing, one for each output channel."),
-        (expected - channels_out + channels_in, "the biases belong to the output channels."),
-        (expected - channels_out + 1, "each output channel has a bias of its own."),
-        (channels_out * channels_in * kernel + channels_out, "a kernel has kernel² numbers."),
-        (channels_out * kernel**2 + channels_out, "each output channel has a kernel for each input channel."),
-    ):
-        if given == wrong != expected:
-            raise Wrong(f"{case} you count {given} parameters: {cause}")
-    if given != expected:
-        raise Wrong(f"{case} there are {expected} parameters, but you count {given}. "
-                    "They do not depend on rows, stride or padding.")
 
 
 @answers
