@@ -33,7 +33,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-from torch.autograd.profiler import profile
+from torch.profiler import profile
 from tqdm import tqdm
 
 from diffusion_lab.data.augment import augmented
@@ -55,6 +55,7 @@ from diffusion_lab.theory.schedule import cosine
 from diffusion_lab.training.pretrained import load_network
 from diffusion_lab.view.pictures import Watch, mosaic, show
 from diffusion_lab.view.plots import curves
+from diffusion_lab.view.quiet import quiet
 from diffusion_lab.view.scrubber import Scrubber
 from diffusion_lab.view.style import figure
 
@@ -191,6 +192,8 @@ s = S / S.norm()
 for _ in range(5):
     s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
 assert torch.allclose(orthogonalised(gradient.double()), U @ torch.diag(s) @ Vh, atol=1e-5)
+assert S[-1] < 0.03 * S[0]
+assert 0.6 < s.min() < s.max() < 1.3
 after = torch.linalg.svdvals(orthogonalised(gradient.double()))
 rank = torch.arange(1, len(S) + 1)
 fig, ax = figure(width=7, height=2.8)
@@ -199,8 +202,9 @@ _ = curves(ax, [(rank, S / S[0], "data", "gradient"), (rank, after, "model", "af
 show(fig, alt="One curve falls by orders of magnitude; the other stays near 1 and falls at its end only.")
 
 # %% [markdown]
-# **Figure 2.** The singular values of one gradient, the largest set to 1, before and after (3). Before, the last ones are
-# a thousandth of the first, or less: a step would hardly move the weights in those directions. After, nearly all are about 1.
+# **Figure 2.** The singular values of one gradient, the largest set to 1, before and after (3). Before, the second is already
+# far below the first, and the last ones are about a hundredth of it: a step would hardly move the weights in those
+# directions. After, all are close to 1.
 #
 # The optimiser around it keeps a running mean of the gradients, the **momentum**, so that the noise of single batches
 # cancels. `lerp(a, b, w)` is $(1-w)\,a + w\,b$.
@@ -577,7 +581,7 @@ print("too high a rate: half as much loss again. An average: less loss. A time o
 probe = train(loop.start(Recipe(steps=100)), images, labels)
 for _ in range(3):  # the first steps also set things up
     _ = next(probe)
-with profile(use_kineto=False) as measured:  # the newer back end writes notes of its own into the output
+with quiet(), profile() as measured:  # quiet: the profiler writes notes to itself
     _ = next(probe)
 operations = sorted(measured.key_averages(), key=lambda operation: -operation.self_cpu_time_total)
 total = sum(operation.self_cpu_time_total for operation in operations)

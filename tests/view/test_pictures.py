@@ -1,12 +1,15 @@
 """Pictures have the pixels that they should have."""
 
+import os
 from io import BytesIO
 
 import numpy as np
 import torch
 from PIL import Image
 
+from diffusion_lab.view import pictures
 from diffusion_lab.view.pictures import mosaic, pixels, png, show
+from diffusion_lab.view.quiet import quiet
 from diffusion_lab.view.style import BLUE, figure
 
 
@@ -47,3 +50,32 @@ def test_show_displays_one_png_with_its_alt_text(monkeypatch):
     data, metadata = shown[0]._repr_mimebundle_()
     assert Image.open(BytesIO(shown[0].data)).size == (4, 4)
     assert metadata["image/png"]["alt"] == "A black square."
+
+
+def test_a_watched_picture_is_replaced_in_its_place_and_the_last_one_stays(monkeypatch):
+    shown = []
+
+    class Handle:
+        def update(self, image):
+            shown[-1] = image
+
+    def display(image, display_id):
+        assert display_id
+        shown.append(image)
+        return Handle()
+
+    monkeypatch.setattr(pictures, "display", display)
+    watch = pictures.Watch("a white square that was black")
+    for value in (0, 128, 255):
+        watch.show(np.full((4, 4), value, dtype=np.uint8))
+    assert len(shown) == 1
+    assert np.asarray(Image.open(BytesIO(shown[0].data))).min() == 255
+    assert shown[0].alt == "a white square that was black"
+
+
+def test_quiet_silences_the_error_stream_and_gives_it_back(capfd):
+    os.write(2, b"before ")
+    with quiet():
+        os.write(2, b"while ")
+    os.write(2, b"after")
+    assert capfd.readouterr().err == "before after"
