@@ -76,7 +76,8 @@ show(mosaic(torch.cat(rows), columns=10, scale=2),
 #
 # The kernel below subtracts what is on the left from what is on the right, so it answers where the picture gets
 # brighter from left to right. Around the picture lies a frame of zeros, the **padding**, so that the result is as large
-# as the picture. The cell computes one place by equation (1), and scipy computes all of them.
+# as the picture. The cell computes one place by equation (1), and scipy computes all of them. (Mathematicians turn the
+# kernel around before they slide it, and call this a correlation. Where the kernel is learned, it is all the same.)
 
 # %%
 ink = digits[4:5] + 1  # black is 0 now, as the frame is
@@ -159,16 +160,17 @@ for strides in ([1], [1, 1], [1] * 6, [1, 1, 1, 2, 1, 1]):
     print(f"strides {strides}: one place sees {by_formula}×{by_formula} pixels")
 
 # %% [markdown]
-# Six convolutions see 13 pixels; with one stride among them, 17. This is the first reason for the shape of a U-Net:
-# *from far away, few steps are enough to look around*. The second is that a picture of half the height and width has a
-# quarter of the places, and costs a quarter.
+# Six convolutions see 13 pixels; with one stride among them, 17. The last line is the way down of our network, whose
+# places are squares of 2×2 pixels (next section): at its end, one place sees the whole digit. This is the first reason
+# for the shape of a U-Net: *from far away, few steps are enough to look around*. The second is that a picture of half
+# the height and width has a quarter of the places, and costs a quarter.
 #
 # ## 2 · Pixels into channels
 #
 # The same saving is to be had at the door. Cut the picture into squares of 2×2 pixels and make each square *one* place
-# with four channels. No number is lost or mixed, `pixel_shuffle` puts all back; but every layer behind the door has a
-# quarter of the work. For digits, whose strokes are two or three pixels wide, it is a good bargain. (Large models do
-# the same with squares of 8 or 16 pixels, and call them patches.)
+# with four channels. No number is lost or mixed, `pixel_shuffle` puts all back. But every layer behind the door, with
+# as many channels as before, has a quarter of the work. (Networks made of attention alone cut pictures into squares of
+# up to 16×16 pixels, and call them patches.)
 
 # %%
 x = digits[4:5]
@@ -185,10 +187,10 @@ show(mosaic(torch.cat([x, as_large]), scale=4), alt="A four of 28 by 28 pixels, 
 # ## 3 · Keeping the numbers in bounds
 #
 # Between two convolutions stand two things that have no weights worth mentioning. **SiLU**, $u/(1+e^{-u})$, is the bend
-# of notebook 05: without it, two convolutions would be no more than one. **Normalisation** takes care that numbers
-# neither grow nor fade on their way through many layers. **Group normalisation** takes the channels in groups, and in
-# each group $G$ of *one* picture sets the mean to 0 and the variance to 1, over all its channels and places; then every
-# channel $c$ gets a factor and a shift that are learned:
+# of notebook 05: without it, two convolutions would be no more than one larger one. **Normalisation** takes care that
+# numbers neither grow nor fade on their way through many layers. **Group normalisation** takes the channels in groups,
+# and in each group $G$ of *one* picture sets the mean to 0 and the variance to 1, over all its channels and places; then
+# every channel $c$ gets a factor and a shift that are learned:
 #
 # $$ h_c = \gamma_c\, \frac{x_c - \mathrm{mean}_G}{\sqrt{\mathrm{var}_G + 10^{-5}}} + \delta_c \tag{4} $$
 #
@@ -313,8 +315,9 @@ print("slope after twenty new residual blocks: 1; after twenty plain convolution
 # 14×14, with more channels each. On the way back, a 1×1 convolution reduces the channels and each place is repeated
 # 2×2 times (**nearest** upsampling). That is all.
 #
-# But what was fine is now gone: on the way down, four places became one. The cell shows how much that is, by the
-# plainest way down there is, the average of four.
+# One place at 7×7 now stands for 4×4 pixels of the digit. Its channels might remember them all, but then they would be
+# busy with memory, and that is not what the coarse level is for. The cell shows what is at stake: what is left of a
+# digit if each of the 7×7 places keeps the average of its pixels, and no more.
 
 # %%
 x = digits[[2, 4, 5, 8]]
@@ -327,19 +330,22 @@ show(mosaic(torch.cat([x, grown, x - grown]), columns=4, scale=3), alt="Three ro
 # %% [markdown]
 # **Figure 4.** Top: digits. Middle: after 7×7 and back. Bottom: the difference (grey is 0), which is all of the detail.
 #
-# A denoiser must return detail in its right place, to the pixel. It is still there, in the picture that was left
-# behind on the way down. So the way up fetches it: the earlier channels are laid beside the new ones, `torch.cat` along
-# the channels, and the next block sees both. That is a **skip connection**. The coarse level says *what* is there, the
-# skip says *where* exactly. Drawn with the coarse level below, the network looks like a U:
+# A denoiser must return detail in its right place, to the pixel. It is still there, in the channels that were made on
+# the way down. So the way up fetches them: they are laid beside the new ones, `torch.cat` along the channels, and the
+# next block sees both. That is a **skip connection**. The coarse level says *what* is there, the skip says *where*
+# exactly. Drawn with the coarse level below, the network looks like a U:
 #
 # ```
-#  x_t  1×28×28                                                           v  1×28×28
-#    │ unshuffle                                                              ▲ shuffle
-#  enter ── fine_down ───────────────────── skip ────────────────────── fine_up ── leave    14×14
-#               │ shrink                                                   ▲ grow
-#          coarse_down ───────────────────── skip ───────────────── coarse_up                 7×7
-#               └───────────── attention ──── middle ───────────────────┘
+#   x_t  1×28×28                                              v  1×28×28
+#     │ unshuffle                                                 ▲ shuffle
+#   enter ─── fine_down ───────── skip ───────── fine_up ─── leave           14×14
+#                 │ shrink                          ▲ grow
+#            coarse_down ──────── skip ──────── coarse_up                     7×7
+#                 │                                 ▲
+#                 └───── attention ──── middle ─────┘
 # ```
+#
+# (`fine_down`, `coarse_down`, `middle`, `coarse_up` and `fine_up` are residual blocks. Each is told the condition.)
 #
 # ## 7 · Attention
 #
@@ -350,8 +356,8 @@ show(mosaic(torch.cat([x, grown, x - grown]), columns=4, scale=3), alt="Three ro
 #
 # $$ \mathrm{attention}(q, k, v) = \mathrm{softmax}\!\Big(\frac{q\,k^\top}{\sqrt d}\Big)\,v \tag{7} $$
 #
-# Why $\sqrt d$? If the entries of $q$ and $k$ are independent with variance 1, their inner product has variance $d$. Undivided,
-# its large values would leave the softmax with one winner and no slope to learn from. (This $v$ has
+# Why $\sqrt d$? If the entries of $q$ and $k$ are independent with variance 1, their inner product has variance $d$.
+# Undivided, its large values would leave the softmax with one winner, and little slope to learn from. (This $v$ has
 # nothing to do with the $v$ that the network predicts.) First by hand, against the library:
 
 # %%
@@ -447,10 +453,9 @@ class UNet(nn.Module):
 # time it runs. `outputs_of` hangs one on each part, runs the network once, and takes them off again. The sizes follow
 # from equation (2) and from what you know of the blocks; `weights` counts the parameters without running anything.
 #
-# The second cell prints both, and checks three things more. `trained` is the package's network, and yours is the same: with
-# its weights put into your classes, it gives the same answers. A *new* network answers 0, for its last layer is
-# zeroed: as good a guess of $v$ as one can make without having learned anything. And each picture is treated by
-# itself, whatever else is in the batch.
+# The second cell prints both, and checks three things more. `trained` is the package's network, and yours is the same:
+# with its weights put into your classes, it gives the same answers. A *new* network answers 0, for its last layer is
+# zeroed: a modest first guess of $v$. And each picture is treated by itself, whatever else is in the batch.
 
 # %%
 def outputs_of(network, *inputs):
@@ -489,6 +494,8 @@ for name, part in trained.named_children():
     assert sum(p.numel() for p in part.parameters()) == counted[name]
     print(f"{name:12} {'×'.join(map(str, found[name].shape[1:])):10} {counted[name]:9,} parameters")
 print(f"{'answer':12} {'×'.join(map(str, found['answer'].shape[1:])):10} {sum(counted.values()):9,} in all")
+coarse_parts = ("shrink", "coarse_down", "attention", "middle", "coarse_up")
+assert sum(counted[name] for name in coarse_parts) > 0.6 * sum(counted.values())
 yours, t = UNet().requires_grad_(False), torch.arange(100, 1100, 100)
 _ = yours.load_state_dict(trained.state_dict())
 assert torch.allclose(yours(noised, t, labels[:10]), trained(noised, t, labels[:10]), atol=1e-4)
@@ -497,7 +504,8 @@ alone = torch.cat([trained(noised[i : i + 1], t[i : i + 1]) for i in range(10)])
 assert torch.allclose(trained(noised, t), alone, atol=1e-4)
 
 # %% [markdown]
-# Follow the shapes down and up, and see where the weights are: most of them at 7×7, where they cost least.
+# Follow the shapes down and up, and see where the weights are: most of them at 7×7, where a kernel has 49 places to
+# visit and not 196.
 #
 # ## 9 · Watch a digit pass through
 #
@@ -570,9 +578,11 @@ Scrubber([ends[0], *[mosaic(channels_of(output), columns=8) for _, output in sta
 #
 # Three measures, all on the averaged weights: the loss on the 1,000 test digits, at fixed times and with fixed noise;
 # the share of 500 generated digits that a separate network, the *judge*, reads as the digit that was asked for; and the
-# **Fréchet distance** of the 500 to the test digits, as the judge sees them, in multiples of what 500 real digits have
-# (notebook 07 explains it; 1 is perfect). This takes some twenty minutes on two cores, so a committed command,
-# `python benchmarks/ablation.py`, has done it, and the cell reads its file.
+# **Fréchet distance**, which compares mean and covariance of what the judge sees in those 500 and in the test digits,
+# in multiples of the distance that 500 real digits have. Eighteen trainings take some twenty minutes on two cores. So a
+# committed command, `python benchmarks/ablation.py`, has done them, and the cell reads its file.
+#
+# Before you look: put the five parts in the order of how much you expect to lose with each.
 
 # %%
 ablation = json.loads(files("diffusion_lab.evaluation").joinpath("ablation.json").read_text(encoding="utf-8"))
@@ -599,16 +609,16 @@ _ = axes[0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 
 show(fig, alt="Three panels with three triangles for each of six networks: loss, label accuracy and distance.")
 
 # %% [markdown]
-# **Figure 5.** Each triangle is one run. Compare a row with the first: a difference that is smaller than the scatter of the
-# three triangles is no finding.
+# **Figure 5.** Each triangle is one run. Compare a row with the first: a difference that is smaller than the scatter of
+# the three triangles is no finding.
 #
 # TEXT AFTER THE NUMBERS.
 #
 # Does a network have to be told the time? The picture itself tells much about it: in the black margin around a digit
 # lies the bare noise, and its deviation is $\sqrt{1-\bar\alpha_t}$, as the cell has checked on the digits of Figure 1.
 #
-# An ablation answers for one recipe, one set of data and one length of training, and no further. That a part hardly shows here
-# does not mean that it never will.
+# An ablation answers for one recipe, one set of data and one length of training, and no further. That a part hardly
+# shows here does not mean that it never will.
 #
 # From now on: `from diffusion_lab.networks.unet import zeroed, Condition, ResidualBlock, Attention, UNet`.
 #
@@ -734,9 +744,10 @@ check_attend(attend)
 # ## A common mistake
 #
 # Many take **batch normalisation**, which serves well in networks that name pictures. It, too, sets means to 0 and
-# variances to 1, but over the whole *batch*. In the batch of a diffusion network, clean pictures lie beside
-# pure noise, and now each one's numbers depend on how noisy the others happen to be. Below, a seven at $t = 100$ goes
-# through the first layer with 31 companions, and then through either normalisation. Only the time of the *companions* changes.
+# variances to 1, but over the whole *batch*. In the batch of a diffusion network, clean pictures lie beside pure noise,
+# and now each one's numbers depend on how noisy the others happen to be. Below, a seven at $t = 100$ goes
+# through the first layer with 31 companions, and then through either normalisation. Only the time of the *companions*
+# changes.
 
 # %%
 seven = q_sample(digits[7:8], 100, torch.randn(1, 1, 28, 28, generator=generator), schedule)
@@ -757,10 +768,10 @@ show(fig, alt="One curve falls to zero at t = 100 and rises to its right; the ot
 # %% [markdown]
 # **Figure 6.** How much the channels of *one and the same* picture change, relative to companions at its own time. With
 # group normalisation: not at all. With batch normalisation, the more the further away in time the companions are.
-# *The symptom*: the training loss looks fine, but samples are bad, or change with the size of the batch. For in
-# sampling all pictures of a batch are at the same time, which never happened in training; and the
-# running averages that are used after `eval()` are those of all times mixed, right for none. *The test*: the answer to a batch
-# must be the answers to its pictures one by one, as checked in section 8.
+# *The symptom*: one and the same picture gets another answer in other company, and samples change with the number that
+# is drawn at once. In training, clean and noisy pictures share a batch; in sampling all are at the same time, which the
+# network has never met. *The test*: the answer to a batch must be the answers to its pictures one by one, as checked
+# in section 8.
 #
 # ## Summary
 #
@@ -774,15 +785,15 @@ show(fig, alt="One curve falls to zero at t = 100 and rises to its right; the ot
 #
 # <details><summary>You double the channels of every layer. What happens to the number of weights, and to the number of places?</summary>
 #
-# The weights of a convolution grow about fourfold, by equation (2): twice as many kernels, each looking at twice as many channels.
-# The places stay as they are; their number depends on strides alone.
+# The weights of a convolution grow about fourfold, by equation (2): twice as many results, each looking at twice as many
+# channels. The places stay as they are; their number depends on strides alone.
 # </details>
 #
 # <details><summary>Why may all blocks begin with zeros, and yet not all layers of a network?</summary>
 #
-# A block with a zeroed last layer still passes on its input, and that layer gets a slope from it: it
-# leaves zero at its first steps, and then the layers before it get slopes, too. If two layers in a row were zero, neither would
-# get a slope, and nothing would be learned.
+# A block with a zeroed last layer still passes on its input, and that layer gets a slope: it leaves zero at the first
+# steps, and then the layers before it get slopes, too. If two layers in a row were zero, one directly behind the other,
+# neither would get a slope, and nothing would be learned.
 # </details>
 #
 # <details><summary>Your network is to be used on pictures of 30×30 pixels. What goes wrong?</summary>
@@ -798,6 +809,7 @@ show(fig, alt="One curve falls to zero at t = 100 and rises to its right; the ot
 # - Wu & He (2018), *Group Normalization*: our (4), and what it has over batch normalisation in small batches.
 # - Vaswani et al. (2017), *Attention Is All You Need*: our (7) is their eq. 1; the footnote there explains $\sqrt d$.
 # - Ho, Jain & Abbeel (2020), *Denoising Diffusion Probabilistic Models*, appendix B: the first U-Net of diffusion models.
+# - Sun et al. (2025), *Is Noise Conditioning Necessary for Denoising Generative Models?*: how far one gets without $t$.
 # - Dhariwal & Nichol (2021), *Diffusion Models Beat GANs on Image Synthesis*, section 3: what each part buys, measured
 #   at scale; the scale and shift as "adaptive group normalization".
 # - Ho & Salimans (2022), *Classifier-Free Diffusion Guidance*, section 3.2: the null label.

@@ -71,6 +71,12 @@ def test_the_condition_is_its_formula():
     assert torch.allclose(condition(t, label), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("labels", [1, 10])
+def test_there_is_a_row_for_each_label_and_one_for_none(labels):
+    assert made(Condition, labels, 6).label.weight.shape == (labels + 1, 6)
+    assert made(Condition, labels, 6).null_label == made(UNet, labels=labels).null_label == labels
+
+
 def test_no_label_is_the_null_label_and_an_int_is_the_label_of_all():
     condition = made(Condition, 10, 6)
     assert torch.equal(condition(TIMES), condition(TIMES, torch.full((6,), 10)))
