@@ -40,7 +40,9 @@ def text_of(path):
 
 
 def test_no_file_is_large():
-    assert [path.name for path in tracked() if path.stat().st_size >= 1_200_000] == []
+    """Weights may be a little larger than the rest."""
+    limit = {".safetensors": 2_500_000}
+    assert [path.name for path in tracked() if path.stat().st_size >= limit.get(path.suffix, 1_200_000)] == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
