@@ -42,7 +42,7 @@ from diffusion_lab.training.pretrained import load_network
 from diffusion_lab.view.pictures import mosaic, show
 from diffusion_lab.view.plots import curves
 from diffusion_lab.view.scrubber import Scrubber
-from diffusion_lab.view.style import BLACK, ORANGE, POINTS, figure
+from diffusion_lab.view.style import BLACK, ORANGE, POINTS, ROLES, figure
 
 generator, schedule = torch.Generator().manual_seed(0), cosine()
 trained = load_network("mnist")
@@ -604,13 +604,14 @@ assert abs(noised[:, :, :2].std() / (1 - schedule.alpha_bar[700]).sqrt() - 1) < 
 fig, axes = figure(columns=3, width=8.6, height=3, sharey=True)
 for ax, measure, title, better in zip(axes, measures, ("held-out loss", "label accuracy", "distance / floor"), ("← better", "better →", "← better")):
     _ = ax.scatter([run[measure] for run in runs], [names.index(run["network"]) for run in runs], **POINTS["model"] | {"s": 40})
+    _ = ax.axvline(sum(run[measure] for run in runs if run["network"] == "whole") / len(ablation["seeds"]), **ROLES["exact"])
     _ = ax.set(title=title, xlabel=better)
 _ = axes[0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
 show(fig, alt="Three panels with three triangles for each of six networks: loss, label accuracy and distance.")
 
 # %% [markdown]
-# **Figure 5.** Each triangle is one run. Compare a row with the first: a difference that is smaller than the scatter of
-# the three triangles is no finding.
+# **Figure 5.** Each triangle is one run; the dashed line is the mean of the whole network. A distance from the line that
+# is smaller than the scatter of the triangles is no finding.
 #
 # TEXT AFTER THE NUMBERS.
 #
