@@ -41,7 +41,8 @@ def block(channels_in, channels_out):
 
 def load_judge():
     """The judge with its shipped weights, ready to judge (in evaluation mode, no gradients)."""
-    judge = Judge().eval().requires_grad_(False)
+    with torch.random.fork_rng(devices=[]):  # the first weights are random, and replaced at once
+        judge = Judge().eval().requires_grad_(False)
     judge.load_state_dict(load_file(FILE))
     return judge
 

@@ -57,7 +57,7 @@ def read(folder):
         raise ValueError(f"{folder} holds no checkpoint: there is no checkpoint.json in it.")
     try:
         index = json.loads(index_file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{index_file} is damaged ({error}). Delete the folder and train again.") from error
     if not isinstance(index, dict) or index.get("format") != FORMAT:
         raise ValueError(f"{index_file} was not written by this course: its format is not {FORMAT!r}.")
@@ -68,6 +68,8 @@ def read(folder):
     if hashlib.sha256(content).hexdigest() != index.get("sha256"):
         raise ValueError(f"{state} is damaged: its content is not what was saved (the SHA-256 sums differ). "
                          "Copy the folder again, or train again.")
+    if not isinstance(index.get("facts"), dict):
+        raise ValueError(f"{index_file} is damaged: it holds no facts about its weights.")
     try:
         return load(content), index["facts"]
     except (SafetensorError, KeyError) as error:

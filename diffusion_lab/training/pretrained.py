@@ -28,7 +28,8 @@ def load_network(name="mnist"):
     checkpoint, a damaged one, or one of another network.
     """
     tensors, _ = checkpoint.read(SHIPPED.get(name, name))
-    network = UNet().requires_grad_(False)
+    with torch.random.fork_rng(devices=[]):  # the first weights are random, and replaced at once
+        network = UNet().requires_grad_(False)
     weights = part(tensors, "average.")
     expected = {key: value.shape for key, value in network.state_dict().items()}
     if {key: value.shape for key, value in weights.items()} != expected:

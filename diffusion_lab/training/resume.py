@@ -33,20 +33,31 @@ def load_run(folder, recipe):
         raise ValueError(f"the run in {folder} was started with other arguments ({'; '.join(differ)}). "
                          "Resume with the same ones, or start anew in another folder.")
     run = start(recipe)
+    try:
+        restore(run, tensors, facts["step"])
+    except (IndexError, KeyError, RuntimeError, ValueError) as error:
+        raise ValueError(f"{folder} holds a checkpoint, but not of this course's U-Net and optimisers as they are now "
+                         f"({error}). Start anew in another folder.") from error
+    return run
+
+
+def restore(run, tensors, step):
+    """Put what was saved into a new run. Raises IndexError, KeyError, RuntimeError or ValueError if it does not fit."""
     run.network.load_state_dict(part(tensors, "network."))
     run.average.load_state_dict(part(tensors, "average."))
     for i, optimizer in enumerate(run.optimizers):
-        memory = {}
+        memory, weights = {}, optimizer.param_groups[0]["params"]
         for name, value in part(tensors, f"optimizer.{i}.").items():
             j, _, key = name.partition(".")
-            weight = optimizer.param_groups[0]["params"][int(j)]
-            if value.shape == weight.shape:  # fused steps need it in the weight's order in memory
-                value = torch.empty_like(weight).copy_(value)
+            weight = weights[int(j)]
+            if value.ndim:  # fused steps need it in the weight's order in memory
+                value = torch.empty_like(weight).copy_(value.reshape(weight.shape))
             memory.setdefault(int(j), {})[key] = value
+        if len(memory) != (len(weights) if step else 0):
+            raise ValueError(f"memory of {len(memory)} weights for the {len(weights)} of an optimiser")
         optimizer.load_state_dict({"state": memory, "param_groups": optimizer.state_dict()["param_groups"]})
     run.generator.set_state(tensors["generator"])
-    run.step = facts["step"]
-    return run
+    run.step = step
 
 
 def part(tensors, prefix):
