@@ -17,6 +17,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
+SUFFIXES = {".py", ".npz", ".js", ".css", ".json", ".safetensors"}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -42,7 +43,7 @@ def notebook_of(twin):
 
 def digest(twin):
     """A fingerprint of all that a notebook is made from: its twin, the package's code and its data."""
-    package = sorted(p for p in (ROOT / "diffusion_lab").rglob("*") if p.suffix in {".py", ".npz", ".js", ".css"})
+    package = sorted(p for p in (ROOT / "diffusion_lab").rglob("*") if p.suffix in SUFFIXES)
     names_and_bytes = [(p.relative_to(ROOT).as_posix().encode(), p.read_bytes()) for p in [twin, *package]]
     names_and_bytes.append((b"generated", (navigation(twin) + FOR_COLAB).encode()))
     return sha256(b"\0".join(part for pair in names_and_bytes for part in pair)).hexdigest()

@@ -48,7 +48,7 @@ def check_times(attempt):
         if 0 in given:
             raise Wrong(f"{told} your list contains 0. That is where the last step goes *to*; there is nothing to ask.")
         if max(given) != T:
-            raise Wrong(f"{told} your first time is {given[0]:.0f}. The first state is pure noise, and belongs to t = T: "
+            raise Wrong(f"{told} your first time is {given[0]:.0f}. The first state is pure noise, which is t = T: "
                         "this is the \"leading\" spacing.")
         if any(a <= b for a, b in zip(given, given[1:])):
             raise Wrong(f"{told} a time occurs twice, so a step goes nowhere. Round T (n - k) / n, not the step.")
