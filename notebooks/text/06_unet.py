@@ -595,6 +595,7 @@ for name in names:
     columns = [[run[measure] for run in own] for measure in measures]
     cells = [f"{sum(c) / len(c):.{n}f} ({min(c):.{n}f}…{max(c):.{n}f})" for c, n in zip(columns, (3, 2, 1))]
     print(f"{name:16}{own[0]['parameters']:11,}{cells[0]:>24}{cells[1]:>22}{cells[2]:>22}")
+whole = {measure: sum(run[measure] for run in runs if run["network"] == "whole") / len(ablation["seeds"]) for measure in measures}
 losses = {name: [run["loss"] for run in runs if run["network"] == name] for name in names}
 assert ablation["steps"] < 100 or min(losses["no skips"] + losses["no shortcut"]) > max(losses["whole"]) + 0.03
 assert ablation["steps"] < 100 or min(losses["no coarse level"]) > max(losses["whole"])
@@ -604,9 +605,8 @@ assert abs(noised[:, :, :2].std() / (1 - schedule.alpha_bar[700]).sqrt() - 1) < 
 fig, axes = figure(columns=3, width=8.6, height=3, sharey=True)
 for ax, measure, title, better in zip(axes, measures, ("held-out loss", "label accuracy", "distance / floor"), ("← better", "better →", "← better")):
     _ = ax.scatter([run[measure] for run in runs], [names.index(run["network"]) for run in runs], **POINTS["model"] | {"s": 40})
-    _ = ax.axvline(sum(run[measure] for run in runs if run["network"] == "whole") / len(ablation["seeds"]), **ROLES["exact"])
-    _ = ax.set(title=title, xlabel=better)
-_ = axes[0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    _ = ax.axvline(whole[measure], **ROLES["exact"]), ax.set(title=title, xlabel=better)
+_ = axes[0].set_yticks(range(len(names)), names), axes[0].invert_yaxis()
 show(fig, alt="Three panels with three triangles for each of six networks: loss, label accuracy and distance.")
 
 # %% [markdown]
