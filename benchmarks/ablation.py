@@ -3,7 +3,7 @@
     python benchmarks/ablation.py [STEPS]
 
 Writes diffusion_lab/evaluation/ablation.json, which notebooks/06_unet.ipynb reads, and prints a table. The default,
-150 steps of 64 digits, takes about a minute for each of the 18 runs on two cores.
+100 steps of 64 digits, takes about ten minutes in all on two cores.
 """
 
 import json
@@ -27,7 +27,7 @@ from diffusion_lab.theory.schedule import cosine
 from diffusion_lab.training.loop import Recipe, start, train
 
 FILE = Path(__file__).parents[1] / "diffusion_lab" / "evaluation" / "ablation.json"
-SEEDS, SAMPLES, SCHEDULE = (0, 1, 2), 500, cosine()
+SEEDS, SAMPLES, SCHEDULE = (0, 1, 2), 250, cosine()
 
 
 class Zero(nn.Module):
@@ -131,7 +131,7 @@ def measure(build, seed, steps, digits, test, judge, floor):
             "times_floor": round(distance_to_test(images, judge, test[0]) / floor, 2)}
 
 
-def main(steps=150):
+def main(steps=100):
     digits, test, judge = load_digits("train"), load_digits("test"), load_judge()
     floor, _ = floor_distance(judge, digits[0], test[0], n=SAMPLES)
     facts = {"command": f"python benchmarks/ablation.py {steps}", "torch": torch.__version__, "steps": steps,

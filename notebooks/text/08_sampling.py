@@ -209,31 +209,30 @@ show(fig, alt="Two straight lines going down; that of DPM-Solver++ starts lower 
 #
 # Figure 3 is about a Gaussian. What about digits? The command `python benchmarks/steps.py` draws 1,000 digits with each sampler and number
 # of steps, from three seeds, and judges them as notebook 07 does: label accuracy, and the Fréchet distance as a multiple of its
-# floor. It takes half an hour, so its results are kept in a file.
+# floor. It takes twenty minutes, so its results are kept in a file. (With 50 steps there is one seed. The whole chain of 1,000
+# draws 400 digits; ten steps of DPM-Solver++ do the same once more, for comparison.)
 
 # %%
 evaluation = Path(judges.__file__).parent
-facts = json.loads((evaluation / "steps.json").read_text())
-rows, floor = facts["rows"], facts["floor"]
 table = {}
-for row in rows:
-    table.setdefault((row["sampler"], row["steps"]), []).append((row["distance"] / floor, row["label_accuracy"]))
-table = {key: torch.tensor(values) for key, values in table.items()}
-print("sampler        steps   distance / floor   label accuracy")
-for (sampler, n), values in table.items():
+for row in json.loads((evaluation / "steps.json").read_text())["rows"]:
+    key = row["sampler"], row["steps"], row["digits"]
+    table.setdefault(key, []).append((row["times_floor"], row["label_accuracy"]))
+table = {key: torch.tensor(values) for key, values in sorted(table.items())}
+print("sampler        steps  digits   distance / floor    label accuracy")
+for (sampler, n, digits), values in table.items():
     low, high = values[:, 0].min(), values[:, 0].max()
-    print(f"{sampler:14} {n:5}   {values[:, 0].mean():5.2f} ({low:.2f}–{high:.2f})   {values[:, 1].mean():.3f}")
+    print(f"{sampler:14} {n:5} {digits:7}   {values[:, 0].mean():5.2f} ({low:.2f}–{high:.2f})   {values[:, 1].mean():.3f}")
 
 # %%
 fig, ax = figure(width=7, height=3.2)
 for sampler, role in (("DDPM", "noise"), ("DDIM", "data"), ("DPM-Solver++", "model")):
-    steps = [n for name, n in table if name == sampler and n <= 50]
-    points = torch.stack([table[sampler, n][:, 0] for n in steps])
-    _ = curves(ax, [(steps, points.mean(dim=1), role, sampler)], "steps", "distance / floor", xscale="log", yscale="log")
-    _ = ax.fill_between(steps, points.min(dim=1).values, points.max(dim=1).values, alpha=0.2, color=ax.lines[-1].get_color())
-whole_chain = table["DDPM", 1000][:, 0].mean().item()
+    points = [table[sampler, n, 1000][:, 0] for n in (5, 10, 20, 50)]
+    _ = curves(ax, [((5, 10, 20, 50), [p.mean() for p in points], role, sampler)], "steps", "distance / floor", xscale="log")
+    _ = ax.fill_between((5, 10, 20, 50), [p.min() for p in points], [p.max() for p in points], alpha=0.2, color=ax.lines[-1].get_color())
+whole_chain = table["DDPM", 1000, 400].mean(dim=0)[0].item()
 _ = ax.axhline(whole_chain, color="black", linestyle="--", label="DDPM, 1,000 steps")
-_ = ax.set_xticks([5, 10, 20, 50], ["5", "10", "20", "50"])
+_ = ax.set_xticks([5, 10, 20, 50], ["5", "10", "20", "50"], minor=False), ax.set_xticks([], minor=True)
 _ = ax.legend()
 show(fig, alt="Three falling curves and a dashed horizontal line; the curve of DDPM starts highest.")
 
@@ -242,8 +241,8 @@ show(fig, alt="Three falling curves and a dashed horizontal line; the curve of D
 # of 1,000 steps. Look where each curve meets the dashed line.
 
 # %%
-ten = table["DPM-Solver++", 10][:, 0].mean().item()
-assert ten < table["DDPM", 10][:, 0].mean()
+ten = table["DPM-Solver++", 10, 400].mean(dim=0)[0].item()
+assert table["DPM-Solver++", 10, 1000][:, 0].mean() < table["DDPM", 10, 1000][:, 0].mean()
 assert ten < 2 * whole_chain
 print(f"ten steps of DPM-Solver++ have {ten / whole_chain:.2f} times the distance of the whole chain, at a hundredth of its cost")
 
@@ -326,19 +325,15 @@ for w in (0.0, 0.5, 2.0, 6.0):
     diversity = torch.stack([features[label == k].var(dim=0).sum() for k in range(10)]).mean().item()
     found[w] = (judges.read_digits(judge, digits) == label).double().mean().item(), diversity
     pictures.append(digits[label == 4][:8])
-relative = {w: diversity / found[0.0][1] for w, (_, diversity) in found.items()}
-assert relative[6.0] < relative[2.0] < 1
+assert found[6.0][1] < found[2.0][1] < found[0.0][1]
+assert found[0.5][0] >= found[0.0][0] - 0.03
+print("with w = 6 the digits of one kind vary less than with w = 2, and with w = 2 less than without guidance")
 show(mosaic(torch.cat(pictures), columns=8), alt="Four rows of eight fours, more and more alike and cleaner from row to row.")
 
 # %% [markdown]
 # **Figure 5.** Eight fours from the same noise with $w = 0$, 0.5, 2 and 6. From row to row they become cleaner, and more alike. With a large
 # weight they all approach one typical four.
 
-# %%
-assert found[0.5][0] >= found[0.0][0] - 0.03
-print("diversity falls with w:", *[f"w = {w:g}: {'less than' if w else ''} {1 if w in (0, 0.5) else 0.9}" for w in (0.0, 2.0)])
-
-# %% [markdown]
 # A little guidance makes digits easier to read. Much of it takes away the variety that the data has; the Fréchet distance would rise, as it
 # sees both. Guidance also drives $\hat x_0$ beyond the values that pixels have, from $-1$ to $1$. The next state is then too far out, the network has never seen
 # the like, and its next answer is further off. The usual remedy is to **clip** $\hat x_0$ to $[-1, 1]$ in every step.
@@ -385,24 +380,29 @@ ten_digits, generator = test_images[::100], torch.Generator().manual_seed(6)
 edges = [2, 3, 4, 5, 6, 8, 10, 14, 20, 30, 50, 90, 160, 300, 600, 1001]
 with torch.no_grad():
     x_1 = q_sample(ten_digits, 1, torch.randn(ten_digits.shape, generator=generator), schedule)
-    nats = kl_prior(ten_digits, schedule) + nll_recon(ten_digits, x_1, denoiser, decoder="discretised")
+    terms = {1: nll_recon(ten_digits, x_1, denoiser, decoder="discretised"), 1001: kl_prior(ten_digits, schedule)}
     for first, end in zip(edges, edges[1:]):
         t = int(torch.randint(first, end, (1,), generator=generator))
         x_t = q_sample(ten_digits, t, torch.randn(ten_digits.shape, generator=generator), schedule)
-        nats += (end - first) * kl_t(ten_digits, x_t, t, denoiser)
-rough = bits_per_dim(nats, 784).mean().item()
-print(f"ten digits, 17 terms each: about {rough:.1f} bits per dimension")
+        terms[first] = (end - first) * kl_t(ten_digits, x_t, t, denoiser)
+rough = bits_per_dim(sum(terms.values()), 784).mean().item()
+early = sum(term.sum() for first, term in terms.items() if first < 50) / sum(term.sum() for term in terms.values())
+assert early > 0.5
+print(f"ten digits, 17 terms each: about {rough:.1f} bits per dimension; more than half of them from t below 50")
 
 # %%
 likelihood = json.loads((evaluation / "likelihood.json").read_text())
 for name in ("bpd", "xz", "gzip"):
     print(f"{'this model, at most' if name == 'bpd' else name:20} {likelihood[name]:.3f} bits per dimension")
-assert likelihood["bpd"] < 8
+assert likelihood["xz"] < likelihood["gzip"] < likelihood["bpd"] < 8
 assert abs(rough - likelihood["bpd"]) < 0.5
 
 # %% [markdown]
 # The standard error of the model's figure, from the choice of digits, times and noise, is in the file, too. `gzip` and `xz` are given all test
-# digits in one file. They know nothing of digits; the model has seen 4,000.
+# digits in one file. They know nothing of digits, and yet they need fewer bits than the model's bound. That is no contradiction to
+# its good samples. Most of the bits are in the last, faint levels of noise, where $t$ is small, as the first cell found. The loss of notebook 07 gives all times the
+# same weight, and so the network was trained for the shapes, which hold few of the bits. The bound would weigh each time by how fast the SNR falls
+# there (notebook 04). A network for compression is trained with those weights.
 #
 # ## Exercises
 #
