@@ -84,7 +84,7 @@ def test_images_do_not_mix():
 
 @pytest.mark.parametrize("strength", [0.5, 1.0])
 def test_the_centre_moves_at_most_as_far_as_said(strength):
-    """A dot in the middle is moved by the shift alone: 1.4 pixels each way at strength 1, of any sign, and often far."""
+    """A dot in the middle is moved by the shift alone: 1.4 pixels each way at strength 1, of any sign."""
     moved = centres(augmented(dot().expand(400, -1, -1, -1), seeded(), strength)) - 13.5
     reach = 1.4 * strength * 1.35  # stretch and turn act on the shift, too
     assert np.abs(moved).max() < reach
