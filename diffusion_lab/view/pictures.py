@@ -41,6 +41,16 @@ def png(array, colours=64):
     return buffer.getvalue()
 
 
+def quick_png(array):
+    """As `png`, but made in a tenth of the time, and a little larger: for pictures that are sent, not stored."""
+    image = Pillow.fromarray(array)
+    if image.mode == "RGB":
+        image = image.quantize(64, method=Pillow.Quantize.FASTOCTREE, dither=Pillow.Dither.NONE)
+    buffer = BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
 def show(picture, alt):
     """Display a matplotlib figure or a uint8 array as a PNG with the text `alt` for those who cannot see it."""
     array = picture if isinstance(picture, np.ndarray) else pixels(picture)

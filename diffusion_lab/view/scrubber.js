@@ -3,6 +3,7 @@
 // and its picture.
 
 const SPEEDS = { "½ ×": 200, "1 ×": 100, "2 ×": 50, "4 ×": 25 }; // milliseconds for each frame
+const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches; // then Play starts at the slowest speed
 const JUMP = 0.1; // how far Page Up and Page Down go, as a share of all frames
 
 // Icons are drawn, not typed: many fonts lack the signs.
@@ -37,9 +38,9 @@ export function mount(root, { frames, labels, caption, alt, value, onValue }) {
   const play = button("play", "Play", () => (timer ? stop() : start()));
   button("on", "One step on", () => stop() || go(value + 1));
   const slider = element(bar, "input", { type: "range", min: 0, max: last, step: 1, className: "scrubber-slider" }, { "aria-label": "Time: " + caption });
-  const label = element(bar, "output", { className: "scrubber-label" });
+  const label = element(bar, "output", { className: "scrubber-label" }, { "aria-live": "off" }); // the slider says it
   const speed = element(bar, "select", {}, { "aria-label": "Speed", title: "Speed" });
-  for (const name of Object.keys(SPEEDS)) element(speed, "option", { textContent: name, selected: name === "1 ×" });
+  for (const name of Object.keys(SPEEDS)) element(speed, "option", { textContent: name, selected: name === (calm() ? "½ ×" : "1 ×") });
   const loopBox = element(bar, "label", { className: "scrubber-loop" });
   const loop = element(loopBox, "input", { type: "checkbox" });
   loopBox.append(" loop");

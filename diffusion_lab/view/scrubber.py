@@ -1,6 +1,7 @@
 """A slider through frames that are all made beforehand: moving it computes nothing and asks no kernel."""
 
 import json
+import os
 from base64 import b64encode
 from html import escape
 from io import BytesIO
@@ -11,10 +12,14 @@ import numpy as np
 import traitlets
 from PIL import Image
 
-from diffusion_lab.view.pictures import png
+from diffusion_lab.view.pictures import quick_png
 from diffusion_lab.view.still import film_strip, with_still
 
 SCRIPT, STYLE = (Path(__file__).with_name(f"scrubber.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
+PLAYER = "DIFFUSION_LAB_PLAYER"  # set to 1 where pages are made: each scrubber brings along its player as HTML
+# The frame is as high as what is in it, also after the page has become narrower or a slide is turned up.
+FIT = ("const frame = this, page = this.contentDocument.documentElement;"
+       "new ResizeObserver(() => { frame.style.height = page.offsetHeight + 'px'; }).observe(page);")
 
 
 class Scrubber(anywidget.AnyWidget):
@@ -22,8 +27,8 @@ class Scrubber(anywidget.AnyWidget):
 
     frames: equal-sized uint8 arrays (H, W) or (H, W, 3), or PNG bytes. labels: one string for each frame.
     caption: what to see. alt: the same for those who cannot see it. Where no kernel runs (GitHub, print), a film
-    strip of some of the frames stands in its place. Raises ValueError for no frames, for frames or labels that do
-    not match, or a value that is no frame.
+    strip of some of the frames stands in its place; on the site and slides, the player of `to_html`. Raises ValueError
+    for no frames, for frames or labels that do not match, or a value that is no frame.
     """
 
     _esm, _css = SCRIPT, STYLE
@@ -34,13 +39,14 @@ class Scrubber(anywidget.AnyWidget):
     _alt = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, frames, labels, caption, alt, value=0):
-        pngs, labels = as_pngs(frames), list(labels)
+        frames, labels = [frame if isinstance(frame, bytes) else np.asarray(frame) for frame in frames], list(labels)
+        pngs = as_pngs(frames)
         if len(labels) != len(pngs):
             raise ValueError(f"each frame needs one label, but got {len(pngs)} frames and {len(labels)} labels.")
         check_value(value, pngs)
         super().__init__(_frames=[b64encode(frame).decode() for frame in pngs], _labels=labels, _caption=caption,
                          _alt=alt, value=value)
-        self._still = film_strip(pngs, labels)
+        self._still = film_strip(frames, labels)
 
     @traitlets.validate("value")
     def _is_a_frame(self, proposal):
@@ -58,7 +64,14 @@ class Scrubber(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs):
         bundle, _ = super()._repr_mimebundle_(**kwargs) or ({}, {})
+        if os.environ.get(PLAYER) == "1":
+            bundle = dict(bundle) | {"text/html": self._in_a_page()}
         return with_still(bundle, f"Scrubber({len(self._frames)} frames)", self._still, self._alt)
+
+    def _in_a_page(self):
+        """The player in a frame of its own, so that its page and the page around it do not disturb each other."""
+        return (f'<iframe title="{escape(self._caption)}" style="width: 100%; border: 0" onload="{escape(FIT)}" '
+                f'srcdoc="{escape(self.to_html())}"></iframe>')
 
 
 def check_value(value, frames):
@@ -68,7 +81,7 @@ def check_value(value, frames):
 
 def as_pngs(frames):
     """The frames as PNG bytes; raise ValueError if there are none, or their sizes differ."""
-    frames = [frame if isinstance(frame, bytes) else png(np.asarray(frame)) for frame in frames]
+    frames = [frame if isinstance(frame, bytes) else quick_png(frame) for frame in frames]
     sizes = {Image.open(BytesIO(frame)).size for frame in frames}
     if len(sizes) != 1:
         raise ValueError("a scrubber needs at least one frame, but got none." if not sizes else

@@ -16,9 +16,10 @@ def with_still(bundle, text, still, alt):
 
 
 def film_strip(frames, labels, most=6, width=900, gap=8, text_height=18):
-    """Some of the frames (PNG bytes), first and last among them, as one PNG with their labels beneath."""
+    """Some of the frames (PNG bytes or arrays), first and last among them, as one PNG with their labels beneath."""
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(most, len(frames))).round().astype(int))
-    images = [Image.open(BytesIO(frames[i])).convert("RGB") for i in chosen]
+    stills = [frames[i] if isinstance(frames[i], bytes) else png(frames[i]) for i in chosen]
+    images = [Image.open(BytesIO(still)).convert("RGB") for still in stills]
     columns = max(1, min(len(images), width // max(140, min(images[0].width, width // 2))))
     shrink = min(1, (width - gap * (columns - 1)) / columns / images[0].width)
     size = round(images[0].width * shrink), round(images[0].height * shrink)

@@ -1,16 +1,20 @@
 """The scrubber shows the frame that its value says, and refuses frames that do not fit."""
 
-from base64 import b64decode, b64encode
+import time
+from base64 import b64decode
+from html.parser import HTMLParser
 from io import BytesIO
 
 import ipywidgets as widgets
 import numpy as np
 import pytest
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
 from diffusion_lab.view.live import Live
-from diffusion_lab.view.pictures import png
+from diffusion_lab.view.pictures import mosaic, png
 from diffusion_lab.view.scrubber import Scrubber
+from diffusion_lab.view.style import figure
 
 FRAMES = [np.full((20, 30), shade, dtype=np.uint8) for shade in (0, 100, 200)]
 LABELS = ["t = 2", "t = 1", "t = 0"]
@@ -21,15 +25,19 @@ def scrubber(**changes):
 
 
 def frame(widget):
-    """The picture that the browser shows for the widget's value."""
-    return b64decode(widget._frames[widget.value])
+    """The pixels that the browser shows for the widget's value."""
+    return pixels_of(b64decode(widget._frames[widget.value]))
+
+
+def pixels_of(data):
+    return np.asarray(Image.open(BytesIO(data)))
 
 
 def test_value_picks_the_frame():
     widget = scrubber(value=1)
-    assert frame(widget) == png(FRAMES[1])
+    assert (frame(widget) == FRAMES[1]).all()
     widget.value = 2
-    assert frame(widget) == png(FRAMES[2])
+    assert (frame(widget) == FRAMES[2]).all()
     assert widget._labels[widget.value] == "t = 0"
 
 
@@ -37,7 +45,7 @@ def test_all_that_the_browser_needs_is_synced_with_it():
     state = scrubber(value=1).get_state()
     assert state["value"] == 1
     assert state["_labels"] == LABELS
-    assert [b64decode(data) for data in state["_frames"]] == [png(array) for array in FRAMES]
+    assert (np.stack([pixels_of(b64decode(data)) for data in state["_frames"]]) == np.stack(FRAMES)).all()
     assert (state["_caption"], state["_alt"]) == ("A caption.", "An alt text.")
 
 
@@ -64,15 +72,18 @@ def test_its_text_is_fixed_and_its_still_shows_first_and_last_frame():
 
 
 def test_png_bytes_are_frames_too():
-    assert frame(scrubber(frames=[png(array) for array in FRAMES])) == png(FRAMES[0])
+    widget = scrubber(frames=[png(array) for array in FRAMES])
+    assert b64decode(widget._frames[0]) == png(FRAMES[0])
+    assert widget._still == scrubber()._still
 
 
 def test_the_page_is_self_contained_and_the_same_each_time():
-    page = scrubber(caption="</script> & more").to_html()
+    widget = scrubber(caption="</script> & more")
+    page = widget.to_html()
     assert page == scrubber(caption="</script> & more").to_html()
     assert page.count("</script>") == 1, "text from the caption must not end the script"
     assert "http" not in page
-    assert all(b64encode(png(array)).decode() in page for array in FRAMES)
+    assert all(data in page for data in widget._frames)
 
 
 def test_a_value_that_is_no_frame_is_refused_later_too():
@@ -80,6 +91,34 @@ def test_a_value_that_is_no_frame_is_refused_later_too():
     with pytest.raises(ValueError, match="0…2"):
         widget.value = 3
     assert widget.value == 0
+
+
+def test_its_player_comes_along_where_pages_are_made_and_nowhere_else(monkeypatch):
+    class Attributes(HTMLParser):
+        def handle_starttag(self, tag, attributes):
+            self.tag, self.attributes = tag, dict(attributes)
+
+    widget, parser = scrubber(caption='Quotes " and </script> & more'), Attributes()
+    monkeypatch.delenv("DIFFUSION_LAB_PLAYER", raising=False)
+    without, metadata = widget._repr_mimebundle_()
+    assert "text/html" not in without
+    monkeypatch.setenv("DIFFUSION_LAB_PLAYER", "1")
+    data, same = widget._repr_mimebundle_()
+    assert same == metadata
+    parser.feed(data.pop("text/html"))
+    assert parser.tag == "iframe"
+    assert parser.attributes["srcdoc"] == widget.to_html(), "the whole player, unharmed by its way through HTML"
+    assert parser.attributes["title"] == 'Quotes " and </script> & more'
+    assert data == without
+
+
+def test_a_hundred_frames_of_a_digit_are_small_and_soon_ready():
+    generator = np.random.default_rng(0)
+    chain = generator.standard_normal((100, 1, 1, 28, 28))  # noise in every frame: nothing is harder to compress
+    start = time.process_time()
+    widget = Scrubber([mosaic(x_t) for x_t in chain], [str(t) for t in range(100)], "A digit.", "A digit.")
+    assert time.process_time() - start < 0.5
+    assert len(widget.to_html()) < 500_000, "the whole player, frames included"
 
 
 @pytest.mark.parametrize(("changes", "words"), [
@@ -100,7 +139,24 @@ def test_live_draws_anew_when_a_control_moves():
     picture = live.children[1]
     before = picture.value
     control.value = 99
-    assert picture.value == png(np.full((5, 5), 99, dtype=np.uint8)) != before
+    assert (pixels_of(bytes(picture.value)) == 99).all()
+    assert picture.value != before
+    assert picture.tooltip == "An alt text.", "what a screen reader says for the picture"
     data, metadata = live._repr_mimebundle_()
     assert data["text/plain"] == "Live(shade=99)"
     assert metadata["image/png"]["alt"] == "An alt text."
+
+
+def test_live_leaves_the_layout_of_a_figure_that_comes_back():
+    control, (fig, ax) = widgets.IntSlider(value=1, max=9), figure(width=2, height=1)
+    line, = ax.plot([0, 1], [0, 0])
+
+    def draw(height):
+        line.set_ydata([0, height])
+        return fig
+
+    live = Live(draw, "A caption.", "An alt text.", height=control)
+    before = bytes(live.children[1].value)
+    control.value = 9
+    assert not isinstance(fig.get_layout_engine(), ConstrainedLayoutEngine)
+    assert bytes(live.children[1].value) != before

@@ -1,0 +1,61 @@
+"""Frames for a `Scrubber`: drawn on one figure, and several tracks put side by side."""
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from tqdm import tqdm
+
+from diffusion_lab.view.style import BLACK
+
+
+def drawn(fig, artists, update, moments):
+    """Draw one figure again and again: list of uint8 arrays (H, W, 3), one for each of `moments`.
+
+    artists: lines, points or texts of the figure that change. update: called with each moment; it sets the
+    artists' data. Axes, ticks and all else are drawn once, so limits must be set beforehand, for all moments. A
+    drawing that takes longer than a second shows its progress. Raises ValueError if there are no artists.
+    """
+    artists = list(artists)
+    if not artists:
+        raise ValueError("drawn needs at least one artist that changes, but got none.")
+    for artist in artists:
+        artist.set_animated(True)  # left out of the background
+    canvas = FigureCanvasAgg(fig)
+    canvas.draw()
+    background, frames = canvas.copy_from_bbox(fig.bbox), []
+    for moment in tqdm(list(moments), desc="drawing", delay=1, leave=False):
+        update(moment)
+        canvas.restore_region(background)
+        for artist in sorted(artists, key=lambda artist: artist.get_zorder()):
+            fig.draw_artist(artist)
+        frames.append(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    return frames
+
+
+def with_marker(fig, ax, places):
+    """A curve's figure with a vertical line that moves: one frame for each x in `places`, as from `drawn`."""
+    line = ax.axvline(places[0], color=BLACK, linewidth=1.2)
+    return drawn(fig, [line], lambda x: line.set_xdata([x, x]), places)
+
+
+def beside(*tracks, gap=12):
+    """Tracks of equally many frames (uint8, (H, W) or (H, W, 3)) put side by side, to be scrubbed together.
+
+    Lower frames are centred on white. Returns a list of uint8 arrays. Raises ValueError for tracks of different length.
+    """
+    lengths = [len(track) for track in tracks]
+    if len(set(lengths)) != 1:
+        raise ValueError(f"tracks need equally many frames, but got {lengths}.")
+    return [row([np.asarray(frame) for frame in moment], gap) for moment in zip(*tracks)]
+
+
+def row(pictures, gap):
+    """Pictures in a row, centred in height, `gap` white pixels between them; grey unless one of them has colours."""
+    height = max(len(picture) for picture in pictures)
+    colours = (3,) if any(picture.ndim == 3 for picture in pictures) else ()
+    width = sum(picture.shape[1] + gap for picture in pictures) - gap
+    whole, left = np.full((height, width, *colours), 255, dtype=np.uint8), 0
+    for picture in pictures:
+        top, right = (height - len(picture)) // 2, left + picture.shape[1]
+        whole[top : top + len(picture), left:right] = picture[..., None] if picture.ndim < whole.ndim else picture
+        left = right + gap
+    return whole

@@ -1,0 +1,85 @@
+"""Frames drawn on one figure, and tracks side by side, have the pixels that they should have."""
+
+import time
+
+import numpy as np
+import pytest
+
+from diffusion_lab.view.frames import beside, drawn, with_marker
+from diffusion_lab.view.pictures import pixels
+from diffusion_lab.view.scrubber import Scrubber
+from diffusion_lab.view.style import figure
+
+X = np.linspace(0, 1, 100)
+
+
+def sines(moment=0):
+    fig, ax = figure(width=4, height=2)
+    line, = ax.plot(X, np.sin(6 * X + moment))
+    text = ax.set_title(f"t = {moment}")
+    ax.set(xlim=(0, 1), ylim=(-1.5, 1.5))
+    return fig, line, text
+
+
+def test_a_frame_is_what_a_new_figure_would_show():
+    fig, line, text = sines()
+
+    def update(moment):
+        line.set_ydata(np.sin(6 * X + moment))
+        text.set_text(f"t = {moment}")
+
+    frames = drawn(fig, [line, text], update, [0, 1, 2])
+    for moment, frame in enumerate(frames):
+        anew = pixels(sines(moment)[0])
+        assert frame.shape == anew.shape
+        # The one difference allowed: a line that is drawn last lies above the frame of the axes.
+        assert (np.abs(frame.astype(int) - anew).max(axis=2) > 40).mean() < 0.002
+    assert (frames[0] != frames[1]).any(axis=2).mean() > 0.01, "no frame repeats the one before"
+
+
+def test_sixty_plotted_frames_are_soon_scrubbed():
+    fig, line, _ = sines()
+    start = time.process_time()
+    frames = drawn(fig, [line], lambda moment: line.set_ydata(np.sin(6 * X + moment)), range(60))
+    Scrubber(frames, [str(i) for i in range(60)], "A sine.", "A sine.")
+    assert time.process_time() - start < 2
+
+
+def test_a_drawing_that_takes_long_shows_its_progress(capsys):
+    fig, line, _ = sines()
+    drawn(fig, [line], lambda moment: None, range(3))
+    assert capsys.readouterr().err == ""
+    drawn(fig, [line], lambda moment: time.sleep(0.7), range(3))
+    assert "drawing" in capsys.readouterr().err
+
+
+def test_a_figure_without_artists_is_refused():
+    with pytest.raises(ValueError, match="at least one artist"):
+        drawn(sines()[0], [], print, [1])
+
+
+def test_the_marker_stands_where_it_should():
+    fig, line, _ = sines()
+    places = [0.25, 0.5, 0.75]
+    for place, frame in zip(places, with_marker(fig, line.axes, places)):
+        left, right = line.axes.transData.transform([(0, 0), (1, 0)])[:, 0]
+        dark = np.flatnonzero((frame < 60).all(axis=2).mean(axis=0) > 0.6)
+        assert any(abs(dark - (left + place * (right - left))) <= 1)
+
+
+def test_tracks_stand_side_by_side_centred_on_white():
+    grey = [np.full((2, 3), shade, dtype=np.uint8) for shade in (10, 20)]
+    red = [np.full((6, 4, 3), (shade, 0, 0), dtype=np.uint8) for shade in (100, 200)]
+    first, second = beside(grey, red, gap=5)
+    assert first.shape == (6, 3 + 5 + 4, 3)
+    assert (first[2:4, :3] == 10).all()
+    assert (first[:2, :8] == 255).all()
+    assert (first[4:, :8] == 255).all()
+    assert (first[:, 3:8] == 255).all()
+    assert (second[:, 8:] == (200, 0, 0)).all()
+    assert beside(grey, grey)[0].shape == (2, 3 + 12 + 3), "grey beside grey stays grey"
+
+
+def test_tracks_of_different_length_are_refused():
+    with pytest.raises(ValueError, match=r"\[1, 2\]"):
+        beside([np.zeros((2, 2), np.uint8)], [np.zeros((2, 2), np.uint8)] * 2)
