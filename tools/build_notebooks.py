@@ -111,7 +111,7 @@ def tidy(cell):
 
 def execute(notebook, **environment):
     """Run all cells in a kernel of their own, with these environment variables set."""
-    NotebookClient(notebook, timeout=300, kernel_name="python3", record_timing=False,
+    NotebookClient(notebook, timeout=1200, kernel_name="python3", record_timing=False,
                    coalesce_streams=True, store_widget_state=False,
                    resources={"metadata": {"path": str(NOTEBOOKS)}}).execute(env=os.environ | environment)
     for cell in notebook.cells:
