@@ -1,5 +1,6 @@
 """A real JupyterLab with a notebook of our making, and a real browser that looks at it."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -29,21 +30,24 @@ def browser():
 
 @contextmanager
 def jupyter_lab(folder):
-    """JupyterLab serving `folder`; gives its address."""
+    """JupyterLab serving `folder`, with settings of its own, not the reader's; gives its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1",
                "--IdentityProvider.token=", "--ServerApp.password=", f"--ServerApp.root_dir={folder}",
                "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    settings = {"JUPYTERLAB_SETTINGS_DIR": f"{folder}/.settings", "JUPYTERLAB_WORKSPACES_DIR": f"{folder}/.workspaces"}
+    server = subprocess.Popen(command, env=os.environ | settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         address = f"http://127.0.0.1:{port}"
-        for _ in range(300):
+        give_up = time.monotonic() + 60
+        while True:
             try:
                 urllib.request.urlopen(f"{address}/api", timeout=1)
                 break
             except OSError:
+                assert time.monotonic() < give_up, "JupyterLab did not answer within a minute"
                 time.sleep(0.2)
         yield address
     finally:
@@ -78,7 +82,7 @@ WATCH = """(selector) => {
   (function look() {
     const picture = document.querySelector(selector);
     let shown = null;
-    if (picture && picture.complete && picture.naturalWidth) {
+    if (picture && picture.naturalWidth) {  // while a new picture loads, the one before is still on the screen
       ink.drawImage(picture, 0, 0, 1, 1);
       shown = Math.round(ink.getImageData(0, 0, 1, 1).data[0] / 8);
     }
