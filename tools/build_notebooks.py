@@ -18,6 +18,7 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 SUFFIXES = {".py", ".npz", ".js", ".css", ".json", ".safetensors"}
+SLIDE = "slide"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -41,12 +42,21 @@ def notebook_of(twin):
     return NOTEBOOKS / f"{twin.stem}.ipynb"
 
 
+def package():
+    """The files of the package that are code or data."""
+    return sorted(p for p in (ROOT / "diffusion_lab").rglob("*") if p.suffix in SUFFIXES)
+
+
+def digest_of(paths, text):
+    """A fingerprint of files, by name and content, and of some text."""
+    names_and_bytes = [(p.relative_to(ROOT).as_posix().encode(), p.read_bytes()) for p in paths]
+    names_and_bytes.append((b"generated", text.encode()))
+    return sha256(b"\0".join(part for pair in names_and_bytes for part in pair)).hexdigest()
+
+
 def digest(twin):
     """A fingerprint of all that a notebook is made from: its twin, the package's code and its data."""
-    package = sorted(p for p in (ROOT / "diffusion_lab").rglob("*") if p.suffix in SUFFIXES)
-    names_and_bytes = [(p.relative_to(ROOT).as_posix().encode(), p.read_bytes()) for p in [twin, *package]]
-    names_and_bytes.append((b"generated", (navigation(twin) + FOR_COLAB).encode()))
-    return sha256(b"\0".join(part for pair in names_and_bytes for part in pair)).hexdigest()
+    return digest_of([twin, *package()], navigation(twin) + FOR_COLAB)
 
 
 def is_current(twin):
@@ -80,9 +90,21 @@ def without_navigation(source):
     return source.partition("\n\n")[2]
 
 
+def take_slides(notebook):
+    """Move each slide, a markdown cell whose marker says `slide`, into the metadata of the cell before it."""
+    cells = []
+    for cell in notebook.cells:
+        if cell.metadata.get("title") == SLIDE:
+            cells[-1].metadata.setdefault("slides", []).append(cell.source)
+        else:
+            cells.append(cell)
+    notebook.cells = cells
+
+
 def inputs(twin):
     """The notebook of a twin, not executed; cells that were there before keep their ids."""
     notebook = jupytext.read(twin, fmt="py:percent")
+    take_slides(notebook)
     add_what_is_generated(notebook, twin)
     target = notebook_of(twin)
     old = nbformat.read(target, as_version=4) if target.exists() else nbformat.v4.new_notebook()

@@ -1,6 +1,7 @@
 """Executed copies of the notebooks in which every scrubber brings along a player that needs no kernel.
 
-They lie in build/played/ and are made anew when a notebook's text, the package or its data has changed.
+They lie in build/played/ and are run anew when a notebook's code, the package or its data has changed. Text and slides
+are always those of the twin as it is now.
 """
 
 import build_notebooks
@@ -11,15 +12,22 @@ FOLDER = ROOT / "build" / "played"
 PLAYER = {"DIFFUSION_LAB_PLAYER": "1"}
 
 
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
 def played(twin):
     """The executed copy of a twin's notebook, as nbformat reads it."""
-    target, digest = FOLDER / f"{twin.stem}.ipynb", build_notebooks.digest(twin)
+    target, notebook = FOLDER / f"{twin.stem}.ipynb", build_notebooks.inputs(twin)
+    code = "\0".join(cell.source for cell in code_cells(notebook))
+    digest = build_notebooks.digest_of(build_notebooks.package(), code)
     if target.exists():
-        notebook = nbformat.read(target, as_version=4)
-        if notebook.metadata.get("built_from") == digest:
+        before = nbformat.read(target, as_version=4)
+        if before.metadata.get("built_from") == digest:
+            for cell, run in zip(code_cells(notebook), code_cells(before)):
+                cell.outputs, cell.execution_count = run.outputs, run.execution_count
             return notebook
     print(f"running {twin.stem} …", flush=True)
-    notebook = build_notebooks.inputs(twin)
     build_notebooks.execute(notebook, **PLAYER)
     notebook.metadata["built_from"] = digest
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,8 @@ def test_each_twin_has_a_notebook_and_each_notebook_a_twin():
 @pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.stem)
 def test_notebook_equals_its_twin(twin):
     def parts(cells):
-        return [(cell.id, cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in cells]
+        return [(cell.id, cell.cell_type, cell.source, cell.metadata.get("tags", []), cell.metadata.get("slides", []))
+                for cell in cells]
 
     built = nbformat.read(build_notebooks.notebook_of(twin), as_version=4)
     assert parts(built.cells) == parts(build_notebooks.inputs(twin).cells)
@@ -54,6 +55,22 @@ def test_building_again_changes_no_byte_and_ids_survive_an_edit(course):
     after = {cell.source: cell.id for cell in nbformat.read(target, as_version=4).cells}
     assert {source: after[source] for source in ids} == ids
     assert len(set(after.values())) == len(after) == len(ids) + 1
+
+
+def test_slides_go_into_the_metadata_of_the_cell_before_and_can_be_taken_away(course):
+    without = course.read_text()
+    slides = ["## One\n\n- a point\n\n{picture}", "## Two"]
+    written = "".join(f"# %% slide [markdown]\n{''.join(f'# {line}'.rstrip() + chr(10) for line in s.splitlines())}\n"
+                      for s in slides)
+    course.write_text(without.replace("# %%\nprint(1", f"{written}# %%\nprint(1"))
+    build_notebooks.build(course)
+    cells = nbformat.read(build_notebooks.notebook_of(course), as_version=4).cells
+    assert [cell.metadata.get("slides") for cell in cells] == [slides, None, None, None]
+    assert "## One" not in "".join(cell.source for cell in cells)
+    course.write_text(without)
+    build_notebooks.build(course)
+    cells = nbformat.read(build_notebooks.notebook_of(course), as_version=4).cells
+    assert not any("slides" in cell.metadata for cell in cells)
 
 
 def test_a_change_of_package_or_data_makes_a_notebook_stale(course, tmp_path):
