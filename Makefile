@@ -7,7 +7,7 @@ STAMP := .venv/installed
 TORCH ?= $(shell cat .venv/torch 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test notebooks lint clean
+.PHONY: help lab test notebooks site student lint clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,12 @@ test: $(STAMP)  ## run the whole test suite, every notebook included
 
 notebooks: $(STAMP)  ## build and execute the notebooks whose text twin, package or data changed
 	$(BIN)/python tools/build_notebooks.py
+
+site: $(STAMP)  ## build the course as static pages, build/site/index.html (the first time it needs Node.js and a network)
+	$(BIN)/python tools/build_site.py
+
+student: $(STAMP)  ## make a folder to hand out, build/student: the notebooks without solutions, and what they need
+	$(BIN)/python tools/build_student.py
 
 lint: $(STAMP)  ## check style in package, tests, tools and notebooks
 	$(BIN)/ruff check .

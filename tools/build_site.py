@@ -4,6 +4,7 @@
 """
 
 import json
+import posixpath
 import re
 import shutil
 from dataclasses import dataclass, field
@@ -20,6 +21,10 @@ from render import Formulas, Text, code, outputs, plain
 
 TARGET = ROOT / "build" / "site"
 WEB = ROOT / "tools" / "web"
+DOCUMENTS = {  # pages beside the notebooks, in the order of the menu
+    "NOTATION.md": "notation", "docs/glossary.md": "glossary", "docs/faq.md": "faq", "docs/reading.md": "reading",
+    "docs/routes.md": "routes", "TEACHING.md": "teaching",
+}
 TEMPLATE = Template((WEB / "page.html").read_text(encoding="utf-8"))
 
 
@@ -32,6 +37,10 @@ class Page:
     headings: list = field(default_factory=list)
 
     @property
+    def is_lesson(self):
+        return self.name[:2].isdigit()
+
+    @property
     def title(self):
         return self.headings[0][2]
 
@@ -40,21 +49,26 @@ class Page:
         return [(anchor, text) for level, anchor, text in self.headings if level == 2]
 
 
-def rewritten(url):
-    """Links between notebooks lead to their pages; other files of the repository are read at its address."""
-    path, _, anchor = url.partition("#")
-    if re.match(r"[a-z][a-z0-9+.-]*:", url) or not path:
-        return url
-    if path == "../NOTATION.md":
-        return "notation.html" + ("#" + anchor if anchor else "")
-    if match := re.fullmatch(r"(\d\d_\w+)\.ipynb", path):
-        return match[1] + ".html" + ("#" + anchor if anchor else "")
-    return addresses.source(path.removeprefix("../"))
+def rewritten(folder):
+    """What maps the links of a text in `folder`: to a page of the site, or to a file at the repository's address."""
+    def link(url):
+        path, _, anchor = url.partition("#")
+        if re.match(r"[a-z][a-z0-9+.-]*:", url) or not path:
+            return url
+        path = posixpath.normpath(posixpath.join(folder, path))
+        if match := re.fullmatch(r"notebooks/(\d\d_\w+)\.ipynb", path):
+            page = match[1]
+        elif path in DOCUMENTS:
+            page = DOCUMENTS[path]
+        else:
+            return addresses.source(path)
+        return f"{page}.html" + ("#" + anchor if anchor else "")
+    return link
 
 
 def notebook_page(name, notebook, formulas):
     """The page of an executed notebook."""
-    text, parts = Text(formulas, rewritten), []
+    text, parts = Text(formulas, rewritten("notebooks")), []
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         if cell.cell_type == "markdown":
@@ -66,33 +80,43 @@ def notebook_page(name, notebook, formulas):
 
 
 def document_page(name, path, formulas):
-    """The page of a Markdown document."""
-    text = Text(formulas, rewritten)
-    return Page(name, text.render(path.read_text(encoding="utf-8")), text.headings)
+    """The page of a Markdown document of the repository."""
+    text = Text(formulas, rewritten(posixpath.dirname(path)), (ROOT / path).parent)
+    return Page(name, text.render((ROOT / path).read_text(encoding="utf-8")), text.headings)
 
 
-def index_page(pages, formulas):
-    """The front page: every notebook with its first words."""
-    rows = []
-    for page in pages:
-        first = re.search(r"</h1>\s*<p>(.*?)</p>", page.body, flags=re.DOTALL)
-        rows.append(f'<li><a href="{page.name}.html"><b>{page.name[:2]}</b> {page.title}</a>'
-                    f'<p>{first[1] if first else ""}</p></li>')
-    opening = Text(formulas, rewritten)
+def index_page(lessons, documents, formulas):
+    """The front page: each notebook with what the README says that it gives, each document with its first words."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"\| \[[^\]]+\]\(notebooks/(\w+)\.ipynb\) \| (.+) \|$", readme, flags=re.MULTILINE))
+    told = {page.name: f"<p>You leave with {plain(Text(formulas).render(told[page.name]))}.</p>" for page in lessons}
+    for page in documents:
+        told[page.name] = re.search(r"</h1>\s*(<p>.*?</p>)", page.body, flags=re.DOTALL)[1]
+
+    def rows(pages):
+        return "".join(f'<li><a href="{page.name}.html">{label(page)}</a>{told[page.name]}</li>' for page in pages)
+
+    opening = Text(formulas, rewritten(""), ROOT)
     body = opening.render((WEB / "front.md").read_text(encoding="utf-8"))
-    return Page("index", f'{body}<ol class="contents">{"".join(rows)}</ol>', opening.headings)
+    body += f'<ol class="contents">{rows(lessons)}</ol>\n<h2>Beside the notebooks</h2>\n'
+    return Page("index", f'{body}<ol class="contents">{rows(documents)}</ol>', opening.headings)
 
 
 def search_entries(page, formulas):
     """What the search knows of a page: one entry for each section, with its address, headings and text."""
-    starts = [(match.start(), match[1]) for match in re.finditer(r'<h[12] id="([^"]+)">', page.body)]
+    starts = [(match.start(), match[1]) for match in re.finditer(r'<h[123] id="([^"]+)">', page.body)]
     ends = [start for start, _ in starts[1:]] + [len(page.body)]
     headings = {anchor: text for _, anchor, text in page.headings}
     for (start, anchor), end in zip(starts, ends):
-        text = re.sub(r"<h[12] id.*?</h[12]>|data:image[^\"]*|<(script|style|iframe).*?</\1>", " ",
+        text = re.sub(r"<h[123] id.*?</h[123]>|data:image[^\"]*|<(script|style|iframe).*?</\1>", " ",
                       page.body[start:end], flags=re.DOTALL)
         yield {"url": f"{page.name}.html#{anchor}", "page": plain(formulas.words(page.title)),
                "title": plain(formulas.words(headings[anchor])), "text": plain(formulas.words(text))}
+
+
+def label(page):
+    """A page's title for lists; a lesson's with its number."""
+    return f"<b>{page.name[:2]}</b> {page.title}" if page.is_lesson else page.title
 
 
 def menu(pages, here):
@@ -101,8 +125,7 @@ def menu(pages, here):
     for page in pages:
         inside = "".join(f'<li><a href="#{anchor}">{text}</a></li>' for anchor, text in page.sections)
         current = ' aria-current="page"' if page is here else ""
-        label = f"<b>{page.name[:2]}</b> {page.title}" if page.name[:2].isdigit() else page.title
-        items.append(f'<li><a href="{page.name}.html"{current}>{label}</a>'
+        items.append(f'<li><a href="{page.name}.html"{current}>{label(page)}</a>'
                      f'{"<ol>" + inside + "</ol>" if page is here else ""}</li>')
     return f"<ol>{''.join(items)}</ol>"
 
@@ -115,15 +138,14 @@ def neighbours(pages, page):
     return "".join((before or ["<span></span>"]) + after)
 
 
-def whole(page, pages):
+def whole(page, pages, formulas):
     """A page with all that stands around it."""
-    lesson = page.name[:2].isdigit()
-    run = (f'<p class="run"><a href="{escape(addresses.binder(page.name))}">Run it on Binder</a> · '
-           f'<a href="{addresses.colab(page.name)}">in Colab</a> · '
-           f'<a href="{addresses.source(f"notebooks/{page.name}.ipynb")}">the notebook</a></p>') if lesson else ""
-    beside = neighbours(pages, page) if page in pages else ""
-    return TEMPLATE.substitute(title=escape(plain(page.title)), menu=menu(pages, page), run=run, body=page.body,
-                               neighbours=beside, repository=addresses.REPOSITORY)
+    notebook = addresses.source(f"notebooks/{page.name}.ipynb")
+    run = (f'<p class="run">Run it: <a href="{escape(addresses.binder(page.name))}">on Binder</a> · '
+           f'<a href="{addresses.colab(page.name)}">in Colab</a> · <a href="{notebook}">the notebook</a></p>')
+    return TEMPLATE.substitute(title=escape(plain(formulas.words(page.title))), menu=menu(pages, page), body=page.body,
+                               run=run if page.is_lesson else "", repository=addresses.REPOSITORY,
+                               neighbours=neighbours(pages, page) if page in pages else "")
 
 
 def build(target, notebooks, typeset=bundled.typeset):
@@ -132,9 +154,9 @@ def build(target, notebooks, typeset=bundled.typeset):
     target.mkdir(parents=True)
     formulas = Formulas()
     lessons = [notebook_page(name, notebook, formulas) for name, notebook in notebooks.items()]
-    pages = [*lessons, document_page("notation", ROOT / "NOTATION.md", formulas)]
-    front = index_page(lessons, formulas)
-    made = [(page, whole(page, pages)) for page in [front, *pages]]
+    documents = [document_page(name, path, formulas) for path, name in DOCUMENTS.items() if (ROOT / path).exists()]
+    pages, front = [*lessons, *documents], index_page(lessons, documents, formulas)
+    made = [(page, whole(page, pages, formulas)) for page in [front, *pages]]
     filled = typeset(formulas.found)
     for page, text in made:
         (target / f"{page.name}.html").write_text(formulas.fill(text, filled), encoding="utf-8")

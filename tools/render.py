@@ -32,19 +32,25 @@ class Formulas:
 
 
 class Text(IPythonRenderer):
-    """Markdown to HTML. link: maps the target of a link. Headings get anchors and are noted in `headings`."""
+    """Markdown to HTML. link: maps the target of a link. folder: where the pictures lie that the text names.
 
-    def __init__(self, formulas, link=str):
-        super().__init__(escape=False, exclude_anchor_links=True)
+    Headings get the anchors that GitHub gives them, so that a link to one works there and here; they are noted in
+    `headings`.
+    """
+
+    def __init__(self, formulas, link=str, folder=""):
+        super().__init__(escape=False, exclude_anchor_links=True, path=str(folder))
         self.formulas, self.rewrite, self.headings = formulas, link, []
 
     def render(self, source):
         return MarkdownWithMath(renderer=self).render(source)
 
     def heading(self, text, level, **attributes):
-        anchor = re.sub(r"[^\w]+", "-", plain(self.formulas.words(text)).lower()).strip("-")
+        words = re.sub(r"[^\w\- ]", "", plain(self.formulas.words(text)).lower()).replace(" ", "-")
+        anchor, again = words, 0
         while anchor in {taken for _, taken, _ in self.headings}:
-            anchor += "-more"
+            again += 1
+            anchor = f"{words}-{again}"
         self.headings.append((level, anchor, text))
         return f'<h{level} id="{anchor}">{text}</h{level}>\n'
 
@@ -56,6 +62,9 @@ class Text(IPythonRenderer):
 
     def link(self, text, url, title=None):
         return super().link(text, self.rewrite(url), title)
+
+    def image(self, text, url, title=None):
+        return super().image(text, self._src_to_base64(url) or url, title)
 
     def table(self, text):
         return f'<div class="wide"><table>\n{text}</table></div>\n'

@@ -1,5 +1,5 @@
-// The search, and the menu that stands open where there is room for it. No module and no fetch, so that the pages
-// work when they are opened from a file.
+// The search, a link beside each heading, and the menu that stands open where there is room for it. No module and no
+// fetch, so that the pages work when they are opened from a file.
 (() => {
   const box = document.getElementById("search"), list = document.getElementById("found");
   const MOST = 12, AROUND = 70;
@@ -48,9 +48,13 @@
   }
 
   box.addEventListener("input", show);
-  box.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") list.querySelector("a")?.click();
-    if (event.key === "Escape") { box.value = ""; show(); }
+  box.addEventListener("keydown", (event) => { if (event.key === "Enter") list.querySelector("a")?.click(); });
+  document.querySelector(".search").addEventListener("keydown", (event) => {
+    if (event.key === "Escape") { box.value = ""; show(); box.focus(); }
+    if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+    event.preventDefault(); // neither the page nor the list scrolls: the focus moves
+    const places = [box, ...list.querySelectorAll("a")], here = places.indexOf(document.activeElement);
+    places[here + (event.key === "ArrowDown" ? 1 : -1)]?.focus();
   });
   list.addEventListener("click", () => { list.hidden = true; });
   document.addEventListener("keydown", (event) => {
@@ -59,6 +63,12 @@
     box.focus();
   });
   document.addEventListener("click", (event) => { if (!event.target.closest(".search")) list.hidden = true; });
+
+  for (const heading of document.querySelectorAll("main :is(h2, h3)[id]")) {
+    const link = Object.assign(document.createElement("a"), { className: "here", href: "#" + heading.id, textContent: "#" });
+    link.setAttribute("aria-label", "Link to this place");
+    heading.append(" ", link);
+  }
 
   const wide = matchMedia("(min-width: 1100px)"), menu = document.getElementById("menu");
   const fit = () => { menu.open = wide.matches; };
