@@ -67,8 +67,9 @@ def copy_katex(folder):
 
 
 def copy_reveal(folder):
-    """Put what a deck needs of reveal.js into `folder`/reveal/, its licence included."""
+    """Put what a deck needs of reveal.js into `folder`/reveal/: its font, and the licences of both, included."""
     source = installed() / "reveal.js"
     (folder / "reveal").mkdir(parents=True, exist_ok=True)
     for name in ("LICENSE", "dist/reset.css", "dist/reveal.css", "dist/reveal.js", "dist/plugin/notes.js"):
         shutil.copy(source / name, folder / "reveal")
+    shutil.copytree(source / "css/theme/fonts/source-sans-pro", folder / "reveal" / "fonts", dirs_exist_ok=True)
