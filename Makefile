@@ -7,7 +7,7 @@ STAMP := .venv/installed
 TORCH ?= $(shell cat .venv/torch 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test notebooks site student lint clean
+.PHONY: help lab test notebooks site slides student lint clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,9 @@ notebooks: $(STAMP)  ## build and execute the notebooks whose text twin, package
 
 site: $(STAMP)  ## build the course as static pages, build/site/index.html (the first time it needs Node.js and a network)
 	$(BIN)/python tools/build_site.py
+
+slides: $(STAMP)  ## build a deck of slides for each notebook, build/slides/index.html (needs what `make site` needs)
+	$(BIN)/python tools/build_slides.py
 
 student: $(STAMP)  ## make a folder to hand out, build/student: the notebooks without solutions, and what they need
 	$(BIN)/python tools/build_student.py
