@@ -9,7 +9,8 @@ from course import NOTEBOOKS, ROOT
 
 from diffusion_lab import __version__
 
-DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "NOTATION.md", "diffusion_lab/data/README.md")]
+DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "NOTATION.md", "TEACHING.md",
+                                      "diffusion_lab/data/README.md")] + sorted((ROOT / "docs").glob("*.md"))
 ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:")
 
 
