@@ -1,9 +1,10 @@
 """Checks for the exercises of notebooks/08_sampling.ipynb."""
 
+import math
+
 import torch
 
 from diffusion_lab.exercises.feedback import Wrong, answers, close, tensor_like
-from diffusion_lab.sampling.timesteps import spaced
 
 X = torch.tensor([0.5, -0.5, 0.2, -0.8, 0.1], dtype=torch.float64)
 Y = torch.tensor([1.2, -0.3, 0.9, -2.0, 0.4], dtype=torch.float64)
@@ -14,12 +15,11 @@ def check_guide(attempt):
     given = tensor_like(attempt(X, Y, 2.0), X)
     for other, cause in (
         (3 * Y - 2 * X, "the two are swapped: the answer *with* the label gets the weight above 1."),
-        (2 * X - Y, "you used w and 1 - w: at w = 0 the label would be ignored. With this paper's w, 1 + w and -w."),
+        (2 * X - Y, "at w = 0 yours ignores the label: you used w and 1 - w. In (4) they are 1 + w and -w."),
         (-1 * X + 2 * Y, "this goes towards the answer without the label. Go away from it."),
         (3 * X + 2 * Y, "the weights must add up to 1: subtract the answer without the label."),
         (X + 2 * Y, "add w times the *difference*, the answer with the label minus the one without."),
         (2 * (X - Y), "that is the difference alone. It is added to the answer with the label."),
-        (Y + 2 * (X - Y), "you start from the answer without the label: then w = 0 ignores the label."),
         (X, "w has no effect."),
     ):
         if close(given, other):
@@ -32,31 +32,47 @@ def check_guide(attempt):
 
 
 @answers
-def check_times(attempt):
-    for T, n in ((1000, 10), (1000, 7), (50, 50), (10, 1), (1000, 999), (1000, 300)):
-        given = attempt(T, n)
+def check_noise_shares(attempt):
+    for a_t, a_s, eta in ((0.3, 0.8, 0.5), (0.3, 0.8, 1.0), (0.3, 0.8, 0.0), (0.05, 0.4, 0.8), (0.6, 1.0, 0.7)):
+        given = attempt(a_t, a_s, eta)
         if given is None:
             raise Wrong("your function returned None: is the `return` missing?")
-        given, expected = [float(t) for t in given], spaced(T, n).tolist()
-        told = f"for T = {T} and n = {n}"
-        if len(given) != n:
-            raise Wrong(f"{told} there should be {n} times, but yours are {len(given)}.")
-        if any(t != int(t) for t in given):
-            raise Wrong(f"{told} some of your times are no whole numbers: the tables have none between.")
-        if given == sorted(given) and n > 1:
-            raise Wrong("your times rise. A sampler goes from noise to data: from T down.")
-        if 0 in given:
-            raise Wrong(f"{told} your list contains 0. That is where the last step goes *to*; there is nothing to ask.")
-        if max(given) != T:
-            raise Wrong(f"{told} your first time is {given[0]:.0f}. The first state is pure noise, which is t = T: "
-                        "this is the \"leading\" spacing.")
-        if any(a <= b for a, b in zip(given, given[1:])):
-            raise Wrong(f"{told} a time occurs twice, so a step goes nowhere. Round T (n - k) / n, not the step.")
-        if n > 1 and max(abs(a - b) for a, b in zip(given, expected)) > 1:
-            last = given[-1]
-            raise Wrong(f"{told} the distances are not equal: your last time is {last:.0f}, where about {T / n:.0f} is "
-                        "right. The step from there to 0 must be as long as the others.")
-    return "From T down, and the last step is as long as the others, whether n divides T or not."
+        if not isinstance(given, (tuple, list)) or len(given) != 2:
+            raise Wrong("two numbers were expected: the factor of ε̂, then that of the fresh noise.")
+        if any(isinstance(share, complex) or math.isnan(share) for share in given):
+            raise Wrong("you took the root of a negative number: your fresh noise has more variance than 1-ᾱ_s, all "
+                        "that there is. Is the fraction in β̃ upside down, or a deviation taken for a variance?")
+        kept, fresh = (float(share) for share in given)
+        total, beta = 1 - a_s, 1 - a_t / a_s
+        var = eta**2 * beta * (1 - a_s) / (1 - a_t)
+        right = (total - var) ** 0.5, var**0.5
+        if same((kept, fresh), right):
+            continue
+        for other, cause in (
+            ((total - var, var), "these are the variances. The factors in (1) are their roots."),
+            ((var**0.5, (total - var) ** 0.5), "the two are swapped: first the old noise, ε̂, then the fresh one."),
+            ((total**0.5, var**0.5), "the two variances must add up to 1-ᾱ_s: what is fresh, the old noise gives up."),
+            ((total**0.5 - var**0.5, var**0.5), "variances are subtracted, not deviations: √(1-ᾱ_s-σ²)."),
+            (shares(total, eta * beta * total / (1 - a_t)), "σ² is η² times β̃, and you have η."),
+            (shares(total, eta**2 * beta), "you took β for β̃: it must be multiplied by (1-ᾱ_s)/(1-ᾱ_t)."),
+            (shares(total, eta**2 * total), "the step starts at t and ends at s, so β = 1 - ᾱ_t/ᾱ_s, not 1-ᾱ_t."),
+            (shares(total, beta * total / (1 - a_t)), "η has no effect."),
+            (shares(1 - a_t, var), "the noise is that of time s, where its variance is 1-ᾱ_s, not 1-ᾱ_t."),
+        ):
+            if other and same((kept, fresh), other):
+                raise Wrong(cause)
+        raise Wrong(f"for ᾱ_t = {a_t}, ᾱ_s = {a_s} and η = {eta} the factors are {right[0]:.3f} and {right[1]:.3f}, "
+                    f"but yours are {kept:.3f} and {fresh:.3f}.")
+    return "Their squares add up to 1-ᾱ_s, for any η; and on the last step, where ᾱ_s = 1, both are 0."
+
+
+def shares(total, var):
+    """The two factors, if `var` of the variance `total` is fresh; None if there is not so much."""
+    return ((total - var) ** 0.5, var**0.5) if var <= total else None
+
+
+def same(given, expected):
+    return all(math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-6) for a, b in zip(given, expected))
 
 
 @answers
@@ -71,9 +87,8 @@ def check_ddim_step(attempt):
         (a_s**0.5 * Y + (1 - a_s) ** 0.5 * X, "the noise is not x_t itself; take √ᾱ_t x̂_0 out of it and rescale."),
         (a_s**0.5 * Y + (1 - a_s) ** 0.5 * (X - a_t**0.5 * Y), "ε̂ is not rescaled: divide by √(1-ᾱ_t)."),
         (a_s**0.5 * Y + (1 - a_s) ** 0.5 * (X - Y) / (1 - a_t) ** 0.5, "in x_t the digit is shrunk: √ᾱ_t x̂_0."),
-        (a_s**0.5 * Y + (1 - a_s) ** 0.5 * (X - a_s**0.5 * Y) / (1 - a_s) ** 0.5,
-         "ε̂ is made from x_t, so it needs ᾱ_t; you used ᾱ_s."),
-        (a_t**0.5 * Y + (1 - a_t) ** 0.5 * eps, "you are back at x_t: mix as at time s, with ᾱ_s."),
+        # taking ε̂ out and mixing it in at one and the same time gives x_t back, whichever of the two times it is
+        (X, "you are back at x_t: take ε̂ out of it with ᾱ_t, and mix as at time s, with ᾱ_s."),
         (a_s**0.5 * Y, "the noise is missing: that is the middle of the place where x_s may lie."),
     ):
         if close(given, other):

@@ -1,6 +1,6 @@
 """Wrong answers to the exercises of notebook 08, each with words that the check's message must contain."""
 
-from diffusion_lab.exercises.sampling import check_better_guess, check_ddim_step, check_guide, check_times
+from diffusion_lab.exercises.sampling import check_better_guess, check_ddim_step, check_guide, check_noise_shares
 
 
 def step(eps=lambda x, y, a, b: (x - a**0.5 * y) / (1 - a) ** 0.5,
@@ -9,10 +9,21 @@ def step(eps=lambda x, y, a, b: (x - a**0.5 * y) / (1 - a) ** 0.5,
     return lambda x_t, x_0_hat, a, b: mix(x_0_hat, eps(x_t, x_0_hat, a, b), a, b)
 
 
+def shares(amount=lambda eta: eta**2, beta=lambda a, b: 1 - a / b, total=lambda a, b: 1 - b,
+           beta_tilde=lambda beta, a, b: beta * (1 - b) / (1 - a), kept=lambda total, var: total - var,
+           roots=lambda kept, fresh: (kept**0.5, fresh**0.5)):
+    """An answer to the exercise on the factors, with one part exchanged. a, b: ᾱ_t and ᾱ_s."""
+    def answer(a, b, eta):
+        var = amount(eta) * beta_tilde(beta(a, b), a, b)
+        return roots(kept(total(a, b), var), var)
+    return answer
+
+
 WRONG = {
     check_guide: [
         (lambda x, y, w: (1 + w) * y - w * x, "swapped"),
         (lambda x, y, w: w * x + (1 - w) * y, "w and 1 - w"),
+        (lambda x, y, w: y + w * (x - y), "ignores the label"),
         (lambda x, y, w: (1 - w) * x + w * y, "towards the answer without"),
         (lambda x, y, w: (1 + w) * x + w * y, "add up to 1"),
         (lambda x, y, w: x + w * y, "the *difference*"),
@@ -20,15 +31,20 @@ WRONG = {
         (lambda x, y, w: x, "no effect"),
         (lambda x, y, w: None, "return"),
     ],
-    check_times: [
-        (lambda T, n: [T // n * k for k in range(n)][::-1], "contains 0"),
-        (lambda T, n: [T // n * k + 1 for k in range(n)][::-1], "leading"),
-        (lambda T, n: [T - k * (T // n) for k in range(n)], "not equal"),
-        (lambda T, n: [T * (n - k) / n for k in range(n)], "no whole numbers"),
-        (lambda T, n: [round(T * (k + 1) / n) for k in range(n)], "rise"),
-        (lambda T, n: [T - round(k * (T - 1) / max(n - 1, 1)) for k in range(n)], "not equal"),
-        (lambda T, n: list(range(T, 0, -(T // n))), "times, but yours"),
-        (lambda T, n: None, "return"),
+    check_noise_shares: [
+        (shares(roots=lambda kept, fresh: (kept, fresh)), "roots"),
+        (shares(roots=lambda kept, fresh: (fresh**0.5, kept**0.5)), "swapped"),
+        (shares(kept=lambda total, var: total), "add up"),
+        (shares(roots=lambda kept, fresh: ((kept + fresh) ** 0.5 - fresh**0.5, fresh**0.5)), "not deviations"),
+        (shares(kept=lambda total, var: total - var**0.5), "negative number"),
+        (shares(amount=lambda eta: eta), "you have η"),
+        (shares(beta_tilde=lambda beta, a, b: beta), "β for β̃"),
+        (shares(beta_tilde=lambda beta, a, b: beta * (1 - a) / (1 - b)), "upside down"),
+        (shares(beta=lambda a, b: 1 - a), "not 1-ᾱ_t"),
+        (shares(amount=lambda eta: 1), "no effect"),
+        (shares(total=lambda a, b: 1 - a), "that of time s"),
+        (shares(beta=lambda a, b: 1 - a / b - 0.01), "but yours are"),
+        (lambda a, b, eta: (1 - b) ** 0.5, "two numbers"),
     ],
     check_ddim_step: [
         (step(mix=lambda y, e, a, b: b**0.5 * y + (1 - b) * e), "its root"),
@@ -37,7 +53,7 @@ WRONG = {
         (step(eps=lambda x, y, a, b: x), "not x_t itself"),
         (step(eps=lambda x, y, a, b: x - a**0.5 * y), "not rescaled"),
         (step(eps=lambda x, y, a, b: (x - y) / (1 - a) ** 0.5), "in x_t the digit is shrunk"),
-        (step(eps=lambda x, y, a, b: (x - b**0.5 * y) / (1 - b) ** 0.5), "it needs ᾱ_t"),
+        (step(eps=lambda x, y, a, b: (x - b**0.5 * y) / (1 - b) ** 0.5), "back at x_t"),
         (step(mix=lambda y, e, a, b: a**0.5 * y + (1 - a) ** 0.5 * e), "back at x_t"),
         (step(mix=lambda y, e, a, b: b**0.5 * y), "noise is missing"),
     ],
