@@ -17,7 +17,8 @@ MAY_IMPORT = {
     "evaluation": {"data"},
     "view": set(),
     "exercises": EVERY_ROOM - {"view"},
-    "doctor": set(),
+    "doctor": {"surroundings"},
+    "surroundings": set(),
     "__main__": EVERY_ROOM,
     "__init__": set(),
 }
