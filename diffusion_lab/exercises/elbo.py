@@ -35,6 +35,9 @@ def check_step_term(attempt):
     q_mean, q_var = tensor(0.3, -0.5, 0.0), tensor(0.02, 0.3, 0.1)
     p_mean, p_var = tensor(0.1, -0.2, 0.0), tensor(0.05, 0.1, 0.1)
     given, expected = tensor_like(attempt(q_mean, q_var, p_mean, p_var), q_mean), kl(q_mean, q_var, p_mean, p_var)
+    if close(given, torch.zeros_like(expected)):
+        raise Wrong("0 for Gaussians that differ: you compared one of them with itself. A chain whose p is made from "
+                    "q's own draw gives terms of about 0, too, whatever the model does.")
     if close(given, kl(p_mean, p_var, q_mean, q_var)):
         raise Wrong("that is KL(p ‖ q). The bound averages over q, what the data does, so q comes first.")
     if close(given, 0.5 * (q_mean - p_mean) ** 2 / p_var):

@@ -51,6 +51,9 @@ def check_betas(attempt):
         raise Wrong(f"the largest β is {given.max().item():.6f}: limit it to 0.999, or the last step erases all.")
     if not close(given, expected):
         raise Wrong("check β_0 = 0 and β_t = 1 - ᾱ_t/ᾱ_{t-1}.")
+    if float((given[1:] / expected[1:] - 1).abs().max()) > 1e-9:
+        raise Wrong("the digits are those of float32: where ᾱ_t is almost 1, the difference 1 - ᾱ_t/ᾱ_{t-1} keeps few "
+                    "of them. Stay in float64.")
     return "You can now turn any curve of ᾱ into a schedule."
 
 

@@ -111,7 +111,11 @@ def check_ancestral_step(attempt):
         raise Wrong("you noised x_0_hat afresh to time s and forgot x_t. The posterior uses both.")
     if not close(given, mean + var**0.5 * EPS):
         raise Wrong("check the mean by equation (2), the variance by equation (3), and use the eps that you are given.")
-    last = tensor_like(attempt(X_T, X_0, t, 1.0, EPS), X_T)
+    try:
+        last = tensor_like(attempt(X_T, X_0, t, 1.0, EPS), X_T)
+    except (ValueError, ZeroDivisionError) as error:
+        raise Wrong(f"your code stops in the last step, ᾱ_s = 1 ({error}). β̃ is 0 there: it has a root, but no "
+                    "logarithm, and nothing can be divided by it.") from error
     if not close(last, X_0):
         raise Wrong("in the last step (ᾱ_s = 1) the result must be x_0_hat, without noise, but yours differs.")
     return "Without noise at the end, because β̃ is 0 there."

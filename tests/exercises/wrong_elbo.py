@@ -35,7 +35,8 @@ WRONG = {
         (lambda m, v, n, w: 0.5 * (v / w + (m - n) ** 2 / w - torch.log(v / w)), "-1 is missing"),
         (lambda m, v, n, w: 0.5 * (v / w + (m - n) ** 2 / w - 1 + torch.log(v / w)), "wrong sign"),
         (lambda m, v, n, w: 0.5 * (v / w + (m - n) ** 2 / v - 1 - torch.log(v / w)), "divided by p_var"),
-        (lambda m, v, n, w: torch.zeros_like(m), "the answer is"),  # noise drawn twice: always about 0
+        (lambda m, v, n, w: 0.5 * (v / v + (m - m) ** 2 / v - 1 - torch.log(v / v)), "one of them with itself"),
+        (lambda m, v, n, w: 0.5 * (v**0.5 / w**0.5 + (m - n) ** 2 / w - 1 - torch.log(v / w)), "the answer is"),
     ],
     check_eps_weight: [
         (lambda b, a, v: b**2 / (v * (1 - b) * (1 - a)), "2 of the Gaussian"),

@@ -27,7 +27,9 @@ WRONG = {
         (lambda x, b, e: (1 - b) * x + b**0.5 * e, "should be its root"),
         (lambda x, b, e: (1 - b**0.5) * x + b**0.5 * e, "subtract first"),
         (lambda x, b, e: b**0.5 * x + (1 - b) ** 0.5 * e, "swapped"),
+        (lambda x, b, e: (1 - b) * x + b * e, "should be its root"),
         (lambda x, b, e: (1 - b) ** 0.5 * x + b**0.5 * torch.rand_like(e), "the eps that you are given"),
+        (lambda x, b, e: (1 - b) ** 0.5 * x + b**0.5 * torch.randn_like(e), "the eps that you are given"),
     ],
     check_betas: [
         (lambda a: (1 - a[1:] / a[:-1]).clamp(max=0.999), "put β_0 = 0 in front"),
@@ -37,6 +39,9 @@ WRONG = {
         (lambda a: table(a[1:] / a[:-1]), "that ratio is α_t"),
         (lambda a: table(1 - (a[1:] / a[:-1]).sqrt()), "the root of the ratio"),
         (lambda a: torch.cat([ZERO, 1 - a[1:] / a[:-1]]), "limit it to 0.999"),
+        (lambda a: torch.cat([ZERO, 1 - a[1:] / a[:-1]]).clamp(1e-4, 0.999), "check β_0 = 0"),
+        (lambda a: table((1 - a.float()[1:] / a.float()[:-1]).double()), "Stay in float64"),
+        (lambda a: table(1 - a[1:] / a[:-1]).float(), "Stay in float64"),
     ],
     check_first_time: [
         (lambda a, snr: first(a / (1 - a) < snr) - 1, "one step early"),
@@ -52,5 +57,6 @@ WRONG = {
         (lambda x, s, t, e: (t / s) ** 0.5 * x + (s - t) ** 0.5 * e, "no difference"),
         (lambda x, s, t, e: t / s * x + (1 - t / s) ** 0.5 * e, "its root"),
         (lambda x, s, t, e: (t / s) ** 0.5 * x + (1 - t / s) * e, "as a deviation"),
+        (lambda x, s, t, e: t**0.5 * x + (s - t) ** 0.5 * e, "neither factor starts at s"),
     ],
 }

@@ -1,5 +1,7 @@
 """Wrong answers to the exercises of notebook 03, each with words that the check's message must contain."""
 
+import math
+
 import torch
 
 from diffusion_lab.exercises.reverse_posterior import (
@@ -63,5 +65,7 @@ WRONG = {
         (lambda x_t, x_0, t, s, e: s**0.5 * x_0 + (1 - s) ** 0.5 * e, "noised x_0_hat afresh"),
         (lambda x_t, x_0, t, s, e: mean(x_0, x_t, t, s) + max(var(t, s), 0.01) ** 0.5 * e, "in the last step"),
         (lambda x_t, x_0, t, s, e: mean(x_0, x_t, t, s) + var(t, s) ** 0.5 * torch.rand_like(e), "the eps that you"),
+        (lambda x_t, x_0, t, s, e: mean(x_0, x_t, t, s) + math.exp(math.log(var(t, s)) / 2) * e, "no logarithm"),
+        (lambda x_t, x_0, t, s, e: mean(x_0, x_t, t, s) + torch.tensor(var(t, s)).log().sqrt() * e, "√ of a negative"),
     ],
 }
