@@ -11,26 +11,17 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
-from lab import CHROMIUM, HOW_TO_INSTALL, browser, jupyter_lab, open_and_run
+from lab import CHROMIUM, HOW_TO_INSTALL, browser, choose_theme, jupyter_lab, open_and_run
 
 ROOT = Path(__file__).parents[1]
 SLIDERS = {"scrubber": ".jp-OutputArea-child:has(.scrubber)", "live": ".jp-OutputArea-child:has(.widget-image)"}
-
-
-def choose_theme(page, theme):
-    page.get_by_role("menuitem", name="Settings", exact=True).click()
-    for name in ("Theme", theme):
-        page.locator(".lm-Menu-itemLabel").get_by_text(name, exact=True).click()
-    page.locator(f"body[data-jp-theme-name='{theme}']").wait_for()
-    page.wait_for_timeout(1000)
 
 
 def look(chromium, address, name, target):
     """Write the pictures of one notebook's sliders."""
     page = chromium.new_page(viewport={"width": 1280, "height": 900})
     open_and_run(page, address, f"{name}.ipynb", ".scrubber, .widget-image")
-    page.get_by_text("| Idle").wait_for(timeout=300_000)
-    for theme in ("JupyterLab Light", "JupyterLab Dark"):
+    for theme in ("Light", "Dark"):
         choose_theme(page, theme)
         for kind, selector in SLIDERS.items():
             for i, slider in enumerate(page.locator(selector).all()):
@@ -38,7 +29,7 @@ def look(chromium, address, name, target):
                 if kind == "scrubber":
                     slider.locator(".scrubber-slider").focus()
                     page.keyboard.press("PageUp")
-                slider.screenshot(path=target / f"{name[:2]}_{kind}_{i}_{theme.split()[1].lower()}.png")
+                slider.screenshot(path=target / f"{name[:2]}_{kind}_{i}_{theme.lower()}.png")
     page.close()
 
 

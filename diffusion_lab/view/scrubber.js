@@ -39,6 +39,9 @@ export function mount(root, { frames, labels, caption, alt, value, onValue }) {
   button("on", "One step on", () => stop() || go(value + 1));
   const slider = element(bar, "input", { type: "range", min: 0, max: last, step: 1, className: "scrubber-slider" }, { "aria-label": "Time: " + caption });
   const label = element(bar, "output", { className: "scrubber-label" }, { "aria-live": "off" }); // the slider says it
+  const words = element(label, "span");
+  // Room for the longest label, so that nothing is moved to another line, and back, while time passes.
+  label.dataset.longest = labels.reduce((a, b) => (b.length > a.length ? b : a));
   const speed = element(bar, "select", {}, { "aria-label": "Speed", title: "Speed" });
   for (const name of Object.keys(SPEEDS)) element(speed, "option", { textContent: name, selected: name === (calm() ? "½ ×" : "1 ×") });
   const loopBox = element(bar, "label", { className: "scrubber-loop" });
@@ -59,7 +62,7 @@ export function mount(root, { frames, labels, caption, alt, value, onValue }) {
     picture.src = images[index].src;
     slider.value = index;
     slider.setAttribute("aria-valuetext", labels[index]);
-    label.textContent = labels[index];
+    words.textContent = labels[index];
   }
 
   function go(index) {

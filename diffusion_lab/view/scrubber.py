@@ -46,7 +46,7 @@ class Scrubber(anywidget.AnyWidget):
         check_value(value, pngs)
         super().__init__(_frames=[b64encode(frame).decode() for frame in pngs], _labels=labels, _caption=caption,
                          _alt=alt, value=value)
-        self._still = film_strip(frames, labels)
+        self._still = film_strip(frames, labels, caption)
 
     @traitlets.validate("value")
     def _is_a_frame(self, proposal):

@@ -17,6 +17,15 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 HOW_TO_INSTALL = "no Chromium here: install it (Debian, Ubuntu: apt-get install chromium) to run the browser tests"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]
+PATIENCE = 300_000  # ms that a slow machine may take to start a kernel, or to run a notebook
+
+# The first cell has run since it had this prompt, none waits or runs (a star), and the kernel rests.
+PROMPT = ".jp-CodeCell .jp-InputPrompt"
+HAS_RUN = """([selector, before]) => {
+  const prompts = [...document.querySelectorAll(selector)].map((prompt) => prompt.innerText);
+  return /\\d/.test(prompts[0]) && prompts[0] !== before && !prompts.some((prompt) => prompt.includes("*"))
+      && document.body.innerText.includes("| Idle");
+}"""
 
 
 @contextmanager
@@ -62,14 +71,40 @@ def write_notebook(path, *sources):
     nbformat.write(notebook, Path(path))
 
 
+def open_notebook(page, address, name):
+    """Open a notebook and wait until its kernel is ready; nothing is run."""
+    page.goto(f"{address}/lab/tree/{name}?reset")
+    page.locator(".jp-Notebook").wait_for(timeout=PATIENCE)
+    page.get_by_text("| Idle").wait_for(timeout=PATIENCE)
+
+
+def run_all(page):
+    """Run all cells; returns when the last one has run."""
+    before = page.locator(PROMPT).first.inner_text()
+    menu(page, "Run", "Run All Cells")
+    page.wait_for_function(HAS_RUN, arg=[PROMPT, before], timeout=PATIENCE)
+
+
 def open_and_run(page, address, name, ready):
     """Open a notebook, run all its cells, and wait for the CSS selector `ready`."""
-    page.goto(f"{address}/lab/tree/{name}?reset")
-    page.locator(".jp-Notebook").wait_for(timeout=60_000)
-    page.get_by_text("| Idle").wait_for(timeout=60_000)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_text("Run All Cells", exact=True).click()
-    page.locator(ready).first.wait_for(timeout=90_000)
+    open_notebook(page, address, name)
+    run_all(page)
+    page.locator(ready).first.wait_for(timeout=PATIENCE)
+    page.wait_for_timeout(1000)
+
+
+def menu(page, *names):
+    """Choose from JupyterLab's menu bar, from a menu down to its command."""
+    first, *rest = names
+    page.get_by_role("menuitem", name=first, exact=True).click()
+    for name in rest:
+        page.locator(".lm-Menu-itemLabel").get_by_text(name, exact=True).click()
+
+
+def choose_theme(page, theme):
+    """Light or Dark."""
+    menu(page, "Settings", "Theme", f"JupyterLab {theme}")
+    page.locator(f"body[data-jp-theme-name='JupyterLab {theme}']").wait_for()
     page.wait_for_timeout(1000)
 
 
@@ -79,6 +114,8 @@ WATCH = """(selector) => {
   const canvas = document.createElement("canvas"), ink = canvas.getContext("2d", { willReadFrequently: true });
   const scroller = document.querySelector(".jp-WindowedPanel-outer") || document.scrollingElement;
   window.seen = [];
+  if (!window.pressed) document.addEventListener("keydown", () => window.pressed.push(performance.now()), true);
+  window.pressed = [];
   (function look() {
     const picture = document.querySelector(selector);
     let shown = null;
@@ -98,10 +135,6 @@ def press_and_watch(page, picture, key="ArrowRight", presses=30, rate=30):
     Returns [(ms, frame or None, scroll position)] for each animation frame, and the ms at which each key was pressed.
     """
     page.evaluate(WATCH, picture)
-    page.evaluate("""() => {
-        window.pressed = [];
-        document.addEventListener("keydown", () => window.pressed.push(performance.now()), true);
-    }""")
     for _ in range(presses):
         start = time.perf_counter()
         page.keyboard.press(key)
@@ -109,3 +142,9 @@ def press_and_watch(page, picture, key="ArrowRight", presses=30, rate=30):
     page.wait_for_timeout(2500)
     page.evaluate("cancelAnimationFrame(window.watching)")
     return page.evaluate("window.seen"), page.evaluate("window.pressed")
+
+
+def could_be_seen(seen, pressed):
+    """The frames that the browser had a chance to show: it painted between their key press and the next one."""
+    until = [*pressed[1:], float("inf")]
+    return {i + 1 for i, (begin, end) in enumerate(zip(pressed, until)) if any(begin < ms < end for ms, *_ in seen)}

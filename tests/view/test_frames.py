@@ -5,9 +5,8 @@ import time
 import numpy as np
 import pytest
 
-from diffusion_lab.view.frames import beside, drawn, with_marker
+from diffusion_lab.view.frames import beside, drawn, painter, with_marker
 from diffusion_lab.view.pictures import pixels
-from diffusion_lab.view.scrubber import Scrubber
 from diffusion_lab.view.style import figure
 
 X = np.linspace(0, 1, 100)
@@ -37,14 +36,6 @@ def test_a_frame_is_what_a_new_figure_would_show():
     assert (frames[0] != frames[1]).any(axis=2).mean() > 0.01, "no frame repeats the one before"
 
 
-def test_sixty_plotted_frames_are_soon_scrubbed():
-    fig, line, _ = sines()
-    start = time.process_time()
-    frames = drawn(fig, [line], lambda moment: line.set_ydata(np.sin(6 * X + moment)), range(60))
-    Scrubber(frames, [str(i) for i in range(60)], "A sine.", "A sine.")
-    assert time.process_time() - start < 2
-
-
 def test_a_drawing_that_takes_long_shows_its_progress(capsys):
     fig, line, _ = sines()
     drawn(fig, [line], lambda moment: None, range(3))
@@ -54,8 +45,20 @@ def test_a_drawing_that_takes_long_shows_its_progress(capsys):
 
 
 def test_a_figure_without_artists_is_refused():
-    with pytest.raises(ValueError, match="at least one artist"):
-        drawn(sines()[0], [], print, [1])
+    for draw in (lambda fig: drawn(fig, [], print, [1]), lambda fig: painter(fig, [])):
+        with pytest.raises(ValueError, match="at least one artist"):
+            draw(sines()[0])
+
+
+def test_a_painter_shows_its_artists_as_they_are_now():
+    fig, line, text = sines()
+    paint = painter(fig, [line, text])
+    first = paint()
+    line.set_ydata(0 * X)
+    flat = paint()
+    line.set_ydata(np.sin(6 * X))
+    assert (paint() == first).all(), "nothing is left of the drawing between"
+    assert (flat != first).any()
 
 
 def test_the_marker_stands_where_it_should():
