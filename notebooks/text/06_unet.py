@@ -116,11 +116,12 @@ show(fig, alt="A digit four with a frame of nine pixels; a kernel of nine number
 #    \text{parameters} = \underbrace{C_\text{out}\,C_\text{in}\,k^2}_{\text{kernels}} + \underbrace{C_\text{out}}_{\text{biases}} \tag{2} $$
 #
 # where $*$ is equation (1). With padding $p$ and with the kernel moving on by $s$ places at a time (the **stride**), a
-# picture of $n$ rows becomes one of $\lfloor (n + 2p - k)/s \rfloor + 1$ rows.
+# picture of $n$ rows becomes one of $\lfloor (n + 2p - k)/s \rfloor + 1$ rows, where $\lfloor\;\rfloor$ rounds down. The cell
+# holds PyTorch's layer against these formulas, and the shifted digit against the shifted result.
 
 # %%
 shifted = F.conv2d(ink.roll((2, 3), dims=(2, 3)), kernel[None, None], padding=1)
-assert torch.equal(shifted, edges.roll((2, 3), dims=(2, 3)))
+assert torch.allclose(shifted, edges.roll((2, 3), dims=(2, 3)), atol=1e-5)
 layer = nn.Conv2d(16, 24, 3, stride=2, padding=1)
 assert layer(torch.zeros(1, 16, 28, 28)).shape == (1, 24, (28 + 2 - 3) // 2 + 1, 14)
 assert sum(p.numel() for p in layer.parameters()) == 24 * 16 * 9 + 24
@@ -131,7 +132,7 @@ print(f"16 → 24 channels, 3×3: {24 * 16 * 9 + 24:,} parameters, however large
 #
 # One result of a 3×3 convolution depends on 3×3 pixels. A result of the *next* one depends on 3×3 of those, and so on
 # 5×5 pixels: the **receptive field** grows by 2 with each layer. After a stride of 2 it grows by 4, for one place is now
-# two pixels. In general, layer $l$ adds $k_l - 1$ times the strides of all layers before it:
+# two pixels. In general, layer $l$ adds $k_l - 1$ times the product of the strides of all layers before it:
 #
 # $$ r = 1 + \sum_l (k_l - 1)\prod_{m<l} s_m \tag{3} $$
 #
@@ -157,19 +158,20 @@ def convolutions(strides):
 for strides in ([1], [1, 1], [1] * 6, [1, 1, 1, 2, 1, 1]):
     by_formula = 1 + sum(2 * math.prod(strides[:place]) for place in range(len(strides)))
     assert sees(convolutions(strides)) == by_formula
-    print(f"strides {strides}: one place sees {by_formula}×{by_formula} pixels")
+    print(f"strides {strides}: one place sees {by_formula}×{by_formula}")
 
 # %% [markdown]
-# Six convolutions see 13 pixels; with one stride among them, 17. The last line is the way down of our network, whose
-# places are squares of 2×2 pixels (next section): at its end, one place sees the whole digit. This is the first reason
-# for the shape of a U-Net: *from far away, few steps are enough to look around*. The second is that a picture of half
-# the height and width has a quarter of the places, and costs a quarter.
+# Six convolutions see 13 places in a row; with one stride among them, 17. The last line is the way down of our network,
+# whose places are squares of 2×2 pixels (next section). So at its end the place in the middle sees 34 pixels in a row,
+# and that is the whole digit. This is the first reason for the shape of a U-Net: *from far away, few steps are enough to
+# look around*. The second is that a picture of half the height and width has a quarter of the places, and with as many
+# channels it costs a quarter.
 #
 # ## 2 · Pixels into channels
 #
 # The same saving is to be had at the door. Cut the picture into squares of 2×2 pixels and make each square *one* place
-# with four channels. No number is lost or mixed, `pixel_shuffle` puts all back. But every layer behind the door, with
-# as many channels as before, has a quarter of the work. (Networks made of attention alone cut pictures into squares of
+# with four channels: `pixel_unshuffle`. No number is lost or mixed, and `pixel_shuffle` puts all back. But every layer behind
+# the door, with as many channels as before, has a quarter of the work. (Networks made of attention alone cut pictures into squares of
 # up to 16×16 pixels, and call them patches.)
 
 # %%
@@ -239,11 +241,11 @@ class Condition(nn.Module):
 
 # %%
 condition, t = Condition(labels=10, dim=128), torch.tensor([10, 500, 990])
+first, _, second = condition.time
+by_hand = second(F.silu(first(time_embedding(t, 64).float()))) + condition.label.weight[3]
+assert torch.allclose(condition(t, 3), by_hand / (1 + (-by_hand).exp()), atol=1e-6)
 assert torch.equal(condition(t), condition(t, torch.tensor([10, 10, 10])))
-try:
-    condition(t, 11)
-except ValueError as error:
-    print("label 11 is refused:", error)
+print("equation (5) for the label 3; no label is the null label, number", condition.null_label)
 
 # %% [markdown]
 # ## 5 · The residual block
@@ -282,9 +284,9 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Identity() if channels_in == channels else nn.Conv2d(channels_in, channels, 1)
 
     def forward(self, x, condition):
-        h = self.conv_1(F.silu(self.norm_1(x)))
-        scale, shift = self.scale_and_shift(condition)[:, :, None, None].chunk(2, dim=1)
-        h = self.conv_2(F.silu(self.norm_2(h) * (1 + scale) + shift))
+        h = self.conv_1(F.silu(self.norm_1(x)))  # (n, channels, h, w)
+        scale, shift = self.scale_and_shift(condition)[:, :, None, None].chunk(2, dim=1)  # (n, channels, 1, 1) each
+        h = self.conv_2(F.silu(self.norm_2(h) * (1 + scale) + shift))  # (n, channels, h, w)
         return self.shortcut(x) + h
 
 
@@ -356,14 +358,15 @@ show(mosaic(torch.cat([x, grown, x - grown]), columns=4, scale=3), alt="Three ro
 #
 # $$ \mathrm{attention}(q, k, v) = \mathrm{softmax}\!\Big(\frac{q\,k^\top}{\sqrt d}\Big)\,v \tag{7} $$
 #
-# Why $\sqrt d$? If the entries of $q$ and $k$ are independent with variance 1, their inner product has variance $d$.
-# Undivided, its large values would leave the softmax with one winner, and little slope to learn from. (This $v$ has
-# nothing to do with the $v$ that the network predicts.) First by hand, against the library:
+# Why $\sqrt d$? If the entries of $q$ and $k$ are independent with mean 0 and variance 1, their inner product is a sum of
+# $d$ terms of variance 1, and so has variance $d$. Undivided, its large values would leave the softmax with one winner,
+# and little slope to learn from. (This $v$ has nothing to do with the $v$ that the network predicts.) First by hand,
+# against the library:
 
 # %%
 q, k, v = torch.randn(3, 49, 24, generator=generator)
-share = torch.softmax(q @ k.T / 24**0.5, dim=1)
-assert torch.allclose(share @ v, F.scaled_dot_product_attention(q[None], k[None], v[None])[0], atol=1e-6)
+assert torch.allclose(torch.softmax(q @ k.T / 24**0.5, dim=1) @ v, F.scaled_dot_product_attention(q[None], k[None], v[None])[0], atol=1e-6)
+assert abs((q @ k.T).var() / 24 - 1) < 0.24  # four standard errors, for 49 queries and keys
 largest = {name: torch.softmax(q @ k.T / scale, dim=1).amax(dim=1).mean() for name, scale in (("with", 24**0.5), ("without", 1))}
 assert largest["with"] < 0.25 < 0.6 < largest["without"]
 print(f"the largest of 49 shares, on average: {largest['with']:.1f} with √d, {largest['without']:.1f} without")
@@ -385,9 +388,10 @@ class Attention(nn.Module):
 
     def forward(self, x):
         n, channels, height, width = x.shape
-        places = self.norm(x).flatten(2).transpose(1, 2)
+        places = self.norm(x).flatten(2).transpose(1, 2)  # (n, places, channels): a row for each place
         q, k, v = self.to_qkv(places).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        found = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        # q, k and v: (n, heads, places, d) each
+        found = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)  # (n, places, channels)
         return x + self.leave(found).transpose(1, 2).reshape(n, channels, height, width)
 
 
@@ -437,13 +441,13 @@ class UNet(nn.Module):
 
     def forward(self, x_t, t, label=None):
         """x_t: float32 (n, 1, 28, 28). t: int64 (n,). label: int64 (n,), an int, or None for the null label."""
-        condition = self.condition(t, label)
-        fine = self.fine_down(self.enter(F.pixel_unshuffle(x_t, 2)), condition)
-        coarse = self.coarse_down(self.shrink(fine), condition)
-        x = self.middle(self.attention(coarse), condition)
-        x = self.coarse_up(torch.cat([x, coarse], dim=1), condition)
-        x = self.fine_up(torch.cat([self.grow(x), fine], dim=1), condition)
-        return F.pixel_shuffle(self.leave(x), 2)
+        condition = self.condition(t, label)  # (n, dim)
+        fine = self.fine_down(self.enter(F.pixel_unshuffle(x_t, 2)), condition)  # (n, fine, 14, 14)
+        coarse = self.coarse_down(self.shrink(fine), condition)  # (n, coarse, 7, 7)
+        x = self.middle(self.attention(coarse), condition)  # (n, coarse, 7, 7)
+        x = self.coarse_up(torch.cat([x, coarse], dim=1), condition)  # 2 coarse → coarse channels
+        x = self.fine_up(torch.cat([self.grow(x), fine], dim=1), condition)  # 2 fine → fine channels, 14×14 again
+        return F.pixel_shuffle(self.leave(x), 2)  # (n, 4, 14, 14) → (n, 1, 28, 28)
 
 
 # %% [markdown]
@@ -451,7 +455,8 @@ class UNet(nn.Module):
 #
 # PyTorch lets you listen to a part of a network: a **hook** is a function that is called with the part's output each
 # time it runs. `outputs_of` hangs one on each part, runs the network once, and takes them off again. The sizes follow
-# from equation (2) and from what you know of the blocks; `weights` counts the parameters without running anything.
+# from the sentence below equation (2) and from what you know of the blocks; `weights` counts the parameters by that
+# equation, without running anything.
 #
 # The second cell prints both, and checks three things more. `trained` is the package's network, and yours is the same:
 # with its weights put into your classes, it gives the same answers. A *new* network answers 0, for its last layer is
@@ -504,8 +509,9 @@ alone = torch.cat([trained(noised[i : i + 1], t[i : i + 1]) for i in range(10)])
 assert torch.allclose(trained(noised, t), alone, atol=1e-4)
 
 # %% [markdown]
-# Follow the shapes down and up, and see where the weights are: most of them at 7×7, where a kernel has 49 places to
-# visit and not 196.
+# Follow the shapes down and up. Two of the parts are given twice the channels that they return: `coarse_up` and
+# `fine_up`, in which what comes from below and what the skip brings lie side by side. And see where the weights are: most
+# of them at 7×7, where a kernel has 49 places to visit and not 196.
 #
 # ## 9 · Watch a digit pass through
 #
@@ -588,34 +594,44 @@ Scrubber([ends[0], *[mosaic(channels_of(output), columns=8) for _, output in sta
 ablation = json.loads(files("diffusion_lab.evaluation").joinpath("ablation.json").read_text(encoding="utf-8"))
 runs, measures = ablation["runs"], ("loss", "label_accuracy", "times_floor")
 names = list(dict.fromkeys(run["network"] for run in runs))
+found = {name: {measure: [run[measure] for run in runs if run["network"] == name] for measure in (*measures, "parameters")} for name in names}
 print(f"{ablation['steps']} steps of {ablation['batch']} digits; mean of {len(ablation['seeds'])} seeds (lowest…highest)")
 print(f"{'network':16}{'parameters':>11}{'held-out loss':>24}{'label accuracy':>22}{'distance / floor':>22}")
-for name in names:
-    own = [run for run in runs if run["network"] == name]
-    columns = [[run[measure] for run in own] for measure in measures]
-    cells = [f"{sum(c) / len(c):.{n}f} ({min(c):.{n}f}…{max(c):.{n}f})" for c, n in zip(columns, (3, 2, 1))]
-    print(f"{name:16}{own[0]['parameters']:11,}{cells[0]:>24}{cells[1]:>22}{cells[2]:>22}")
-whole = {measure: sum(run[measure] for run in runs if run["network"] == "whole") / len(ablation["seeds"]) for measure in measures}
-losses = {name: [run["loss"] for run in runs if run["network"] == name] for name in names}
-assert min(losses["no skips"] + losses["no shortcut"]) > max(losses["whole"]) + 0.03
-assert min(losses["no coarse level"]) > max(losses["whole"])
+for name, own in found.items():
+    cells = [f"{sum(own[m]) / len(own[m]):.{n}f} ({min(own[m]):.{n}f}…{max(own[m]):.{n}f})" for m, n in zip(measures, (3, 2, 1))]
+    print(f"{name:16}{own['parameters'][0]:11,}{cells[0]:>24}{cells[1]:>22}{cells[2]:>22}")
+whole = found["whole"]
+for name in ("no skips", "no shortcut", "no coarse level"):
+    assert min(found[name]["loss"]) > max(whole["loss"])
+    assert max(found[name]["label_accuracy"]) < min(whole["label_accuracy"])
+for name in ("no skips", "no shortcut"):
+    assert min(found[name]["times_floor"]) > 1.5 * max(whole["times_floor"])
+for name in ("no attention", "no time"):
+    behind = [a - b for a, b in zip(found[name]["loss"], whole["loss"])]
+    assert 0 < min(behind) < max(behind) < 0.25 * (max(whole["loss"]) - min(whole["loss"]))
 assert abs(noised[:, :, :2].std() / (1 - schedule.alpha_bar[700]).sqrt() - 1) < 0.12  # 560 pixels: four standard errors
 
 # %%
 fig, axes = figure(columns=3, width=8.6, height=3, sharey=True)
 for ax, measure, title, better in zip(axes, measures, ("held-out loss", "label accuracy", "distance / floor"), ("← better", "better →", "← better")):
     _ = ax.scatter([run[measure] for run in runs], [names.index(run["network"]) for run in runs], **POINTS["model"] | {"s": 40})
-    _ = ax.axvline(whole[measure], **ROLES["exact"]), ax.set(title=title, xlabel=better)
+    _ = ax.axvline(sum(whole[measure]) / len(whole[measure]), **ROLES["exact"]), ax.set(title=title, xlabel=better)
 _ = axes[0].set_yticks(range(len(names)), names), axes[0].invert_yaxis()
 show(fig, alt="Three panels with three triangles for each of six networks: loss, label accuracy and distance.")
 
 # %% [markdown]
 # **Figure 5.** Each triangle is one run; the dashed line is the mean of the whole network. A distance from the line that
-# is smaller than the scatter of the triangles is no finding.
+# is no larger than the scatter of the triangles may be chance.
 #
 # Skips and shortcuts are what this network can least do without: their rows stand apart from the line by far more than
-# the scatter. Without its coarse level, too, it is behind, in each of the three runs. Now look at the two others,
-# attention and time: their triangles lie on the line. After so short a training nobody could bet on a difference.
+# the scatter, in all three panels. Without its coarse level it is behind, too, in loss and in accuracy; in the last panel its
+# triangles are among those of the whole network, so nothing can be said there.
+#
+# Now look at the other two, attention and time: their triangles lie on the line. One can look closer than the picture,
+# though. These runs share first weights, order of the digits and noise with the run of the whole network *of the same
+# seed*, so they can be compared in pairs. In each of the three pairs the whole network has the lower loss, as the cell
+# has checked, but by less than a quarter of what lies between one seed and another. After so short a training the two
+# parts buy that little.
 #
 # Does a network have to be told the time at all? The picture itself tells much about it: in the black margin around a digit
 # lies the bare noise, and its deviation is $\sqrt{1-\bar\alpha_t}$, as the cell has checked on the digits of Figure 1.
@@ -773,8 +789,9 @@ show(fig, alt="One curve falls to zero at t = 100 and rises to its right; the ot
 # group normalisation: not at all. With batch normalisation, the more the further away in time the companions are.
 # *The symptom*: one and the same picture gets another answer in other company, and samples change with the number that
 # is drawn at once. In training, clean and noisy pictures share a batch; in sampling all are at the same time, which the
-# network has never met. *The test*: the answer to a batch must be the answers to its pictures one by one, as checked
-# in section 8.
+# network has never met. (After `eval()`, batch normalisation takes averages that it has kept from the whole training. They
+# are a mixture of all times, and so they fit none.) *The test*: the answer to a batch must be the answers to its pictures one
+# by one, as checked in section 8.
 #
 # ## Summary
 #
