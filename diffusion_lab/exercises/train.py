@@ -56,25 +56,63 @@ def check_drop_labels(attempt):
 
 
 @answers
+def check_stratified_times(attempt):
+    n, T = 20, 1000
+    generator = torch.Generator().manual_seed(0)
+    given = [tensor_like(attempt(n, T, generator), torch.empty(n)) for _ in range(500)]
+    if given[0].dtype != torch.int64:
+        raise Wrong(f"times are whole numbers (int64), but yours are {given[0].dtype}: round down with `.long()`.")
+    t = torch.stack(given)
+    if bool((t == t[0]).all()):
+        raise Wrong("the same times each time: draw u with the generator.")
+    if t.min() == 0:
+        end = "" if t.max() == T else f", and T = {T}, where sampling starts, is never trained"
+        raise Wrong(f"off by one: t = 0 occurs, where there is nothing to denoise{end}. Times go from 1 to T: add 1.")
+    if t.min() < 1 or t.max() > T:
+        raise Wrong(f"times must lie within 1…{T}, but yours reach from {t.min()} to {t.max()}: divide by n, "
+                    "and round down.")
+    gaps = t.sort(dim=1).values.diff(dim=1)
+    if bool(((gaps - T // n).abs() <= 1).all()) or bool((gaps == 0).all()):
+        raise Wrong("your times move all together: one u for all is equation (1). Here each draws its own.")
+    stretch, within = (t - 1) // (T // n), (t - 1) % (T // n)
+    if not bool((stretch.sort(dim=1).values == torch.arange(n)).all()):
+        raise Wrong(f"two of your times lie in one stretch, and another stretch is empty. Each of 1…{T // n}, "
+                    f"{T // n + 1}…{2 * T // n}, … must have one.")
+    if not bool((stretch == torch.arange(n)).all()):
+        raise Wrong("each stretch has one time, but not in order: the i-th of them belongs in the i-th stretch.")
+    share = torch.bincount(within.flatten(), minlength=T // n) / within.numel()
+    if abs(share - n / T).max() > 5 * (n / T / within.numel()) ** 0.5:  # five standard errors
+        raise Wrong("within a stretch, not all times are equally frequent: draw u with `torch.rand`, uniform on 0…1.")
+    return "One in each stretch, and every time as likely as any other."
+
+
+@answers
 def check_train_step(attempt):
     x, y = torch.tensor([1.0, 2.0, -1.0]), torch.tensor([2.0, 1.0, 0.5])
     weight = torch.nn.Parameter(torch.tensor(3.0))
-    optimizer, expected = torch.optim.SGD([weight], lr=0.1), torch.tensor(3.0)
+    optimizer = torch.optim.SGD([weight], lr=0.1)
     weight.grad = torch.tensor(-100.0)  # what an earlier, careless step left behind
-    for round_ in range(3):
-        gradient = (2 * x * (expected * x - y)).mean()
-        clipped = gradient / max(1.0, gradient.abs().item())
+    for start in (3.0, None, 0.7, None):  # first a gradient that must be clipped, later one that must not
+        if start is not None:
+            weight.data.fill_(start)
+        before = weight.detach().clone()
+        gradient, loss_before = (2 * x * (before * x - y)).mean(), ((before * x - y) ** 2).mean()
         loss = attempt(weight, lambda: ((weight * x - y) ** 2).mean(), optimizer)
-        right, expected = expected - 0.1 * clipped, expected - 0.1 * clipped
-        now = weight.detach()
+        taken = (before - weight.detach()) / 0.1
         if isinstance(loss, torch.Tensor) and loss.requires_grad:
             raise Wrong("return a number, `loss.item()`: a tensor with its record keeps every step's memory alive.")
-        if close(now, torch.tensor(3.0)) and round_ == 0:
-            raise Wrong("the weight has not moved: is `optimizer.step()` missing, or the gradient cleared before it?")
-        if round_ == 0 and close(now, torch.tensor(3.0) - 0.1 * gradient):
-            raise Wrong("the gradient was not clipped: `clip_grad_norm_([weight], 1.0)` between backward and step.")
-        if not close(now, right, 1e-4):
-            raise Wrong("the gradient of an earlier step was added: `optimizer.zero_grad()` before `backward`.")
         if not isinstance(loss, float):
             raise Wrong("return the loss as a number: `loss.item()`.")
+        if close(taken, torch.tensor(0.0)):
+            raise Wrong("the weight has not moved: is `optimizer.step()` missing, or the gradient cleared before it?")
+        if close(taken, loss_before * gradient, 1e-4):
+            raise Wrong("the gradient is multiplied by the loss: `loss.backward(loss)` does that; leave it empty.")
+        if gradient > 1 and close(taken, gradient, 1e-4):
+            raise Wrong("the gradient was not clipped: `clip_grad_norm_([weight], 1.0)` between backward and step.")
+        if gradient < 1 and close(taken, torch.tensor(1.0), 1e-4):
+            raise Wrong("a gradient shorter than 1 was stretched to 1. Clipping shortens long ones only.")
+        if not close(taken, gradient.clamp(max=1.0), 1e-4):
+            raise Wrong("the gradient of an earlier step was added: `optimizer.zero_grad()` before `backward`.")
+        if not close(torch.tensor(loss), loss_before, 1e-4):
+            raise Wrong(f"the step is right, but its loss was {loss_before:.4f}, and you returned {loss:.4f}.")
     return "Clear, backward, clip, step: the order that every training loop has."

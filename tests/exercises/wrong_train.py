@@ -2,7 +2,7 @@
 
 import torch
 
-from diffusion_lab.exercises.train import check_average, check_drop_labels, check_train_step
+from diffusion_lab.exercises.train import check_average, check_drop_labels, check_stratified_times, check_train_step
 
 
 def averaged(d_of, swapped=False):
@@ -43,6 +43,27 @@ def whole_batch(label, null_label, p, generator):
     return torch.full_like(label, null_label) if torch.rand(1, generator=generator) < p else label
 
 
+def stratified(change=lambda i, u, n, T: (T * (i + u) / n).long() + 1):
+    """An answer to the exercise on times: a function of the stretches' numbers i and the draws u."""
+
+    def attempt(n, T, generator):
+        return change(torch.arange(n), torch.rand(n, generator=generator, dtype=torch.float64), n, T)
+
+    return attempt
+
+
+def without_the_generator(n, T, generator):
+    return stratified()(n, T, torch.Generator().manual_seed(0))
+
+
+def upper_end_left_out(n, T, generator):
+    return torch.randint(0, T - 1, (n,), generator=generator)
+
+
+def each_by_itself(n, T, generator):
+    return torch.randint(1, T + 1, (n,), generator=generator)
+
+
 def step_by(*order):
     """An answer to the exercise on the training step: these parts, in this order."""
 
@@ -53,6 +74,10 @@ def step_by(*order):
                 optimizer.zero_grad()
             elif part == "backward":
                 loss.backward(retain_graph=True)
+            elif part == "backward by the loss":
+                loss.backward(loss)
+            elif part == "stretch":
+                weight.grad /= weight.grad.norm()
             elif part == "clip":
                 torch.nn.utils.clip_grad_norm_([weight], 1.0)
             else:
@@ -60,6 +85,11 @@ def step_by(*order):
         return loss.item()
 
     return attempt
+
+
+def returns_a_later_loss(weight, loss_of, optimizer):
+    step_by("clear", "backward", "clip", "step")(weight, loss_of, optimizer)
+    return loss_of().item()
 
 
 def returns_a_tensor(weight, loss_of, optimizer):
@@ -86,7 +116,26 @@ WRONG = {
         (dropped(null, keep=lambda r, p: r >= p / 2), "the share"),
         (dropped(null, seeded=False), "with the generator"),
     ],
+    check_stratified_times: [
+        (stratified(lambda i, u, n, T: (T * (i + u) / n).long()), "off by one"),
+        (upper_end_left_out, "is never trained"),
+        (stratified(lambda i, u, n, T: (T * (i + u) / n).round().long() + 1), "round down"),
+        (stratified(lambda i, u, n, T: (T * (i + u)).long() + 1), "divide by n"),
+        (stratified(lambda i, u, n, T: T * (i + u) / n + 1), "int64"),
+        (stratified(lambda i, u, n, T: (T * (i + u[:1]) / n).long() + 1), "move all together"),
+        (stratified(lambda i, u, n, T: (T * (i / n + u[:1]) % T).long() + 1), "move all together"),
+        (each_by_itself, "lie in one stretch"),
+        (stratified(lambda i, u, n, T: (T * (i + u) / n).long().flip(0) + 1), "not in order"),
+        (stratified(lambda i, u, n, T: (T * (i + u**2) / n).long() + 1), "equally frequent"),
+        (stratified(lambda i, u, n, T: T * i // n + 1), "the same times each time"),
+        (without_the_generator, "with the generator"),
+    ],
     check_train_step: [
+        (step_by("clear", "backward by the loss", "clip", "step"), "multiplied by the loss"),
+        (step_by("clear", "backward by the loss", "step"), "multiplied by the loss"),
+        (step_by("clear", "backward", "stretch", "step"), "was stretched"),
+        (step_by("backward", "clip", "step", "clear"), "of an earlier step"),
+        (returns_a_later_loss, "you returned"),
         (step_by("backward", "clip", "step"), "of an earlier step"),
         (step_by("clear", "backward", "step"), "not clipped"),
         (step_by("clear", "clip", "backward", "step"), "not clipped"),
