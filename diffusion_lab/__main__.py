@@ -26,6 +26,7 @@ from diffusion_lab.view.pictures import mosaic, png
 
 DATA = {"digits": load_digits, "mnist": load_mnist, "fashion-mnist": load_fashion_mnist}
 SAMPLERS = {"ddpm": ddpm, "ddim": ddim, "dpm_solver": dpm_solver}
+SAVE_EVERY = 30  # seconds
 
 
 def picture_of(denoiser, n, steps=10, sampler="dpm_solver", guidance=0.5, seed=0):
@@ -56,30 +57,33 @@ class Stop:
 
 
 def run_train(args):
-    """Train, save once in half a minute, draw samples ten times. Returns the exit status: 0, or 130 after Ctrl-C."""
+    """Train; draw samples ten times; save twice a minute. Returns the exit status: 0, or 130 after Ctrl-C."""
     recipe = Recipe(steps=args.steps, augment=args.augment, decay=args.decay, seed=args.seed, data=args.data)
-    if checkpoint.exists(args.out) and not args.resume:
-        raise ValueError(f"{args.out} holds a run already. Go on with it by --resume, or choose another folder.")
+    if checkpoint.exists(args.out) != args.resume:
+        raise ValueError(f"{args.out} holds no run to go on with. Leave out --resume to begin one." if args.resume else
+                         f"{args.out} holds a run already. Go on with it by --resume, or choose another folder.")
     run = load_run(args.out, recipe) if args.resume else start(recipe)
     images, labels = DATA[args.data]("train")
+    try:
+        save_run(args.out, run)  # now rather than after half a minute's work, if the folder cannot be written to
+    except OSError as error:
+        raise ValueError(f"{args.out} cannot be written to ({error.strerror}). Choose another folder.") from error
     denoiser, saved = as_denoiser(run.average, cosine()), time.monotonic()
-    bar = tqdm(train(run, images, labels), desc="training", total=recipe.steps, initial=run.step, mininterval=1)
-    with Stop() as stop:
+    steps = train(run, images, labels)
+    with Stop() as stop, tqdm(steps, desc="training", total=recipe.steps, initial=run.step, mininterval=1) as bar:
         for progress in bar:
             bar.set_postfix(loss=f"{progress.loss:.3f}", refresh=False)
             last = progress.step == recipe.steps
-            if last or stop.wanted or time.monotonic() - saved > 30:
+            if last or progress.step % max(1, recipe.steps // 10) == 0:  # before it is saved: a crash must not skip it
+                (args.out / f"samples-{progress.step:06d}.png").write_bytes(picture_of(denoiser, 40))
+            if last or stop.wanted or time.monotonic() - saved > SAVE_EVERY:
                 save_run(args.out, run)
                 saved = time.monotonic()
-            if last or progress.step % max(1, recipe.steps // 10) == 0:
-                (args.out / f"samples-{progress.step:06d}.png").write_bytes(picture_of(denoiser, 40))
             if stop.wanted:
                 break
-    bar.close()
-    if stop.wanted and run.step < recipe.steps:
+    if run.step < recipe.steps:
         print(f"Stopped after step {run.step}; nothing is lost. The same command with --resume goes on.")
         return 130
-    save_run(args.out, run)  # a run resumed after its last step has nothing left to do but this
     print(f"Trained. Look at {args.out}/samples-{run.step:06d}.png, or draw more: "
           f"python -m diffusion_lab sample --checkpoint {args.out} --out grid.png")
     return 0
@@ -90,8 +94,7 @@ def run_sample(args):
     denoiser = load_pretrained(args.checkpoint)
     spaced(denoiser.schedule.T, args.steps)  # refuses a wrong number of steps
     begin = time.monotonic()
-    picture = picture_of(denoiser, args.n, args.steps, args.sampler, args.guidance, args.seed)
-    args.out.write_bytes(picture)
+    args.out.write_bytes(picture_of(denoiser, args.n, args.steps, args.sampler, args.guidance, args.seed))
     print(f"{args.n} digits in {time.monotonic() - begin:.1f} s: {args.out}")
     return 0
 
@@ -133,7 +136,11 @@ def main(argv=None):
     """Run a command. Returns its exit status; 2, with one line about it, for what cannot be done."""
     args = parser().parse_args(argv)
     try:
+        if not 0 <= args.seed < 2**32:
+            raise ValueError(f"seed must be a whole number from 0 to {2**32 - 1}, but got {args.seed}.")
         return args.run(args)
+    except KeyboardInterrupt:  # before there is anything to save, or for the second time
+        return 130
     except (ValueError, OSError) as error:
         print(f"{args.command}: {error}", file=sys.stderr)
         return 2
