@@ -73,36 +73,38 @@ assert (drawn[1] - mean_image).abs().mean() < 0.1
 show(mosaic(torch.cat(list(drawn.values())), columns=8, scale=2), alt="Four rows of digits, from smudges to clear strokes.")
 
 # %% [markdown]
-# **Figure 1.** The chain of notebook 03, `ddpm`, from the same noise in 1, 5, 20 and 1,000 steps. The first row is what many
-# a first program does, and the article from which this course grew: one call of `model.predict(noisy)`, and the answer is
-# the result. It is a blur. In five steps there are digits, if soft ones. To tell 20 from 1,000 you have to look twice.
+# **Figure 1.** The chain of notebook 03, `ddpm`, from the same noise in 1, 5, 20 and 1,000 steps. The first row is what
+# many a first program does, and the article from which this course grew: one call of `model.predict(noisy)`, and the
+# answer is the result. It is a blur. In five steps there are digits, if soft ones. To tell 20 from 1,000 you have to
+# look twice.
 #
-# What is that blur? Pure noise says nothing about the digit, so the best answer is the mean of all digits of the kind that
-# was asked for. The cell compares the first row with the mean images of the training digits: on the scale from $-1$ to 1,
-# the average pixel is off by less than 0.1.
+# What is that blur? Pure noise says nothing about the digit, so the best answer is the mean of all digits of the kind
+# that was asked for. The cell compares the first row with the mean images of the training digits: on the scale from
+# $-1$ to 1, the average pixel is off by less than 0.1.
 #
 # ## Predict first
 #
-# The last row asked the network 1,000 times for each digit. With a better rule, how many questions does it take until more of them
-# hardly make the digits better: 500, 100, or 10?
+# The last row asked the network 1,000 times for each digit. With a better rule, how many questions does it take until
+# more of them hardly make the digits better: 500, 100, or 10?
 #
 # ## 1 · DDIM: keep the noise that is there
 #
-# `ddpm` goes from $t$ to an earlier $s$, and at each step adds fresh noise, which later steps must remove again. Do we need
-# it? All that the network ever saw in training is single states $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon$,
-# each with noise of its own. How the noise in $x_s$ is related to the noise in $x_t$ was never used.
+# `ddpm` goes from $t$ to an earlier $s$, and at each step adds fresh noise, which later steps must remove again. Do we
+# need it? All that the network ever saw in training is single states $x_t = \sqrt{\bar\alpha_t}\,x_0 +
+# \sqrt{1-\bar\alpha_t}\,\varepsilon$, each with noise of its own. How the noise in $x_s$ is related to the noise in
+# $x_t$ was never used.
 #
-# So choose it. Make the noise at $s$ of two parts. One is the noise that is in $x_t$ already, which the network's answer
-# $\hat x_0$ tells: $\hat\varepsilon = (x_t - \sqrt{\bar\alpha_t}\,\hat x_0)/\sqrt{1-\bar\alpha_t}$. The other is fresh, with a variance
-# $\sigma^2$ of our choice. Independent variances add up, so to have $1-\bar\alpha_s$ in all, the old noise gets what the fresh
-# noise leaves:
+# So choose it. Make the noise at $s$ of two parts. One is the noise that is in $x_t$ already, which the network's
+# answer $\hat x_0$ tells: $\hat\varepsilon = (x_t - \sqrt{\bar\alpha_t}\,\hat x_0)/\sqrt{1-\bar\alpha_t}$. The other is
+# fresh, with a variance $\sigma^2$ of our choice. Independent variances add up, so to have $1-\bar\alpha_s$ in all, the
+# old noise gets what the fresh noise leaves:
 #
 # $$ x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1-\bar\alpha_s-\sigma^2}\;\hat\varepsilon + \sigma\,\varepsilon, \qquad \sigma^2 = \eta^2\tilde\beta \tag{1} $$
 #
-# This is **DDIM** (Song et al. 2021), with $\tilde\beta$ for the step from $t$ to $s$ as in notebook 03. If $\hat x_0$ were the
-# true $x_0$, each $x_s$ would be exactly a noisy $x_0$ of time $s$, whatever $\sigma$ is. The number $\eta$ goes from 0 to 1. At
-# $\eta = 1$ the fresh noise has the variance of the posterior, and the rule is that of `ddpm`. At $\eta = 0$ there is no fresh
-# noise: the digit is a function of the noise at the start.
+# This is **DDIM** (Song et al. 2021), with $\tilde\beta$ for the step from $t$ to $s$ as in notebook 03. If $\hat x_0$
+# were the true $x_0$, each $x_s$ would be exactly a noisy $x_0$ of time $s$, whatever $\sigma$ is. The number $\eta$
+# goes from 0 to 1. At $\eta = 1$ the fresh noise has the variance of the posterior, and the rule is that of `ddpm`. At
+# $\eta = 0$ there is no fresh noise: the digit is a function of the noise at the start.
 #
 # (`pairs` lists the steps $(t, s)$, and `Step` is the tuple that every sampler yields, both as in notebook 03.)
 
@@ -123,10 +125,11 @@ def ddim(denoiser, x_T, timesteps=None, eta=0.0, label=None, generator=None):
 
 
 # %% [markdown]
-# Two checks, with the exact denoiser of a mixture of two Gaussians. First: with $\eta = 1$ and the same random numbers, DDIM
-# must equal `ddpm` at every step, although its formula looks different. Second: with $\eta = 0$, a cloud of noise must become
-# the mixture, though nothing random is added on the way. For that, the share of samples below a number is compared with the
-# mixture's, in which each component $\mathcal N(m_k, v_k)$ has $\Phi((x-m_k)/\sqrt{v_k})$ of its mass below $x$.
+# Two checks, with the exact denoiser of a mixture of two Gaussians. First: with $\eta = 1$ and the same random numbers,
+# DDIM must equal `ddpm` at every step, although its formula looks different. Second: with $\eta = 0$, a cloud of noise
+# must become the mixture, though nothing random is added on the way. For that, the share of samples below a number is
+# compared with the mixture's, in which each component $\mathcal N(m_k, v_k)$ has $\Phi((x-m_k)/\sqrt{v_k})$ of its mass
+# below $x$.
 
 # %%
 mixture = GaussianMixture([0.3, 0.7], [[-1.0], [1.0]], [0.05, 0.2])
@@ -142,11 +145,11 @@ assert (found - expected).abs().max() < 0.03
 print("eta = 1: ddpm, step by step; eta = 0: the share of samples below any number is right to within 0.03")
 
 # %% [markdown]
-# (By chance alone 4,000 samples are off by up to about $1.6/\sqrt{4000} \approx 0.026$.)
+# (By chance alone 4,000 samples are off by up to about $1.6/\sqrt{4000} \approx 0.025$.)
 #
-# **Try it.** What does $\eta$ do to digits? Both rows below start from the same noise; each gets fresh noise of its own,
-# 20 steps. Before you move the slider: will the two rows be equal at $\eta = 0$? Will they show the same *kinds* of digit at
-# $\eta = 1$?
+# **Try it.** What does $\eta$ do to digits? Both rows below start from the same noise; each gets fresh noise of its
+# own, 20 steps. Before you move the slider: will the two rows be equal at $\eta = 0$? Will they show the same *kinds*
+# of digit at $\eta = 1$?
 
 # %%
 twice, etas = x_T[:5].repeat(2, 1, 1, 1), (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -161,31 +164,32 @@ Scrubber([mosaic(digits, columns=5) for digits in by_eta], [f"η = {eta}" for et
 
 # %% [markdown]
 # What to have seen: at $\eta = 0$ the rows are equal. As $\eta$ grows they part, and they part from what they were at
-# $\eta = 0$, too. The kind of digit stays, since that was asked for; the hand that writes it changes. So at $\eta = 0$ the start
-# *is* the digit: one can keep it, repeat it, or walk from one start to another.
+# $\eta = 0$, too. The kind of digit stays, since that was asked for; the hand that writes it changes. So at $\eta = 0$
+# the start *is* the digit: one can keep it, repeat it, or walk from one start to another.
 #
 # ## 2 · DPM-Solver++: remember the last answer
 #
-# DDIM with $\eta = 0$ takes $\hat x_0$ at time $t$ and behaves as if it stayed the same until $s$. It does not: on the way from
-# noise to digit the network becomes surer. Two answers in a row show where it is going.
+# DDIM with $\eta = 0$ takes $\hat x_0$ at time $t$ and behaves as if it stayed the same until $s$. It does not: on the
+# way from noise to digit the network becomes surer. Two answers in a row show where it is going.
 #
-# Measure time by half the log-SNR, $\lambda_t = \tfrac12\log\mathrm{SNR}_t$. It rises on the way to the data, so a step from $t$ to
-# $s$ has the length $h = \lambda_s - \lambda_t > 0$. If the answer is one and the same $D$ all through the step, then
-# (1) with $\eta = 0$ and $\hat x_0 = D$ can be written as
+# Measure time by half the log-SNR, $\lambda_t = \tfrac12\log\mathrm{SNR}_t$. It rises on the way to the data, so a step
+# from $t$ to $s$ has the length $h = \lambda_s - \lambda_t > 0$. If the answer is one and the same $D$ all through the
+# step, then (1) with $\eta = 0$ and $\hat x_0 = D$ can be written as
 #
 # $$ x_s = \sqrt{\frac{1-\bar\alpha_s}{1-\bar\alpha_t}}\;x_t + \sqrt{\bar\alpha_s}\,\big(1 - e^{-h}\big)\,D \tag{2} $$
 #
-# To see it, put $\hat\varepsilon$ into (1) and collect the factors of $D$: they are
-# $\sqrt{\bar\alpha_s} - \sqrt{1-\bar\alpha_s}\sqrt{\bar\alpha_t}/\sqrt{1-\bar\alpha_t}$, and
-# $\sqrt{1-\bar\alpha_s}\sqrt{\bar\alpha_t}\big/\big(\sqrt{\bar\alpha_s}\sqrt{1-\bar\alpha_t}\big) = e^{\lambda_t-\lambda_s} = e^{-h}$.
-# **DPM-Solver++(2M)** (Lu et al. 2022) uses (2) with a better $D$. It draws a straight line in $\lambda$ through the last two
-# answers, on into the step, and takes its value in the middle of the step:
+# To see it, put $\hat\varepsilon$ into (1) and collect the factors of $D$: they are $\sqrt{\bar\alpha_s} -
+# \sqrt{1-\bar\alpha_s}\sqrt{\bar\alpha_t}/\sqrt{1-\bar\alpha_t}$, and
+# $\sqrt{1-\bar\alpha_s}\sqrt{\bar\alpha_t}\big/\big(\sqrt{\bar\alpha_s}\sqrt{1-\bar\alpha_t}\big) =
+# e^{\lambda_t-\lambda_s} = e^{-h}$. **DPM-Solver++(2M)** (Lu et al. 2022) uses (2) with a better $D$. It draws a
+# straight line in $\lambda$ through the last two answers, on into the step, and takes its value in the middle of the
+# step:
 #
 # $$ D = \hat x_0 + \frac{h}{2\,h_\mathrm{prev}}\,\big(\hat x_0 - \hat x_{0,\mathrm{prev}}\big) \tag{3} $$
 #
-# where $h_\mathrm{prev}$ is the length of the step before. It costs one tensor to remember, and no further question to the
-# network. On the first step there is nothing to remember, and on the last one, to $s = 0$, $h$ is infinite; both take
-# $D = \hat x_0$. (`torch.expm1(-h)` is $e^{-h} - 1$, computed without loss of digits.)
+# where $h_\mathrm{prev}$ is the length of the step before. It costs one tensor to remember, and no further question to
+# the network. On the first step there is nothing to remember, and on the last one, to $s = 0$, $h$ is infinite; both
+# take $D = \hat x_0$. (`torch.expm1(-h)` is $e^{-h} - 1$, computed without loss of digits.)
 
 # %% tags=["export:diffusion_lab.sampling.dpm_solver"]
 def dpm_solver(denoiser, x_T, timesteps=None, label=None):
@@ -209,10 +213,11 @@ def dpm_solver(denoiser, x_T, timesteps=None, label=None):
 # %% [markdown]
 # A chain of two steps has only a first and a last one, both with $D = \hat x_0$. There (2) must give what DDIM gives.
 #
-# And what does (3) add? We check it where the path is known. For data from one Gaussian $\mathcal N(m, v)$ the state at $t$ is
-# $\mathcal N(\sqrt{\bar\alpha_t}\,m,\ c_t)$ with $c_t = \bar\alpha_t v + 1 - \bar\alpha_t$, and a path without noise keeps its place in
-# it: $(x_t - \sqrt{\bar\alpha_t}\,m)/\sqrt{c_t}$ never changes. We go from $t = 900$ to $t = 100$ in $n$ steps and compare the end.
-# If the error falls like $1/n$, the method has **order** 1; if like $1/n^2$, order 2.
+# And what does (3) add? We check it where the path is known. For data from one Gaussian $\mathcal N(m, v)$ the state at
+# $t$ is $\mathcal N(\sqrt{\bar\alpha_t}\,m,\ c_t)$ with $c_t = \bar\alpha_t v + 1 - \bar\alpha_t$, and a path without
+# noise keeps its place in it: $(x_t - \sqrt{\bar\alpha_t}\,m)/\sqrt{c_t}$ never changes. We go from $t = 900$ to $t =
+# 100$ in $n$ steps and compare the end. If the error falls like $1/n$, the method has **order** 1; if like $1/n^2$,
+# order 2.
 
 # %%
 for two in ([1000, 500], [1000, 20], [700, 3]):
@@ -243,23 +248,23 @@ _ = curves(ax, [(counts, errors["ddim"], "data", "DDIM"), (counts, errors["dpm_s
 show(fig, alt="Two straight lines going down; that of DPM-Solver++ starts lower and falls twice as steeply.")
 
 # %% [markdown]
-# **Figure 2.** Error against number of steps, both axes logarithmic. Twice the steps halve the error of DDIM, and nearly quarter
-# that of DPM-Solver++.
+# **Figure 2.** Error against number of steps, both axes logarithmic. Twice the steps halve the error of DDIM, and
+# nearly quarter that of DPM-Solver++.
 #
-# The cause, in one line: over a step the answer changes by about its slope times $h$. DDIM leaves out half of that change on
-# average, an error of the size $h^2$ in each of $1/h$ steps, so $h$ in all. The line (3) gets the slope right, and what is
-# left out is one power of $h$ smaller.
+# The cause, in one line: over a step the answer changes by about its slope times $h$. DDIM leaves out half of that
+# change on average, an error of the size $h^2$ in each of $1/h$ steps, so $h$ in all. The line (3) gets the slope
+# right, and what is left out is one power of $h$ smaller.
 #
 # ## 3 · What a step buys
 #
 # Figure 2 is about a Gaussian. What about digits? The command `python benchmarks/steps.py` draws 1,000 digits with each
-# sampler and number of steps, from several seeds, and judges them as notebook 07 does, by label accuracy and by the Fréchet distance to
-# the test digits. It takes many minutes, so its results are kept in a file. (DDPM is $\eta = 1$ and DDIM is $\eta = 0$ of
-# equation (1). The whole chain is so slow that it draws fewer digits; ten steps of DPM-Solver++ draw as few once more, to
-# compare.)
+# sampler and number of steps, from several seeds, and judges them as notebook 07 does, by label accuracy and by the
+# Fréchet distance to the test digits. It takes many minutes, so its results are kept in a file. (DDPM is $\eta = 1$ and
+# DDIM is $\eta = 0$ of equation (1). The whole chain is so slow that it draws fewer digits; ten steps of DPM-Solver++
+# draw as few once more, to compare.)
 #
-# A distance is read beside its floor, the distance of as many real digits. Drawn sets have equally many of each kind, as the test
-# digits have. So the floor must be taken from real digits with equally many of each kind, too.
+# A distance is read beside its floor, the distance of as many real digits. Drawn sets have equally many of each kind,
+# as the test digits have. So the floor must be taken from real digits with equally many of each kind, too.
 
 # %%
 judge, (test_images, test_labels) = judges.load_judge(), load_digits("test")
@@ -277,7 +282,7 @@ def real_distance(n, seed):
 # %%
 measured, table = json.loads(Path(judges.__file__).with_name("steps.json").read_text()), {}
 floor = {n: sum(real_distance(n, seed) for seed in range(5)) / 5 for n in (400, 1000)}
-for row in measured["rows"]:  # the file has distances as multiples of a floor of its own
+for row in measured["rows"]:  # there, distances are multiples of a floor from digits of any kind
     distance = row["times_floor"] * measured["floor"][str(row["digits"])][0] / floor[row["digits"]]
     table.setdefault((row["sampler"], row["steps"], row["digits"]), []).append((distance, row["label_accuracy"]))
 table = {key: torch.tensor(values) for key, values in sorted(table.items())}
@@ -297,7 +302,7 @@ for sampler, role in (("DDPM", "noise"), ("DDIM", "data"), ("DPM-Solver++", "mod
 _ = ax.axhline(1, color="black", linestyle="--", label="real digits")
 _ = ax.set_xticks(steps, [str(n) for n in steps]), ax.set_xticks([], minor=True)
 _ = ax.legend()
-show(fig, alt="Three falling curves and a dashed horizontal line; DPM-Solver++ comes down to the line first.")
+show(fig, alt="Three curves that fall and flatten above a dashed horizontal line; DPM-Solver++ is the first to be flat.")
 
 # %% [markdown]
 # **Figure 3.** Distance to the test digits against the number of steps, with the range over the seeds shaded. Dashed: the
@@ -310,24 +315,26 @@ ten, best = mean_of["DPM-Solver++", 10, 1000], min(mean_of["DPM-Solver++", n, 10
 assert ten < mean_of["DDIM", 10, 1000] < mean_of["DDPM", 10, 1000]
 assert ten < 1.25 * best
 assert mean_of["DDPM", 50, 1000] < 1.1 * mean_of["DDIM", 50, 1000]
-assert mean_of["DPM-Solver++", 10, whole[2]] < 2 * mean_of[whole]
+assert mean_of[whole] < mean_of["DPM-Solver++", 10, whole[2]] < 2 * mean_of[whole]
 print(f"DPM-Solver++: the distance after ten steps is {ten / best:.1f} times its best,")
 print(f"and {mean_of['DPM-Solver++', 10, whole[2]] / mean_of[whole]:.1f} times that of the whole chain, at a hundredth of the cost")
 
 # %% [markdown]
-# So the answer to the question at the top is about ten: twenty or fifty steps of DPM-Solver++ are hardly better. At ten steps, the less
-# fresh noise the better, and to remember the last answer is better still. At fifty, fresh noise is no handicap any more.
-# It takes some time to be removed, but it also washes out what earlier steps got wrong.
+# So the answer to the question at the top is about ten: twenty or fifty steps of DPM-Solver++ are hardly better. With
+# so few steps, the less fresh noise the better, and to remember the last answer is better still.
 #
-# What remains between the flat part of the curves and the dashed line is no fault of the samplers. It is what the network has not
-# learned, and no number of steps brings it back.
+# Why do the curves stay above the dashed line? The path is drawn by a network that has errors. DDIM and DPM-Solver++
+# with many steps follow it exactly, errors included, so both end at the same level. Fresh noise takes time to be
+# removed, but it also washes out a part of what earlier steps got wrong. So `ddpm`, last at ten steps, has caught up at
+# fifty; and its whole chain is better than ten steps of the solver, for those who can wait a hundred times as long.
 #
-# Read both columns of the table. In five steps of DDPM nearly all digits are read as what was asked for, and their distance is the largest of all.
-# A judge that reads does not mind if digits are soft, or all alike. The distance does.
+# Read both columns of the table. In five steps of DDPM nearly all digits are read as what was asked for, and yet their
+# distance is large. A judge that reads does not mind if digits are soft, or all alike. The distance does.
+#
 # From a terminal: `python -m diffusion_lab sample --sampler dpm_solver --steps 10 --out grid.png`.
 #
-# **Try it.** Below, three samplers work on the same noise, with ten questions each. Before you move the slider: on the way,
-# will the row of `ddpm`, which gets new noise at every step, be grainier than the other two?
+# **Try it.** Below, three samplers work on the same noise, with ten questions each. Before you move the slider: on the
+# way, will the row of `ddpm`, which gets new noise at every step, be grainier than the other two?
 
 # %%
 five, ten_times = x_T[:5], spaced(1000, 10)
@@ -348,14 +355,15 @@ Scrubber(frames, [f"t = {t}" for t in [1000] + [step.s for step in chains["DDIM"
          "Three rows of five squares of noise that become digits; the two lower rows become nearly the same ones.")
 
 # %% [markdown]
-# What to have seen: at each time the three rows are about equally grainy, since each sampler keeps the amount of noise that belongs to the time.
-# But follow one grain. In the upper row the pattern is new in each frame; in the two lower ones it stays the same
-# and fades. These two follow one and the same path, the solver more closely, and end in nearly the same digits.
+# What to have seen: at each time the three rows are about equally grainy, since each sampler keeps the amount of noise
+# that belongs to the time. But follow one grain. In the upper row the pattern is new in each frame; in the two lower
+# ones it stays the same and fades. These two follow one and the same path, the solver more closely, and end in nearly
+# the same digits.
 #
-# **Try it.** The next slider shows what the network thinks meanwhile, in a `ddpm` chain of 40 steps. Rows: the state $x_t$; the
-# answer $\hat x_0$; the posterior mean, which is the next state before its fresh noise. Beside them the log-SNR, with a line at the
-# present time. Before you move it: does $\hat x_0$ settle on a shape before or after you can see that shape in $x_t$? Which of
-# the three rows is noisier, the first or the third?
+# **Try it.** The next slider shows what the network thinks meanwhile, in a `ddpm` chain of 40 steps. Rows: the state
+# $x_t$; the answer $\hat x_0$; the posterior mean, which is the next state before its fresh noise. Beside them the
+# log-SNR, with a line at the present time. Before you move it: does $\hat x_0$ settle on a shape before or after you
+# can see that shape in $x_t$? Which of the three rows is noisier, the first or the third?
 
 # %%
 fine = run(ddpm, denoiser, x_T[1:4], spaced(1000, 40), torch.arange(1, 4), generator=seeded(2))
@@ -376,16 +384,16 @@ assert schedule.log_snr[settled] < 0.5
 print("nine tenths of the way from the smudge to the digit (in squared distance) are done by log SNR = 0.5")
 
 # %% [markdown]
-# What to have seen: $\hat x_0$ begins as the smudge of Figure 1, and has a shape at a time when $x_t$ still looks like noise. From then on
-# it changes in its edges only. Where $\hat x_0$ hardly changes, long steps do no harm. That is why so few are enough. The
-# posterior mean is less noisy than the state, since its fresh noise is still to come. At the first step it is nearly blank:
-# nearly all noise of the next state is fresh.
+# What to have seen: $\hat x_0$ begins as the smudge of Figure 1, and has a shape at a time when $x_t$ still looks like
+# noise. From then on it changes in its edges only. Where $\hat x_0$ hardly changes, long steps do no harm. That is why
+# so few are enough. The posterior mean is less noisy than the state, since its fresh noise is still to come. At the
+# first step it is nearly blank: nearly all noise of the next state is fresh.
 #
 # ## 4 · Guidance: ask for more of the same
 #
-# The network knows two things: digits of the kind asked for, and digits at large (in notebook 07 one label in ten was left
-# out). The difference of its two answers is what the label contributes. **Classifier-free guidance** (Ho & Salimans 2022)
-# overdoes it by a weight $w$:
+# The network knows two things: digits of the kind asked for, and digits at large (in notebook 07 one label in ten was
+# left out). The difference of its two answers is what the label contributes. **Classifier-free guidance** (Ho &
+# Salimans 2022) overdoes it by a weight $w$:
 #
 # $$ \hat x_0^{\,w} = (1+w)\,\hat x_0(x_t, \mathrm{label}) - w\,\hat x_0(x_t) \tag{4} $$
 #
@@ -407,10 +415,11 @@ def guided(denoiser, guidance_weight):
 
 
 # %% [markdown]
-# The code adds $w$ times the difference; the next cell checks that this is (4). Then draw 100 digits for each of three weights. The judge reads them. We also measure their **diversity**: within each
-# kind of digit, the variance of the judge's 64 features, added up, as a multiple of that of the real test digits. And the
-# Fréchet distance, which sees both wrong shapes and missing variety. (With 100 digits it is large even for real ones;
-# compare the rows with each other only.)
+# The code adds $w$ times the difference; the next cell checks that this is (4). Then draw 100 digits for each of three
+# weights. The judge reads them. We also measure their **diversity**: within each kind of digit, the variance of the
+# judge's 64 features, added up, as a multiple of that of the real test digits. And the Fréchet distance, which sees
+# both wrong shapes and missing variety. (With 100 digits it is large even for real ones; compare the rows with each
+# other only.)
 
 # %%
 def variety(features, labels):
@@ -440,20 +449,20 @@ fours = [digits[hundred == 4][:8] for digits, *_ in by_weight.values()]
 show(mosaic(torch.cat(fours), columns=8, scale=2), alt="Three rows of eight fours, from row to row bolder and more alike.")
 
 # %% [markdown]
-# **Figure 4.** Eight fours from the same noise with $w = 0$, 1 and 5. From row to row they are bolder, and more alike. With a
-# large weight they approach one typical four.
+# **Figure 4.** Eight fours from the same noise with $w = 0$, 1 and 5. From row to row they are bolder, and more alike.
+# With a large weight they approach one typical four.
 #
-# With guidance, more digits are read as asked than without it (compare the table of section 3). The price is variety: it falls at once,
-# to about half of what real digits have, or less, already at $w = 1$, and the distance rises in the end. So the weight is a choice between the
-# two, and no knob that makes all better.
+# With guidance, more digits are read as asked than without it (compare the table of section 3). The price is variety:
+# it falls at once, to about half of what real digits have, or less, already at $w = 1$, and the distance rises in the
+# end. So the weight is a choice between the two, and no knob that makes all better.
 #
 # ### Why answers are clipped
 #
-# Pixels lie between $-1$ and $1$. The answer need not: guidance pushes it out, and so do errors. The usual remedy
-# is to **clip** $\hat x_0$ to $[-1, 1]$ in every step. It matters most for a network that
-# predicts $\varepsilon$: its $\hat x_0 = (x_t - \sqrt{1-\bar\alpha_t}\,\hat\varepsilon)/\sqrt{\bar\alpha_t}$ divides every error by
-# $\sqrt{\bar\alpha_t}$, which at $t = 1000$ is about $1/20{,}000$ (notebook 05). The next cells act as if ours were such a network, with an
-# error of one hundredth in $\hat\varepsilon$.
+# Pixels lie between $-1$ and $1$. The answer need not: guidance pushes it out, and so do errors. The usual remedy is to
+# **clip** $\hat x_0$ to $[-1, 1]$ in every step. It matters most for a network that predicts $\varepsilon$: its $\hat
+# x_0 = (x_t - \sqrt{1-\bar\alpha_t}\,\hat\varepsilon)/\sqrt{\bar\alpha_t}$ divides every error by
+# $\sqrt{\bar\alpha_t}$, which at $t = 1000$ is about $1/20{,}000$ (notebook 05). The next cells act as if ours were
+# such a network, with an error of one hundredth in $\hat\varepsilon$.
 
 # %%
 def as_if_from_eps(denoiser, error, generator):
@@ -485,24 +494,25 @@ show(mosaic(torch.cat([far["as if from ε"][-1].x_s, far["the same, clipped"][-1
      alt="Above, eight pictures of black and white specks. Below, eight clean digits.")
 
 # %% [markdown]
-# **Figure 5.** An error of one hundredth in $\hat\varepsilon$: above as it is, below with $\hat x_0$ clipped in every step. Above, the first
-# answer is off by some hundreds, the next state with it, and the network has never seen such a state. Clipping is a fence: it
-# cannot make the first answer right, but the chain stays where the network knows its way, and the later answers are good.
+# **Figure 5.** An error of one hundredth in $\hat\varepsilon$: above as it is, below with $\hat x_0$ clipped in every
+# step. Above, the first answer is off by some hundreds, the next state with it, and the network has never seen such a
+# state. Clipping is a fence: it cannot make the first answer right, but the chain stays where the network knows its
+# way, and the later answers are good.
 #
 # ## 5 · How many bits for a digit?
 #
-# Samples show what a model draws. The **likelihood** says how well it expects real digits, including those that it would
-# rarely draw. Notebook 04 has the bound on it, and its unit, bits per dimension: the bits for one pixel, if the model were
-# used to compress. Raw pixels take 8.
+# Samples show what a model draws. The **likelihood** says how well it expects real digits, including those that it
+# would rarely draw. Notebook 04 has the bound on it, and its unit, bits per dimension: the bits for one pixel, if the
+# model were used to compress. Raw pixels take 8.
 #
 # The bound has a thousand terms for each digit, and each asks the network. To save time, ask for a few. Cut the times
 # $2 \dots T$ into strata $S$ of neighbours, take one time $t_S$ at random in each, and let its term stand for all:
 #
 # $$ \sum_{t=2}^{T} L_{t-1} \;\approx\; \sum_S |S|\; L_{t_S - 1}, \qquad t_S \text{ uniform in } S \tag{5} $$
 #
-# The mean of the right side is the left side. It scatters little if the terms of a stratum are alike, so the strata are narrow where terms
-# change fast, at small $t$. `python benchmarks/likelihood.py` does this for all 1,000 test digits; here are
-# ten digits and wider strata.
+# The mean of the right side is the left side. It scatters little if the terms of a stratum are alike, so the strata are
+# narrow where terms change fast, at small $t$. `python benchmarks/likelihood.py` does this for all 1,000 test digits;
+# here are ten digits and wider strata.
 
 # %%
 ten_digits, generator = test_images[::100], seeded(6)
@@ -535,14 +545,15 @@ assert likelihood["xz"] < likelihood["gzip"] < 8
 assert abs(likelihood["bpd"] / likelihood["xz"] - 1) < 0.3
 
 # %% [markdown]
-# (± is the standard error, from the choice of digits, times and noise.) The last line answers the question of notebook 04,
-# whether the bound is below what `xz` reaches. On whichever side it is: `gzip` and `xz` know nothing of digits, could never draw
-# one, and yet come out close to the model. How can that be, when the samples are so good?
+# (± is the standard error, from the choice of digits, times and noise.) The last line answers the question of notebook
+# 04, whether the bound is below what `xz` reaches. On whichever side it is: `gzip` and `xz` know nothing of digits,
+# could never draw one, and yet come out close to the model. How can that be, when the samples are so good?
 #
-# Look at where the bits are: more than half come from $t$ below 50. There $\sqrt{1-\bar\alpha_t}$ is below 0.1, a noise that the eye
-# hardly sees on a black-and-white stroke. The shape of the digit, all that figures 1 to 5 are about, costs a small part of the bits.
-# The loss of notebook 07 gives all times the same weight, and so spends its effort on the shapes. The bound weighs each time by how
-# fast the SNR falls there (notebook 04), and a network for compression is trained with those weights.
+# Look at where the bits are: more than half come from $t$ below 50. There $\sqrt{1-\bar\alpha_t}$ is below 0.1, a noise
+# that the eye hardly sees on a black-and-white stroke. The shape of the digit, all that figures 1 to 5 are about, costs
+# a small part of the bits. The loss of notebook 07 gives all times the same weight, and so spends its effort on the
+# shapes. The bound weighs each time by how fast the SNR falls there (notebook 04), and a network for compression is
+# trained with those weights.
 #
 # ## Exercises
 #
@@ -588,8 +599,8 @@ check_noise_shares(noise_shares)
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
 #
-# $\beta = 1 - \bar\alpha_t/\bar\alpha_s$ and $\tilde\beta = \beta\,(1-\bar\alpha_s)/(1-\bar\alpha_t)$. The squares of the two factors add up
-# to $1-\bar\alpha_s$.
+# $\beta = 1 - \bar\alpha_t/\bar\alpha_s$ and $\tilde\beta = \beta\,(1-\bar\alpha_s)/(1-\bar\alpha_t)$. The squares of
+# the two factors add up to $1-\bar\alpha_s$.
 # </details>
 #
 # <details><summary>Solution</summary>
@@ -617,7 +628,8 @@ check_ddim_step(ddim_step)
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
 #
-# First $\hat\varepsilon$, from $x_t$ and $\hat x_0$ at time $t$. Then mix $\hat x_0$ and $\hat\varepsilon$ as at time $s$.
+# First $\hat\varepsilon$, from $x_t$ and $\hat x_0$ at time $t$. Then mix $\hat x_0$ and $\hat\varepsilon$ as at time
+# $s$.
 # </details>
 #
 # <details><summary>Solution</summary>
@@ -632,8 +644,8 @@ check_ddim_step(ddim_step)
 # %% [markdown]
 # ### Exercise 4 (hard): the guess in the middle of the step
 #
-# Equation (3), without looking. The last answer was given at $\lambda_\mathrm{prev}$, this one at $\lambda_t$, and the step
-# goes to $\lambda_s$.
+# Equation (3), without looking. The last answer was given at $\lambda_\mathrm{prev}$, this one at $\lambda_t$, and the
+# step goes to $\lambda_s$.
 
 # %% tags=["exercise"]
 def better_guess(previous, current, lambda_prev, lambda_t, lambda_s):
@@ -648,7 +660,8 @@ check_better_guess(better_guess)
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
 #
-# The slope is the difference of the answers over the difference of *their* times. How far is it from $\lambda_t$ to the middle?
+# The slope is the difference of the answers over the difference of *their* times. How far is it from $\lambda_t$ to the
+# middle?
 # </details>
 #
 # <details><summary>Solution</summary>
@@ -663,10 +676,10 @@ check_better_guess(better_guess)
 # %% [markdown]
 # ## A common mistake
 #
-# Five times out of 1,000: `range(0, 1000, 200)` gives 0, 200, …, 800. Turned around, and with 1 added because times begin at 1,
-# that is 801, 601, …, 1. This is the *leading* spacing of notebook 03, and the default of a well-known library
-# (diffusers). The chain then starts at $t = 801$, but its first state is pure noise, which belongs to $t = 1000$. The network
-# is told that a fifth of the way is done, takes part of the noise for the picture, and keeps it.
+# Five times out of 1,000: `range(0, 1000, 200)` gives 0, 200, …, 800. Turned around, and with 1 added because times
+# begin at 1, that is 801, 601, …, 1. This is the *leading* spacing of notebook 03, and the default of a well-known
+# library (diffusers). The chain then starts at $t = 801$, but its first state is pure noise, which belongs to $t =
+# 1000$. The network is told that a fifth of the way is done, takes part of the noise for the picture, and keeps it.
 
 # %%
 leading = [t + 1 for t in range(0, 1000, 200)][::-1]
@@ -682,10 +695,10 @@ show(mosaic(torch.cat([ends["spaced"][:8], ends["leading"][:8]]), columns=8, sca
      alt="Above, eight digits. Below, the same with thick, doubled strokes; some cannot be read.")
 
 # %% [markdown]
-# **Figure 6.** Five steps of DDIM: above from $t = 1000$, below with leading spacing, from $t = 801$. *The symptom*: strokes that
-# the digit does not need, and pictures too bright on the whole. (A digit is mostly black, so its mean is far below 0. Pure noise has
-# mean 0. At $t = 801$ the network takes that for a brighter picture.) *The test*: print your list of times. It must begin with
-# $T$, and the step after its last entry must go to 0.
+# **Figure 6.** Five steps of DDIM: above from $t = 1000$, below with leading spacing, from $t = 801$. *The symptom*:
+# strokes that the digit does not need, and pictures too bright on the whole. (A digit is mostly black, so its mean is
+# far below 0. Pure noise has mean 0. At $t = 801$ the network takes that for a brighter picture.) *The test*: print
+# your list of times. It must begin with $T$, and the step after its last entry must go to 0.
 #
 # ## Summary
 #
@@ -701,8 +714,8 @@ show(mosaic(torch.cat([ends["spaced"][:8], ends["leading"][:8]]), columns=8, sca
 #
 # <details><summary>Why may DDIM leave out the fresh noise, though the network was trained with noise?</summary>
 #
-# The network has only seen single states, each with the right amount of noise for its time. Equation (1) gives every state
-# that amount, for any $\eta$. Where the noise comes from, the network cannot know.
+# The network has only seen single states, each with the right amount of noise for its time. Equation (1) gives every
+# state that amount, for any $\eta$. Where the noise comes from, the network cannot know.
 # </details>
 #
 # <details><summary>Somebody samples with 5 steps, and the digits are too bright, with strokes too many. Where do you look first?</summary>
@@ -712,8 +725,8 @@ show(mosaic(torch.cat([ends["spaced"][:8], ends["leading"][:8]]), columns=8, sca
 #
 # <details><summary>Your samples are perfect, and your bits per dimension are poor. How can that be?</summary>
 #
-# Samples show the large shapes, where few of the bits are. Most bits go into the last, nearly invisible levels of noise, at
-# small $t$. And a model that has forgotten a kind of digit draws the others well.
+# Samples show the large shapes, where few of the bits are. Most bits go into the last, nearly invisible levels of
+# noise, at small $t$. And a model that has forgotten a kind of digit draws the others well.
 # </details>
 #
 # ## Further reading
@@ -728,5 +741,5 @@ show(mosaic(torch.cat([ends["spaced"][:8], ends["leading"][:8]]), columns=8, sca
 #
 # ## Next
 #
-# You have walked the whole way, from the Gaussian density to digits of your own in ten steps. What is to come: guidance in
-# depth, score and differential equations, flow matching.
+# You have walked the whole way, from the Gaussian density to digits of your own in ten steps. What is to come: guidance
+# in depth, score and differential equations, flow matching.
