@@ -6,6 +6,7 @@ Taught in: notebooks/08_sampling.ipynb
 import torch
 
 from diffusion_lab.sampling.timesteps import Step, pairs
+from diffusion_lab.theory.check import same_shape
 
 
 def dpm_solver(denoiser, x_T, timesteps=None, label=None):
@@ -24,6 +25,7 @@ def dpm_solver(denoiser, x_T, timesteps=None, label=None):
     for t, s in pairs(timesteps, schedule.T):
         h = (schedule.log_snr[s] - schedule.log_snr[t]) / 2
         x_0_hat = denoiser(x_t, t, label)
+        same_shape(x_t=x_t, x_0_hat=x_0_hat)
         D = x_0_hat
         if previous is not None and s > 0:
             previous_x_0_hat, previous_h = previous

@@ -3,7 +3,7 @@
 Taught in: notebooks/08_sampling.ipynb
 """
 
-import math
+from diffusion_lab.theory.check import at_least_0
 
 
 def guided(denoiser, guidance_weight):
@@ -13,8 +13,7 @@ def guided(denoiser, guidance_weight):
     guidance_weight: w, finite, at least 0; 0 is the plain conditional denoiser. Costs two evaluations where w > 0.
     Raises ValueError for another weight. Without a label the denoiser is left as it is: there is nothing to overdo.
     """
-    if not (isinstance(guidance_weight, (int, float)) and 0 <= guidance_weight < math.inf):
-        raise ValueError(f"guidance_weight must be a finite number of at least 0, but got {guidance_weight!r}.")
+    at_least_0(guidance_weight, "guidance_weight must be a finite number of at least 0 (0 is no guidance)")
 
     def guided_denoiser(x_t, t, label=None):
         x_0_hat = denoiser(x_t, t, label)

@@ -3,6 +3,8 @@
 These checks are plumbing: they keep the taught functions as short as their equations.
 """
 
+import math
+
 import torch
 
 
@@ -29,6 +31,13 @@ def positive_int(value, name):
 def between_0_and_1(value, message):
     """Return `value` as a float; raise ValueError, beginning with `message`, unless it is a number from 0 to 1."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ValueError(f"{message}, but got {value!r}.")
+    return float(value)
+
+
+def at_least_0(value, message):
+    """Return `value` as a float; raise ValueError, beginning with `message`, unless it is finite and at least 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
         raise ValueError(f"{message}, but got {value!r}.")
     return float(value)
 
@@ -60,6 +69,8 @@ def before(t, s=None):
         return t - 1
     if isinstance(s, bool) or not (isinstance(s, int) or torch.is_tensor(s) and s.dtype == torch.int64):
         raise ValueError(f"s must be an int or an int64 tensor, but got {s!r}.")
+    if isinstance(s, int) and isinstance(t, int) and 0 <= s < t:
+        return s
     early, late = torch.as_tensor(s), torch.as_tensor(t)
     if early.ndim > 0 and late.ndim > 0 and early.shape != late.shape:
         raise ValueError(f"s and t must have the same shape, but got {tuple(early.shape)} and {tuple(late.shape)}.")
@@ -99,6 +110,16 @@ def no_label(label):
     """Raise ValueError if a label is given to a denoiser that knows none."""
     if label is not None:
         raise ValueError(f"this denoiser knows no labels; leave label out (it was {label!r}).")
+
+
+def label_of(x_t, label):
+    """Raise ValueError unless label is None, an int, or an int64 tensor with one label for each example in x_t."""
+    if label is None or isinstance(label, int) and not isinstance(label, bool):
+        return
+    if not torch.is_tensor(label) or label.dtype != torch.int64 or label.shape not in ((), x_t.shape[:1]):
+        given = f"a tensor of {label.dtype}, {tuple(label.shape)}" if torch.is_tensor(label) else repr(label)
+        raise ValueError("label must be None, an int or an int64 tensor with one label for each example "
+                         f"({len(x_t)}), but got {given}.")
 
 
 def steps_at_least(schedule, least):

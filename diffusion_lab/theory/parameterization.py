@@ -5,7 +5,7 @@ Taught in: notebooks/05_denoiser.ipynb
 
 import torch
 
-from diffusion_lab.theory.check import same_shape
+from diffusion_lab.theory.check import label_of, same_shape
 from diffusion_lab.theory.schedule import at
 
 
@@ -72,7 +72,8 @@ def score_from_x_0(x_t, x_0, t, schedule):
 def as_denoiser(network, schedule, predicts="v"):
     """Turn a network into the common currency: x_0_hat = denoiser(x_t, t, label=None), with `.schedule`.
 
-    network: called as network(x_t, t, label) with t int64 (n,); returns the shape of x_t.
+    network: called as network(x_t, t, label) with t int64 (n,) and label None, an int or int64 (n,); returns the shape
+    of x_t.
     predicts: what the network returns: "eps", "v", "x_0" or "score". Raises ValueError for any other word.
     The denoiser takes t from 1 to T (at 0 there is nothing to denoise) and returns shape and dtype of x_t.
     """
@@ -81,7 +82,8 @@ def as_denoiser(network, schedule, predicts="v"):
         raise ValueError(f"predicts must be one of {', '.join(map(repr, to_x_0))}, but got {predicts!r}.")
 
     def denoiser(x_t, t, label=None):
-        at(schedule.alpha_bar, t, like=x_t, first=1)  # refuses a bad t before the network runs
+        at(schedule.alpha_bar, t, like=x_t, first=1)  # refuses a bad t or label before the network runs
+        label_of(x_t, label)
         times = torch.as_tensor(t, device=x_t.device).expand(len(x_t))
         output = network(x_t, times, label)
         same_shape(x_t=x_t, output=output)

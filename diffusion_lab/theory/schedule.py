@@ -64,15 +64,16 @@ def at(table, t, like=None, first=0):
     if isinstance(t, bool) or not (isinstance(t, int) or torch.is_tensor(t) and t.dtype == torch.int64):
         given = f"a tensor of {t.dtype}" if torch.is_tensor(t) else repr(t)
         raise ValueError(f"t must be an int or an int64 tensor, but got {given}.")
-    t, T = torch.as_tensor(t, device=table.device), len(table) - 1
-    if bool(((t < first) | (t > T)).any()):
-        raise ValueError(f"t must lie within {first}…{T}, but got {t.tolist()}.")
+    one, T = isinstance(t, int), len(table) - 1  # of a sampler's step nothing but the network should be felt
+    if not (first <= t <= T if one else bool(((t >= first) & (t <= T)).all())):
+        raise ValueError(f"t must lie within {first}…{T}, but got {t if one else t.tolist()}.")
+    found = table[t if one else t.to(table.device)]
     if like is None:
-        return table[t]
+        return found
     if not torch.is_floating_point(like):
         raise ValueError(f"data must be floating-point numbers, but got {like.dtype}.")
     if like.ndim == 0:
         raise ValueError("data must have a first axis that counts examples, but this is a single number.")
-    if t.ndim > 0 and t.shape != like.shape[:1]:
+    if found.ndim > 0 and found.shape != like.shape[:1]:
         raise ValueError(f"t must hold a time for each example ({len(like)}), but its shape is {tuple(t.shape)}.")
-    return table[t].reshape(-1, *[1] * (like.ndim - 1)).to(like.device)
+    return found.reshape(-1, *[1] * (like.ndim - 1)).to(like.device)

@@ -38,7 +38,7 @@ from diffusion_lab.exercises.denoiser import (
 )
 from diffusion_lab.sampling.ddpm import ddpm
 from diffusion_lab.sampling.timesteps import spaced
-from diffusion_lab.theory.check import same_shape
+from diffusion_lab.theory.check import label_of, same_shape
 from diffusion_lab.theory.forward import q_sample
 from diffusion_lab.theory.mixture import GaussianMixture
 from diffusion_lab.theory.schedule import at, cosine
@@ -197,7 +197,8 @@ def as_denoiser(network, schedule, predicts="v"):
         raise ValueError(f"predicts must be one of {', '.join(map(repr, to_x_0))}, but got {predicts!r}.")
 
     def denoiser(x_t, t, label=None):
-        at(schedule.alpha_bar, t, like=x_t, first=1)  # refuses a bad t before the network runs
+        at(schedule.alpha_bar, t, like=x_t, first=1)  # refuses a bad t or label before the network runs
+        label_of(x_t, label)
         times = torch.as_tensor(t, device=x_t.device).expand(len(x_t))
         output = network(x_t, times, label)
         same_shape(x_t=x_t, output=output)
