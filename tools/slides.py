@@ -98,8 +98,9 @@ def without_docstrings(source):
     lines = dict(enumerate(source.splitlines(), 1))
     for node in ast.walk(parsed(source)):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node) is not None:
-            for i in range(node.body[0].lineno, node.body[0].end_lineno + 1):
-                del lines[i]
+            last = node.body[0].end_lineno
+            for i in range(node.body[0].lineno, last + 1 + (not lines.get(last + 1, "x").strip())):
+                del lines[i]  # with the blank line after it
     return "\n".join(lines.values())
 
 
@@ -161,7 +162,8 @@ def body(words, shown, wide):
     if not wide and any(said):
         return f'<div class="body beside"><div>{"".join(said)}</div>{"".join(shown)}</div>'
     inside = "".join(part + place for part, place in zip(said, [*shown, ""]))
-    return f'<div class="body{"" if shown else " only"}">{inside}</div>'
+    kind = "only" if not shown else "" if any("picture-place" in place for place in shown) else "listing"
+    return f'<div class="body {kind}">{inside}</div>'
 
 
 def notes_of(slide, text):

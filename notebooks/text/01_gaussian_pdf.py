@@ -33,6 +33,7 @@ from scipy import integrate, stats
 from diffusion_lab.data.digits import load_digits
 from diffusion_lab.exercises.gaussian_pdf import check_conditional, check_draw, check_kl_to_standard, check_sum
 from diffusion_lab.theory.check import double, positive
+from diffusion_lab.view.frames import painter
 from diffusion_lab.view.live import Live
 from diffusion_lab.view.pictures import mosaic, show
 from diffusion_lab.view.plots import curves, histogram
@@ -50,6 +51,22 @@ fig, ax = figure(width=6, height=2.6)
 _ = histogram(ax, noise.flatten(), "noise", "784 draws", bins=30, xlabel="value", ylabel="density")
 show(fig, alt="A histogram of 784 values, highest around 0 and falling off towards -3 and 3.")
 show(mosaic(noise / 3, scale=8), alt="A square of grey specks without any pattern: the same 784 values as pixels.")
+
+# %% slide [markdown]
+# # Describe noise with the Gaussian density
+#
+# 784 independent draws from one bell curve, laid out as an image: this is what a diffusion model starts from.
+#
+# By the end you can
+#
+# - read a density, and draw from it
+# - combine two Gaussians
+# - measure how far apart two are
+# - say why 784 dimensions defy intuition
+#
+# {picture}
+#
+# Note: Ask before you say anything: is there a picture hidden in this? (No. The eye finds patterns in any noise.)
 
 # %% [markdown]
 # **Figure 1.** Above: most of the values are near 0, few are beyond 2, hardly any beyond 3. Below: the same 784
@@ -79,6 +96,28 @@ show(mosaic(noise / 3, scale=8), alt="A square of grey specks without any patter
 # (`double` and `positive` turn their argument into a double-precision tensor, and `positive` refuses a variance that
 # is not above 0.)
 
+# %% slide [markdown]
+# ## Predict first: can a density be above 1?
+#
+# 1,000 heights, drawn as a histogram whose total area is 1.
+#
+# Measured in metres, the curve peaks at about **4**.
+#
+# *A probability is never above 1. Can the curve be right?*
+#
+# Note: Take a show of hands: right, wrong, cannot say. Do not answer yet; the picture two slides on does.
+
+# %% slide [markdown]
+# ## A density is a height, a probability is an area
+#
+# $$ P(a < x < b) = \int_a^b p(x)\, dx, \qquad p(x) \ge 0, \qquad \int p(x)\, dx = 1 $$
+#
+# The **Gaussian** has two settings, the mean $\mu$ (where) and the variance $\sigma^2$ (how wide):
+#
+# $$ \mathcal N(x;\, \mu, \sigma^2) = \frac{1}{\sqrt{2\pi\sigma^2}}\, \exp\!\Big(-\frac{(x-\mu)^2}{2\sigma^2}\Big) $$
+#
+# $\sigma$ is the **standard deviation**, in the unit of $x$. Mind which of the two a function asks for.
+
 # %% tags=["export:diffusion_lab.theory.gaussian"]
 def log_prob(x, mean, var):
     """log N(x; mean, var), in nats: the logarithm of equation (1)."""
@@ -89,6 +128,17 @@ def log_prob(x, mean, var):
 # %% [markdown]
 # Does it agree with scipy, which others have tested for many years? And is the area 1? (`quad` computes the area
 # under a function numerically: that is called **quadrature**.)
+
+# %% slide [markdown]
+# ## In code we keep the logarithm: `log_prob`
+#
+# ```python
+# return -0.5 * ((x - mean) ** 2 / var + torch.log(2 * torch.pi * var))
+# ```
+#
+# - The product of 784 densities is too small for a computer: it comes out as exactly 0. A sum of 784 logarithms is no trouble.
+# - Natural logarithms of densities are measured in **nats**.
+# - Checked: equal to `scipy.stats.norm.logpdf` to 12 decimals; area 1.
 
 # %%
 x = torch.linspace(-4, 4, 401, dtype=torch.float64)
@@ -130,22 +180,46 @@ show(fig, alt="The same bell curve twice: over metres its top is at 3.99, over c
 #
 # **Try it.** Where does the curve go when you change $\mu$? How high does it get when you halve $\sigma$?
 
+# %% slide [markdown]
+# ## The answer: 4 per metre is 0.04 per centimetre
+#
+# {picture}
+#
+# Change the unit and the height changes. The shaded area, 1.60 m to 1.80 m, is 0.68 in both. A density may be as high as it likes, as long as it is narrow.
+
 # %%
-def draw_density(mean, std):
+def density_picture():
+    """A function that draws the density for a mean and a deviation: uint8 array, one picture for each call."""
     fig, ax = figure(width=7, height=2.8)
-    inside = torch.linspace(mean - std, mean + std, 201, dtype=torch.float64)
-    density = log_prob(inside, mean, std**2).exp()
-    title = f"top at {density.max():.2f}; shaded area {torch.trapezoid(density, inside):.2f}"
-    curves(ax, [(x, log_prob(x, mean, std**2).exp(), "exact", None)], "x", "density", title, ylim=(0, 2.1))
-    ax.fill_between(inside, density, alpha=0.25, color=ROLES["data"]["color"])
-    return fig
+    curves(ax, [(x, x, "exact", None)], "x", "density", " ", xlim=(-4, 4), ylim=(0, 2.1))
+    shade, = ax.fill([0], [0], alpha=0.25, color=ROLES["data"]["color"])
+    paint = painter(fig, [shade, *ax.lines, ax.title])
+
+    def draw(mean, std):
+        inside = torch.linspace(mean - std, mean + std, 201, dtype=torch.float64)
+        density = log_prob(inside, mean, std**2).exp()
+        ax.lines[0].set_ydata(log_prob(x, mean, std**2).exp())
+        shade.set_xy([(mean - std, 0), *torch.stack([inside, density], dim=1).tolist(), (mean + std, 0)])
+        ax.title.set_text(f"top at {density.max():.2f}; shaded area {torch.trapezoid(density, inside):.2f}")
+        return paint()
+
+    return draw
 
 
 # %%
 mean_slider = widgets.FloatSlider(value=0.0, min=-2.0, max=2.0, step=0.1, description="μ")
 std_slider = widgets.FloatSlider(value=0.5, min=0.2, max=2.0, step=0.1, description="σ")
-Live(draw_density, caption="Between μ - σ and μ + σ lies 68 % of the area, whatever the two are.",
+Live(density_picture(), caption="Between μ - σ and μ + σ lies 68 % of the area, whatever the two are.",
      alt="A bell curve with the part within one deviation of its mean shaded.", mean=mean_slider, std=std_slider)
+
+# %% slide [markdown]
+# ## Try it: move $\mu$, then halve $\sigma$
+#
+# {picture}
+#
+# *Where does the curve go? How high does it get? What happens to the shaded 68 %?*
+#
+# Note: Do this live in the notebook ("Try it" in section 1). What to see: μ moves the curve and leaves its shape alone; halving σ doubles the height; the shaded share stays, because it depends only on how many deviations you go to each side.
 
 # %% [markdown]
 # What to have seen: $\mu$ moves the curve and leaves its shape alone. Halving $\sigma$ doubles the height. The shaded
@@ -182,6 +256,15 @@ print([round(value, 2) for value in eps.tolist()])
 # so the **Kolmogorov–Smirnov test** compares the whole distribution of the draws with the one that we claim. Its
 # p-value is the chance of a difference at least this large if the claim is true; a tiny one would be bad news.
 
+# %% slide [markdown]
+# ## Every Gaussian from one: scale, then shift
+#
+# $$ x = \mu + \sigma\,\varepsilon, \qquad \varepsilon \sim \mathcal N(0, 1) \quad\Longrightarrow\quad x \sim \mathcal N(\mu, \sigma^2) $$
+#
+# - The machine draws only $\varepsilon$. All else is arithmetic.
+# - A factor $a$ acts on the deviation, so the variance takes $a^2$.
+# - `normal(0, 0.5)` in NumPy: 0.5 is a *deviation*, the variance is 0.25.
+
 # %%
 noise_level = 0.5
 article, ours = np.random.default_rng(0).normal(0, noise_level, 5), noise_level * np.random.default_rng(0).normal(0, 1, 5)
@@ -195,6 +278,17 @@ print(f"mean {x_n.mean():.1f} (should be 3), variance {x_n.var():.1f} (should be
 
 p_value = stats.kstest(x_n.numpy(), "norm", args=(mean, var**0.5)).pvalue
 assert p_value > 0.001
+
+# %% slide [markdown]
+# ## Does it hold? Draw 100,000 and count
+#
+# {printed}
+#
+# - $n$ draws miss the mean by about $\sigma/\sqrt n$ and the variance by about $\sigma^2\sqrt{2/n}$: the **standard errors**.
+# - We allow four of them. Chance goes beyond that once in 16,000 times.
+# - Two averages cannot tell a bell from another shape: the Kolmogorov–Smirnov test compares the whole distribution.
+#
+# Note: Ask what would count as a failure before you show the numbers. Every check by experiment in this course has this form: an error that chance explains, and an assertion that allows four times as much. At n = 100,000 the mean may be off by 0.025 and the variance by 0.072.
 
 # %% [markdown]
 # ## 3 · Two Gaussians: sum and product
@@ -221,6 +315,17 @@ def density_of_sum(s):
 for s in (-6.0, -1.0, 4.0):
     assert abs(density_of_sum(s) - log_prob(s, -1.0, 25.0).exp()) < 1e-9
 print("deviations 3 and 4 make a sum of deviation", 25**0.5)
+
+# %% slide [markdown]
+# ## Independent sums: variances add
+#
+# $$ x \sim \mathcal N(\mu_1, \sigma_1^2),\;\; y \sim \mathcal N(\mu_2, \sigma_2^2) \;\;\Longrightarrow\;\; x + y \sim \mathcal N(\mu_1+\mu_2,\; \sigma_1^2+\sigma_2^2) $$
+#
+# *Deviations 3 and 4: what is the deviation of the sum?*
+#
+# $\sqrt{9 + 16} = 5$, as in a right-angled triangle. Deviations do **not** add.
+#
+# Every step of a diffusion model is such a sum: a scaled signal plus fresh noise.
 
 # %% [markdown]
 # Three and four make five, as in a right-angled triangle. Every step of a diffusion model is such a sum: a scaled
@@ -264,6 +369,17 @@ lines = [(x, log_prob(x, -1.0, 1.0).exp(), "noise", "N(-1, 1): vague"),
 _ = curves(ax, lines, "x", "density")
 show(fig, alt="Three bell curves: a low one at -1, a higher one at 1.5, and their product at 1, the highest of all.")
 
+# %% slide [markdown]
+# ## Products of densities: precisions add
+#
+# Two sources speak about one unknown. With the **precision** $1/\sigma^2$:
+#
+# $$ \frac1{\sigma^2} = \frac1{\sigma_1^2} + \frac1{\sigma_2^2}, \qquad \mu = \sigma^2\Big(\frac{\mu_1}{\sigma_1^2} + \frac{\mu_2}{\sigma_2^2}\Big) $$
+#
+# {picture}
+#
+# The product lies nearer to the sharp one, and is narrower than both.
+
 # %% [markdown]
 # **Figure 3.** The product lies between the two, nearer to the sharp one, and is narrower than both: two sources
 # together know more than either. In notebook 03 the two will be "what $x_t$ says" and "what $x_0$ says" about the
@@ -291,6 +407,19 @@ show(fig, alt="Three bell curves: a low one at -1, a higher one at 1.5, and thei
 # For the check, take scipy's joint density of two such numbers: a hill above the plane. Fixing $x_2$ cuts a slice
 # through the hill. Rescaled to area 1, it must be (7).
 
+# %% slide [markdown]
+# ## What one number tells you about another
+#
+# Draw $x_2$, keep a share of it, fill up with fresh noise. **Correlation** $\rho$:
+#
+# $$ x_1 = \rho\, x_2 + \sqrt{1-\rho^2}\;\varepsilon $$
+#
+# Once $x_2$ is known, only $\varepsilon$ is still random:
+#
+# $$ x_1 \mid x_2 \;\sim\; \mathcal N(\rho\, x_2,\; 1-\rho^2) $$
+#
+# The mean moves towards what you learned. The variance shrinks, and by how much does not depend on the value.
+
 # %%
 rho, std_1, std_2, x_2 = 0.8, 0.9, 2.0, -3.0
 covariance = [[std_1**2, rho * std_1 * std_2], [rho * std_1 * std_2, std_2**2]]
@@ -307,26 +436,41 @@ print(f"two pixels in the middle of our digits have correlation {torch.corrcoef(
 # like when $\rho = 0$?
 
 # %%
-eps, second = torch.randn(2, 600, generator=generator, dtype=torch.float64)
-
-
-def draw_slice(rho, x_2):
+def slice_picture(eps, second):
+    """A function that draws the pairs and the slice through them, for ρ and x₂."""
     fig, (left, right) = figure(columns=2, width=7.5, height=3.2)
-    left.scatter(rho * second + (1 - rho**2) ** 0.5 * eps, second, **POINTS["data"])
-    left.axhline(x_2, **ROLES["exact"])
+    cloud, line = left.scatter(eps, second, **POINTS["data"]), left.axhline(0, **ROLES["exact"])
     left.set(xlim=(-4, 4), ylim=(-4, 4), xlabel="$x_1$", ylabel="$x_2$", title="600 pairs by (5), and the line")
-    before, after = log_prob(x, 0, 1).exp(), log_prob(x, rho * x_2, 1 - rho**2).exp()
-    lines = [(x, before, "noise", "before"), (x, after, "exact", "given $x_2$")]
-    curves(right, lines, "$x_1$", "density", title="what is known of $x_1$", xlim=(-4, 4), ylim=(0, 1.35))
-    return fig
+    before = log_prob(x, 0, 1).exp()
+    curves(right, [(x, before, "noise", "before"), (x, before, "exact", "given $x_2$")], "$x_1$", "density",
+           "what is known of $x_1$", xlim=(-4, 4), ylim=(0, 1.35))
+    paint = painter(fig, [cloud, line, right.lines[1]])
+
+    def draw(rho, x_2):
+        cloud.set_offsets(torch.stack([rho * second + (1 - rho**2) ** 0.5 * eps, second], dim=1))
+        line.set_ydata([x_2, x_2])
+        right.lines[1].set_ydata(log_prob(x, rho * x_2, 1 - rho**2).exp())
+        return paint()
+
+    return draw
 
 
 # %%
 rho_slider = widgets.FloatSlider(value=0.8, min=-0.95, max=0.95, step=0.05, description="ρ")
 line_slider = widgets.FloatSlider(value=1.5, min=-3.0, max=3.0, step=0.1, description="x₂")
-Live(draw_slice, caption="Left: pairs with correlation ρ, and the line on which we look. Right: the density along it.",
+pairs = slice_picture(*torch.randn(2, 600, generator=generator, dtype=torch.float64))
+Live(pairs, caption="Left: pairs with correlation ρ, and the line on which we look. Right: the density along it.",
      alt="A tilted cloud of points with a horizontal line, and beside it the bell curve of points on that line.",
      rho=rho_slider, x_2=line_slider)
+
+# %% slide [markdown]
+# ## A slice through the cloud is Gaussian
+#
+# {picture}
+#
+# *Which slider moves the curve on the right, which one makes it narrow? And at* $\rho = 0$*?*
+#
+# Note: Live in the notebook ("Try it" in section 4). What to see: x₂ moves the curve by ρ times its own move; only ρ changes the width. At ρ = 0 the cloud is round and the two curves lie on each other: an independent number tells you nothing.
 
 # %% [markdown]
 # What to have seen: $x_2$ moves the curve by $\rho$ times its own move; only $\rho$ changes the width. At $\rho = 0$
@@ -348,6 +492,17 @@ Live(draw_slice, caption="Left: pairs with correlation ρ, and the line on which
 # $$ \mathrm{KL} = \tfrac12\Big[\frac{\sigma_p^2}{\sigma_q^2} + \frac{(\mu_p-\mu_q)^2}{\sigma_q^2} - 1
 #    - \log\frac{\sigma_p^2}{\sigma_q^2}\Big] \tag{9} $$
 
+# %% slide [markdown]
+# ## How far apart? You believe q, the truth is p
+#
+# Your **surprise** at $x$ is $-\log q(x)$. Whoever knows $p$ is surprised by $-\log p(x)$. The average difference:
+#
+# $$ \mathrm{KL}(p\,\|\,q) = \mathbb E_{x\sim p}\big[\log p(x) - \log q(x)\big] \;\ge\; 0 $$
+#
+# For two Gaussians it has a closed form:
+#
+# $$ \mathrm{KL} = \tfrac12\Big[\frac{\sigma_p^2}{\sigma_q^2} + \frac{(\mu_p-\mu_q)^2}{\sigma_q^2} - 1 - \log\frac{\sigma_p^2}{\sigma_q^2}\Big] $$
+
 # %% tags=["export:diffusion_lab.theory.gaussian"]
 def kl(mean_p, var_p, mean_q, var_q):
     """KL(p‖q) of two Gaussians, in nats: equation (9)."""
@@ -368,6 +523,18 @@ exact, standard_error = kl(1.0, 0.25, 0.0, 1.0), surprise.std() / len(surprise) 
 assert abs(surprise.mean() - exact) < 4 * standard_error
 print(f"closed form {exact:.2f} nats, Monte Carlo {surprise.mean():.2f} with a standard error of {standard_error:.3f}")
 print(f"the other way round: {kl(0.0, 1.0, 1.0, 0.25):.2f} nats")
+
+# %% slide [markdown]
+# ## KL has a direction
+#
+# $p = \mathcal N(1, 0.25)$ is narrow, $q = \mathcal N(0, 1)$ is wide. In nats:
+#
+# - believing $q$ when $p$ is true: **0.82**
+# - believing $p$ when $q$ is true: **2.81**
+#
+# *Why is the second larger?* Many draws of the wide one fall where the narrow one expects next to nothing.
+#
+# Training a diffusion model will turn out to minimise a sum of such KLs.
 
 # %% [markdown]
 # The two directions differ widely. A narrow $p$ inside a wide $q$ costs 0.82 nats; a wide $p$ against a narrow $q$
@@ -406,6 +573,13 @@ for d, norm in norms.items():
 _ = ax.set(xlabel="distance from the origin", ylabel="density", xlim=(0, 32), ylim=(0, 0.95))
 show(fig, alt="Four histograms of the norm: near 0 for d = 1, around 3 for 10, around 10 for 100, around 28 for 784.")
 
+# %% slide [markdown]
+# ## 784 dimensions: all samples lie in a thin shell
+#
+# {picture}
+#
+# The norm of a draw is $\sqrt d \pm 1/\sqrt2$: for $d = 784$ that is $28 \pm 0.7$. The density is highest at 0, and nobody lives there.
+
 # %% [markdown]
 # **Figure 4.** Histograms of 5,000 norms for each dimension, and the exact law (dashed). In one dimension most draws
 # are near the origin, the top of the density. In 784 dimensions nearly all of them lie in a thin **shell**, between 26 and
@@ -415,6 +589,16 @@ show(fig, alt="Four histograms of the norm: near 0 for d = 1, around 3 for 10, a
 # the density grows by a factor of $e^{(28^2-14^2)/2} = e^{294}$, about $10^{128}$. But the volume of a ball grows like
 # $r^{784}$, so the room shrinks by $2^{784}$, about $10^{236}$. Room wins by more than a hundred powers of ten. The next
 # cell checks that with the exact law, and walks from one noise image to another.
+
+# %% slide [markdown]
+# ## How can the density be highest where nobody lives?
+#
+# Probability is density **times volume**. From norm 28 inwards to norm 14:
+#
+# - the density grows by $e^{294}$, about $10^{128}$
+# - the room shrinks by $2^{784}$, about $10^{236}$
+#
+# Room wins. So "the most likely image" is no sample: its norm is 0, it is an even grey.
 
 # %%
 first, last = torch.randn(2, 784, generator=generator, dtype=torch.float64)
@@ -431,6 +615,15 @@ _ = ax.axhspan(26, 30, alpha=0.25, color=ROLES["noise"]["color"], label="the she
 _ = curves(ax, lines, "w: from one noise image to another", "norm", ylim=(15, 32))
 show(fig, alt="The norm along two paths between two noise images: one sags from 28 to 20, the other stays at 28.")
 assert abs(straight[25].norm() - 392**0.5) < 4 * 0.5  # pixels of variance ½ give the norm a deviation of ½
+
+# %% slide [markdown]
+# ## From one noise image to another: mix with roots
+#
+# {picture}
+#
+# Halfway along the straight line each pixel has variance $\tfrac14+\tfrac14 = \tfrac12$. With weights $\sqrt{1-w}$ and $\sqrt w$ it is $(1-w) + w = 1$ throughout.
+#
+# Note: The straight line (dotted) leaves the shell, so the average of two noise images is no noise image: its norm is √(784/2), about 20. The path whose squared weights add up to 1 stays inside. Keep the two roots on the board: with w = β they are the forward step of notebook 02.
 
 # %% [markdown]
 # **Figure 5.** The straight line between two noise images (dotted) leaves the shell (grey: 28 ± 2, about three deviations to each side); the average of the two
@@ -483,6 +676,17 @@ check_draw(draw)
 #
 # Let $x \sim \mathcal N(\mu_1, \sigma_1^2)$ and $y \sim \mathcal N(\mu_2, \sigma_2^2)$ be independent. What are the mean
 # and the variance of $a x + b y$?
+
+# %% slide [markdown]
+# ## In class: a weighted sum (5 minutes, in pairs)
+#
+# $x \sim \mathcal N(\mu_1, \sigma_1^2)$ and $y \sim \mathcal N(\mu_2, \sigma_2^2)$ are independent.
+#
+# *What are the mean and the variance of $a\,x + b\,y$?*
+#
+# Then: for which $a$ and $b$ does the sum of two standard normals have variance 1?
+#
+# Note: Mean a μ₁ + b μ₂, variance a² σ₁² + b² σ₂². Variance 1 needs a² + b² = 1, for instance √(1-β) and √β: the forward step of notebook 02. Exercise 2 of the notebook checks the code and names the mistake.
 
 # %% tags=["exercise"]
 def weighted_sum(a, mean_1, var_1, b, mean_2, var_2):
@@ -591,6 +795,17 @@ assert (uniform - digit).min() >= 0
 show(mosaic(torch.cat([digit, right, variance_as_deviation, uniform]), scale=5),
      alt="Four pictures of one digit: clean, grainy, a little grainy, and brightened with faint grain.")
 
+# %% slide [markdown]
+# ## A common mistake: which noise did you add?
+#
+# {picture}
+#
+# Clean · right, variance 0.25 · 0.25 used as a *deviation* · `rand` for `randn`.
+#
+# **Symptoms.** `rand` is never negative: the background turns grey. The wrong variance looks harmless; print the variance of what you added.
+#
+# Note: Ask which of the three noisy pictures is wrong before you read the line below them. 0.25 used as a deviation gives a variance of 0.0625.
+
 # %% [markdown]
 # **Figure 6.** Clean, right, variance used as a deviation, `rand` for `randn`. *The symptom*: the second mistake is
 # seen at once, because the noise is never negative and the black background turns grey. The first looks harmless, and
@@ -633,3 +848,14 @@ show(mosaic(torch.cat([digit, right, variance_as_deviation, uniform]), scale=5),
 #
 # Notebook 02 takes a digit and mixes it with noise, a little at each step, until nothing of the digit is left. Every
 # step is equation (2) and equation (3).
+
+# %% slide [markdown]
+# ## Summary
+#
+# - A density is a height and may exceed 1; areas are probabilities.
+# - $\mu + \sigma\varepsilon$ draws from any Gaussian. Factors act on deviations.
+# - Independent sums add variances. Products of densities add precisions.
+# - KL measures in nats how wrong it is to believe $q$; it has a direction.
+# - In 784 dimensions nearly all samples have norm 26 to 30.
+#
+# Next: mix a digit with noise, a little at each step.

@@ -36,8 +36,9 @@ from diffusion_lab.theory.check import beta_table, positive_int, same_shape
 from diffusion_lab.theory.gaussian import kl, log_prob
 from diffusion_lab.theory.mixture import GaussianMixture
 from diffusion_lab.theory.schedule import at
+from diffusion_lab.view.frames import beside, drawn, painter, with_marker
 from diffusion_lab.view.live import Live
-from diffusion_lab.view.pictures import mosaic, pixels, show
+from diffusion_lab.view.pictures import mosaic, show
 from diffusion_lab.view.plots import clouds, curves
 from diffusion_lab.view.scrubber import Scrubber
 from diffusion_lab.view.style import POINTS, figure
@@ -59,6 +60,15 @@ shares = [1.0, 0.9, 0.7, 0.5, 0.3, 0.1, 0.0]
 show(mosaic(torch.cat([share**0.5 * digit + (1 - share) ** 0.5 * eps_digit for share in shares]), scale=4),
      alt="Seven pictures of the digit 0, from clean on the left to pure grey noise on the right.")
 
+# %% slide [markdown]
+# # Turn data into noise, one step at a time
+#
+# The **forward process** of a diffusion model. It is fixed: nothing in it is learned. The way back, which is learned, needs every formula of today.
+#
+# {picture}
+#
+# From left to right 100, 90, 70, 50, 30, 10 and 0 % of the signal's variance are left; noise fills the rest.
+
 # %% [markdown]
 # **Figure 1.** From left to right, 100 %, 90 %, 70 %, 50 %, 30 %, 10 % and 0 % of the signal's variance are left, and
 # noise fills the rest.
@@ -74,6 +84,17 @@ show(mosaic(torch.cat([share**0.5 * digit + (1 - share) ** 0.5 * eps_digit for s
 # them noisier, the article adds a draw of `normal(0, noise_level)` to each, and calls that the diffusion process. Here
 # is one such step, with a deviation of 0.1, and then a thousand of them on 2,000 copies, to watch the size of the numbers.
 
+# %% slide [markdown]
+# ## Predict first: when is the digit gone?
+#
+# A chain of 1,000 steps turns a handwritten digit into noise.
+#
+# *After which step would you no longer recognise it: 100, 300, 600 or 900?*
+#
+# Write your guess down.
+#
+# Note: Take a show of hands for each number and write the counts on the board. The player later on has the answer (about 600 for the cosine schedule; the linear one is as noisy at 324 already).
+
 # %%
 x_0 = torch.tensor([0.12, -0.34, 0.89, -0.76, 0.45], dtype=torch.float64)
 eps = normal(5)
@@ -83,6 +104,21 @@ x = x_0.expand(2000, 5)
 for _ in range(1000):
     x = x + 0.1 * normal(2000, 5)
 print(f"after 1000 steps:   variance {x.var():.0f}")
+
+# %% slide [markdown]
+# ## Adding noise alone: the numbers run away
+#
+# ```python
+# x = x_0.expand(2000, 5)
+# for _ in range(1000):
+#     x = x + 0.1 * normal(2000, 5)
+# ```
+#
+# After 1,000 steps the variance has grown by $1000 \cdot 0.01 = 10$, and it never stops growing.
+#
+# *To generate, we must start from the end of the chain. Can we, if we do not know where that is?*
+#
+# Note: The article from which this course grew adds normal(0, noise_level) and calls that the diffusion process. One such step looks harmless: a deviation of 0.1. Each adds 0.01 to the variance. (It is a legitimate process, the variance-exploding chain of Song & Ermon and of EDM, if one then starts from a variance that large and rescales the network's input.)
 
 # %% [markdown]
 # One step looks harmless. But each adds 0.01 to the variance, so a thousand add 10, and so on without end. The numbers
@@ -108,6 +144,17 @@ assert abs(x.mean()) < 4 * (1 / x.numel()) ** 0.5
 assert abs(x.var() - 1) < 4 * (2 / x.numel()) ** 0.5
 print(f"after 1000 steps:                 mean {abs(x.mean()):.1f}, variance {x.var():.1f}")
 
+# %% slide [markdown]
+# ## Shrink a little, then add a little
+#
+# $$ x_t = \sqrt{1-\beta_t}\; x_{t-1} + \sqrt{\beta_t}\;\varepsilon_t, \qquad \varepsilon_t \sim \mathcal N(0, I) $$
+#
+# - $\beta_t$, between 0 and 1, is the **variance** of the noise that step $t$ adds.
+# - Variance 1 before the step gives $(1-\beta_t)\cdot 1 + \beta_t = 1$ after it: the step is **variance preserving**.
+# - After enough steps: $\mathcal N(0, 1)$, whatever the start.
+#
+# Measured after 1,000 steps with $\beta = 0.01$: mean 0.0, variance 1.0.
+
 # %% [markdown]
 # After one step the two recipes differ by less than 0.005. After a thousand, the right one ends at $\mathcal N(0, 1)$,
 # whatever the five numbers were. That is what a model needs: to generate, it starts from the end of the chain, so the
@@ -129,6 +176,15 @@ print(f"after 1000 steps:                 mean {abs(x.mean()):.1f}, variance {x.
 # What does a step do to a whole distribution? The article adds a "mean function" and a "variance function", gets the
 # "density" $p(x_2 \mid x_1) = 3x_2 + 1.5$, and finds $p(0.5) = 1/3$. You know from notebook 01 what a density must do:
 # be nowhere negative, and have area 1. Two tests are enough.
+
+# %% slide [markdown]
+# ## A Markov chain: each state looks back one step
+#
+# $$ q(x_1, \dots, x_T \mid x_0) = q(x_1 \mid x_0)\; q(x_2 \mid x_1)\; \cdots\; q(x_T \mid x_{T-1}) $$
+#
+# - A **process**: a sequence of random states $x_0, x_1, \dots, x_T$.
+# - **Markov**: each is drawn from the one before it and nothing older.
+# - So a thousand steps are described by a thousand numbers $\beta_1, \dots, \beta_T$.
 
 # %%
 grid = torch.linspace(-8, 8, 1601, dtype=torch.float64)
@@ -167,6 +223,15 @@ lines = [(grid, q_before, "data", "before the step"), (grid, q_after, "noise", "
 _ = curves(ax, lines, "x", "density", xlim=(-4, 4))
 show(fig, alt="A curve with two sharp peaks, and a second curve with two low broad ones, moved towards the middle.")
 
+# %% slide [markdown]
+# ## One step, seen as a density
+#
+# Each start $u$ sends out a small Gaussian, the **kernel**, weighted by how likely $u$ is:
+#
+# $$ q(x_t) = \int q(x_{t-1}{=}u)\; \mathcal N\big(x_t;\, \sqrt{1-\beta_t}\,u,\, \beta_t\big)\, du $$
+#
+# {picture}
+
 # %% [markdown]
 # **Figure 2.** One large step. Both peaks move towards 0 (the signal shrinks) and get wider (noise is added). The area
 # is still 1 and nothing is negative, as the cell above asserts.
@@ -185,6 +250,18 @@ show(fig, alt="A curve with two sharp peaks, and a second curve with two low bro
 # Times are the paper's: $t = 1 \dots T$, and $t = 0$ is the data. So the tables have $T+1$ entries, with
 # $\beta_0 = 0$, $\bar\alpha_0 = 1$ and infinite SNR at time 0. (`beta_table` checks the table and copies it.)
 
+# %% slide [markdown]
+# ## The schedule: how much noise at which time
+#
+# $$ \alpha_t = 1-\beta_t, \qquad \bar\alpha_t = \alpha_1\,\alpha_2 \cdots \alpha_t $$
+#
+# - $\alpha_t$: the share of the signal's variance that survives step $t$.
+# - $\bar\alpha_t$ ("alpha bar"): the share that survives all steps up to $t$.
+#
+# Signal against noise at time $t$, the **signal-to-noise ratio**:
+#
+# $$ \mathrm{SNR}_t = \frac{\bar\alpha_t}{1-\bar\alpha_t} $$
+
 # %% tags=["export:diffusion_lab.theory.schedule"]
 class Schedule:
     """The tables of one forward chain: float64, shape (T+1,), index t = 0…T."""
@@ -197,6 +274,15 @@ class Schedule:
         self.snr = self.alpha_bar / (1 - self.alpha_bar)
         self.log_snr = torch.log(self.snr)
 
+# %% slide [markdown]
+# ## Four tables, double precision
+#
+# {code Schedule}
+#
+# - $t = 1 \dots T$ as in the papers; $t = 0$ is the data, with $\bar\alpha_0 = 1$.
+# - In single precision $1-\bar\alpha_1$ is wrong by two parts in 10,000.
+#
+# Note: cumprod multiplies up ᾱ. Why double precision: in single precision 0.9999 is rounded in its eighth digit; subtract it from 1, and little but the rounding is left behind the leading digits. beta_table checks the table (between 0 and 1, β_0 = 0) and copies it.
 
 # %% [markdown]
 # Two schedules are in wide use. Ho et al. let $\beta_t$ rise in a straight line from 0.0001 to 0.02 over 1,000 steps.
@@ -247,15 +333,22 @@ assert linear().alpha_bar[667] < 0.02 < 0.2 < cosine().alpha_bar[667]
 
 fig, (left, right) = figure(columns=2, width=8, height=3)
 times = torch.arange(1001)
-drawn = [("linear", linear(), "noise"), ("cosine", cosine(), "data")]
-_ = curves(left, [(times, s.alpha_bar, role, name) for name, s, role in drawn],
+both = [("linear", linear(), "noise"), ("cosine", cosine(), "data")]
+_ = curves(left, [(times, s.alpha_bar, role, name) for name, s, role in both],
            "t", "$\\bar\\alpha_t$: what is left of the signal")
-_ = curves(right, [(times[1:], s.log_snr[1:], role, name) for name, s, role in drawn],
+_ = curves(right, [(times[1:], s.log_snr[1:], role, name) for name, s, role in both],
            "t", "$\\log\\,\\mathrm{SNR}_t$")
 _ = right.axhline(0, color="#bbbbbb", linewidth=1)
 show(fig,
      alt="Left: alpha bar falls from 1 to 0, for linear early, for cosine evenly. Right: log SNR falls from 9 to -10, "
          "for cosine from 10 to -20 with a plunge at the end.")
+
+# %% slide [markdown]
+# ## Linear destroys early, cosine spreads the work
+#
+# {picture}
+#
+# Linear: half of the signal's variance is gone at $t = 260$, and the last third has one percent left to destroy. Grey line: signal and noise are equally strong.
 
 # %% [markdown]
 # **Figure 3.** Left: with the linear schedule, half of the signal's variance is gone at $t = 260$, and the last third of
@@ -266,21 +359,26 @@ show(fig,
 # shape? And what happens to its first point?
 
 # %%
-def draw_snr(schedule, T):
+def snr_picture():
+    """A function that draws log SNR over the chain, for a schedule's name and T."""
     fig, ax = figure(width=7, height=3)
-    for name, role in (("linear", "noise"), ("cosine", "data")):
-        s = {"linear": linear, "cosine": cosine}[name](T)
-        if name == schedule:
-            ax.set_title(f"{name}, T = {T}: $\\bar\\alpha_T$ = {s.alpha_bar[-1]:.1e}, largest β = {s.beta.max():.3f}")
-            ax.plot(torch.arange(1, T + 1) / T, s.log_snr[1:], marker="." if T <= 50 else "", color=POINTS[role]["color"])
-    ax.set(xlabel="t / T", ylabel="log SNR", ylim=(-40, 11), xlim=(0, 1.02))
-    return fig
+    curves(ax, [([], [], "data", None)], "t / T", "log SNR", " ", ylim=(-40, 11), xlim=(0, 1.02))
+    paint = painter(fig, [*ax.lines, ax.title])
+
+    def draw(schedule, T):
+        s, role = {"linear": (linear(T), "noise"), "cosine": (cosine(T), "data")}[schedule]
+        ax.lines[0].set_data(torch.arange(1, T + 1) / T, s.log_snr[1:])
+        ax.lines[0].set(marker="." if T <= 50 else "", color=POINTS[role]["color"])
+        ax.title.set_text(f"{schedule}, T = {T}: $\\bar\\alpha_T$ = {s.alpha_bar[-1]:.1e}, largest β = {s.beta.max():.3f}")
+        return paint()
+
+    return draw
 
 
 # %%
 which = widgets.Dropdown(options=["linear", "cosine"], value="cosine", description="schedule")
 steps = widgets.SelectionSlider(options=[5, 10, 20, 50, 100, 200, 500, 1000], value=1000, description="T")
-Live(draw_snr, caption="Log signal-to-noise ratio over the chain. Every dot is one step where there are few.",
+Live(snr_picture(), caption="Log signal-to-noise ratio over the chain. Every dot is one step where there are few.",
      alt="A falling curve: the logarithm of the signal-to-noise ratio against t/T.", schedule=which, T=steps)
 
 # %% [markdown]
@@ -328,6 +426,31 @@ assert abs(cosine(10).log_snr[6] - cosine().log_snr[600]) < 1e-9
 # image, it returns shape $(n, 1, 1, 1)$. It also refuses a $t$ outside $0 \dots T$; with `first=1`, as a step needs, outside
 # $1 \dots T$. And `same_shape` refuses noise that does not fit the data.
 
+# %% slide [markdown]
+# ## The jump: one draw stands for all steps
+#
+# $$ x_t = \sqrt{\bar\alpha_t}\; x_0 + \sqrt{1-\bar\alpha_t}\;\varepsilon, \qquad \varepsilon\sim\mathcal N(0, I) $$
+#
+# - To train a network we need $x_t$ at random $t$, over and over. Walking there would be hundreds of times too slow.
+# - The whole course uses this line (Ho et al. 2020, eq. 4).
+#
+# *How would you prove it?*
+
+# %% slide [markdown]
+# ## Proof: one more step, and it holds again
+#
+# Suppose that it holds at $t-1$, with noise $\varepsilon'$. Take one step more:
+#
+# $$ x_t = \sqrt{\alpha_t}\,\big(\sqrt{\bar\alpha_{t-1}}\,x_0 + \sqrt{1-\bar\alpha_{t-1}}\,\varepsilon'\big) + \sqrt{1-\alpha_t}\;\varepsilon_t $$
+#
+# $$ \phantom{x_t} = \sqrt{\bar\alpha_t}\,x_0 + \underbrace{\sqrt{\alpha_t(1-\bar\alpha_{t-1})}\;\varepsilon' + \sqrt{1-\alpha_t}\;\varepsilon_t}_{\text{two independent Gaussians: variances add}} $$
+#
+# $$ \alpha_t(1-\bar\alpha_{t-1}) + (1-\alpha_t) \;=\; \alpha_t - \bar\alpha_t + 1 - \alpha_t \;=\; 1-\bar\alpha_t $$
+#
+# At $t = 1$ it is the step itself. So it holds for all $t$.
+#
+# Note: Let the class do the last line. Where they get stuck: why the two noises are independent (the step draws afresh), and that α_t ᾱ_{t-1} = ᾱ_t.
+
 # %% tags=["export:diffusion_lab.theory.forward"]
 def q_step(x_s, t, eps, schedule):
     """One step, from s = t-1 to t: equation (1)."""
@@ -344,6 +467,17 @@ def q_sample(x_0, t, eps, schedule):
     x_t = alpha_bar_t.sqrt() * x_0 + (1 - alpha_bar_t).sqrt() * eps
     return x_t.to(x_0.dtype)
 
+# %% slide [markdown]
+# ## The equation is the code
+#
+# {code q_sample}
+#
+# - `at` looks up $\bar\alpha_t$ for each image's own $t$, and shapes it to fit the data.
+# - `same_shape` refuses noise that does not fit, `at` a $t$ outside $0 \dots T$.
+# - $t = 0$ gives the data back.
+# - The coefficients are float64; only the result takes the data's type.
+#
+# Note: Read the fourth line aloud beside the equation of the jump. Ask: where is the loop over the steps? There is none. One t for each image in the batch, so at returns shape (n, 1, 1, 1).
 
 # %% [markdown]
 # The check, in two ways. First exactly: follow the factor of $x_0$ and the variance of the noise through a thousand
@@ -373,6 +507,15 @@ for t in range(1, 1001):
         print(f"t = {t:4}: steps, mean {abs(x_t.mean()):.2f}, variance {x_t.var():.2f}; "
               f"jump, {alpha_bar_t.sqrt() * 0.89:.2f} and {1 - alpha_bar_t:.2f}")
 
+# %% slide [markdown]
+# ## Check: 10,000 walks of 1,000 steps against the jump
+#
+# All start at 0.89; mean and variance at three times:
+#
+# {printed}
+#
+# With no random number at all: follow the factor of $x_0$ and the noise's variance through the steps. They agree with the jump in eleven digits at every $t$.
+
 # %% [markdown]
 # Here is the jump at work on a cloud of points, two moons, at four times. (`two_moons` comes standardised: mean 0 and
 # variance 1 in each coordinate. Data must have about that scale, or the formulas preserve the wrong variance.)
@@ -390,39 +533,48 @@ show(clouds(panels, size=2.2),
 # ($\bar\alpha_{300} \approx 0.79$), and yet the shape is nearly gone: fine detail drowns first. At $t = 1000$ the cloud
 # is round.
 #
-# **Try it.** Three views of one chain (cosine, $T = 1000$), side by side: a density, a cloud, a digit. Which of the three
-# loses its character first? Where do you stop recognising the digit?
+# **Try it.** Four views of one chain (cosine, $T = 1000$), side by side: a density, a cloud, a digit, and where on the curve
+# of the SNR you are. Which of the three loses its character first? Where do you stop recognising the digit?
 
 # %%
-eps_moons = normal(1500, 2)
-
-
 def peaks(t):
     """How many peaks the density has at time t."""
     q_t = start.at(t, cosine()).log_prob(grid[:, None])
     return int(((q_t[1:-1] > q_t[:-2]) & (q_t[1:-1] > q_t[2:])).sum())
 
 
-def draw_three(t):
-    fig, (density, cloud, image) = figure(columns=3, width=8.4, height=2.9)
-    curves(density, [(grid, start.at(t, cosine()).log_prob(grid[:, None]).exp(), "data", None)], "x", "density",
-           xlim=(-3.5, 3.5), ylim=(0, 1.3))
-    cloud.scatter(*q_sample(moons, t, eps_moons, cosine()).T, **POINTS["data"])
-    cloud.set(xlim=(-3.5, 3.5), ylim=(-3.5, 3.5), aspect="equal")
-    image.imshow(mosaic(q_sample(digit, t, eps_digit, cosine()), scale=1), cmap="gray", vmin=0, vmax=255)
-    image.set_axis_off()
-    for ax, title in zip((density, cloud, image), ("a density", "a cloud", "a digit")):
-        ax.set_title(title)
-    return pixels(fig)
+def density_and_cloud(eps, times):
+    """Frames of the mixture's density and of the two moons at the given times, drawn on one figure."""
+    fig, (density, cloud) = figure(columns=2, width=5.6, height=2.7)
+    curves(density, [(grid, grid, "data", None)], "x", "density", "a density", xlim=(-3.5, 3.5), ylim=(0, 1.3))
+    dots = cloud.scatter(*moons.T, **POINTS["data"])
+    cloud.set(xlim=(-3.5, 3.5), ylim=(-3.5, 3.5), aspect="equal", title="a cloud")
+
+    def update(t):
+        density.lines[0].set_ydata(start.at(t, cosine()).log_prob(grid[:, None]).exp())
+        dots.set_offsets(q_sample(moons, t, eps, cosine()))
+
+    return drawn(fig, [*density.lines, dots], update, times)
 
 
 # %%
 assert (peaks(450), peaks(500)) == (2, 1)
 assert int((linear().snr < cosine().snr[600]).nonzero()[0]) == 324
-chain = range(0, 1001, 50)
+chain = list(range(0, 1001, 25))
+fig, ax = figure(width=2.6, height=2.7)
+_ = curves(ax, [(times[1:], cosine().log_snr[1:], "data", None)], "t", "log SNR", "where you are", ylim=(-12, 11))
+tracks = [density_and_cloud(normal(1500, 2), chain),
+          [mosaic(q_sample(digit, t, eps_digit, cosine()), scale=6) for t in chain], with_marker(fig, ax, chain)]
 labels = [f"t = {t} · SNR {cosine().snr[t]:.2g} · peaks: {peaks(t)}" for t in chain]
-Scrubber([draw_three(t) for t in chain], labels, "One chain, three views: density of a mixture, two moons, a digit.",
-         "A two-peaked curve, two moons and a digit, turning into a bell, a round cloud and grey noise.")
+Scrubber(beside(*tracks), labels, "One chain: the density of a mixture, two moons, a digit, and the logarithm of the SNR.",
+         "A two-peaked curve, two moons and a digit turn into a bell, a round cloud and noise; a line moves along the SNR.")
+
+# %% slide [markdown]
+# ## One chain: which structure drowns first?
+#
+# {picture}
+#
+# Note: Press T, then hold the right arrow. Stop where the room no longer recognises the digit, and compare with the guesses. The crescents are gone by t = 400; the density loses its second peak between 450 and 500; the digit can be made out until about 600. The coarser the structure, the longer it lives, so a model that goes back settles coarse structure first.
 
 # %% [markdown]
 # What to have seen: the crescents are gone by $t = 400$, and a slanted cloud is left. The density loses its second peak
@@ -441,6 +593,17 @@ trap = Schedule(torch.cat([torch.zeros(1), torch.linspace(1e-4, 0.02, 50, dtype=
 for name, s in {"linear, T = 1000": linear(), "linear, T = 50": linear(50), "trap, T = 50": trap}.items():
     print(f"{name:17} ᾱ_T = {s.alpha_bar[-1]:.1g}")
 assert 0.59 < trap.alpha_bar[-1] < 0.61
+
+# %% slide [markdown]
+# ## Is the end really noise?
+#
+# Many tutorials keep $\beta$ from 0.0001 to 0.02 and shrink $T$ to save time:
+#
+# {printed}
+#
+# With 50 small steps, **60 %** of the signal's variance is left at the end. A model that starts from pure noise starts where it was never trained.
+#
+# The mend: multiply $\beta_t$ by $1000/T$.
 
 # %% [markdown]
 # With 50 small steps, 60 % of the signal's variance is left at the end: $\bar\alpha_T = 0.6$. Our `linear(50)` takes
@@ -485,6 +648,15 @@ for name, s in {"linear, T = 1000": linear(), "cosine, T = 1000": cosine(), "tra
     assert abs(average - marginal - information) < 1e-13
     assert average > 6 * marginal
     print(f"{name:17} {average:11.1e} {marginal:12.1e} {information:12.1e}")
+
+# %% slide [markdown]
+# ## How far from noise? Two different questions
+#
+# $$ \underbrace{\mathbb E_{x_0}\mathrm{KL}\big(q(x_T\mid x_0)\,\|\,\mathcal N\big)}_{\text{one image, on average}} \;=\; \underbrace{\mathrm{KL}\big(q(x_T)\,\|\,\mathcal N\big)}_{\text{the whole collection}} \;+\; \underbrace{I(x_0; x_T)}_{\text{what } x_T \text{ tells of } x_0} $$
+#
+# - The left side is the term $L_T$ of the training bound.
+# - The collection's distance is the mistake you make by starting from noise: after 1,000 steps a millionth of a nat or less, in the trap 0.1 nats **for a single number**.
+# - An image has 784.
 
 # %% [markdown]
 # The first column is the sum of the other two, to twelve decimals. After 1,000 steps the collection is about a millionth of
@@ -588,6 +760,19 @@ check_first_time(first_time)
 #
 # You have $x_s$ and want $x_t$ for some later $t > s$, in one go. Repeat the proof of equation (5), starting at $s$.
 
+# %% slide [markdown]
+# ## In class: a jump between two times (10 minutes)
+#
+# You have $x_s$ and want $x_t$ for some later $t > s$, in one go:
+#
+# $$ x_t = \sqrt{\;?\;}\; x_s + \sqrt{\;?\;}\;\varepsilon $$
+#
+# *What stands under the roots?*
+#
+# Hint: which share of the variance do the steps from $s+1$ to $t$ keep?
+#
+# Note: ᾱ_t/ᾱ_s and 1 - ᾱ_t/ᾱ_s. The usual wrong answers: ᾱ_t (that is the jump from 0), and ᾱ_t - ᾱ_s. Exercise 4 of the notebook checks the code. Samplers that skip steps (notebook 08) are made of this.
+
 # %% tags=["exercise"]
 def jump_between(x_s, alpha_bar_s, alpha_bar_t, eps):
     """A draw of q(x_t given x_s). x_s, eps: float64 (n,), eps standard normal; the others floats. Returns (n,)."""
@@ -633,6 +818,15 @@ lines = [(times, var_right, "exact", "right"), (times, var_wrong, "model", "β a
 _ = curves(ax, lines, "t", "variance of $x_t$", ylim=(0, 1.1))
 show(fig, alt="A flat line at 1, and a curve that falls from 1 to nearly 0 along the chain.")
 
+# %% slide [markdown]
+# ## A common mistake: $\beta$ used as a deviation
+#
+# `x = sqrt(1 - beta) * x + beta * eps`. Nothing crashes.
+#
+# {picture}
+#
+# **Symptom**: print the variance of $x_T$ over a batch. It must be about 1.
+
 # %% [markdown]
 # **Figure 5.** Black: the variance stays 1. Orange: the signal is shrunk, and the noise that should fill the gap is
 # missing, so $x_T$ is a nearly grey image. *The symptom*: print the variance of $x_T$ over a batch. If it is not about
@@ -675,3 +869,14 @@ show(fig, alt="A flat line at 1, and a curve that falls from 1 to nearly 0 along
 # ## Next
 #
 # Notebook 03 turns the chain around: given $x_t$, where did it come from?
+
+# %% slide [markdown]
+# ## Summary
+#
+# - One step shrinks by $\sqrt{1-\beta_t}$ and adds noise of variance $\beta_t$: the variance stays 1.
+# - The jump does $t$ steps at once: $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon$.
+# - A schedule is a table of $\beta_t$; its SNR says what is left at which time.
+# - Coarse structure outlives detail.
+# - Check that $\bar\alpha_T$ is nearly 0: only then is the end really noise.
+#
+# Next: the way back, one step at a time.
