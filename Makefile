@@ -18,7 +18,7 @@ lab: $(STAMP)  ## open the course in JupyterLab, in your own copy of the noteboo
 
 test: $(STAMP)  ## run the whole test suite, every notebook included
 	$(BIN)/python -m pytest
-	$(BIN)/python -m pytest -c tests/nbval.ini --rootdir=. notebooks
+	TQDM_DISABLE=1 $(BIN)/python -m pytest -c tests/nbval.ini --rootdir=. notebooks
 
 notebooks: $(STAMP)  ## build and execute the notebooks whose text twin, package or data changed
 	$(BIN)/python tools/build_notebooks.py
