@@ -1,10 +1,16 @@
 """Frames for a `Scrubber`: drawn on one figure, and several tracks put side by side."""
 
+from time import perf_counter
+
 import numpy as np
+from IPython import get_ipython
+from IPython.display import clear_output
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from tqdm import tqdm
 
 from diffusion_lab.view.style import BLACK
+
+DELAY = 2  # seconds after which a drawing shows its progress
 
 
 def painter(fig, artists):
@@ -36,12 +42,15 @@ def drawn(fig, artists, update, moments):
     """Draw one figure again and again: list of uint8 arrays (H, W, 3), one for each of `moments`.
 
     artists: as for `painter`. update: called with each moment; it sets the artists' data. A drawing that takes longer
-    than a second shows its progress. Raises ValueError if there are no artists.
+    than two seconds shows its progress, and afterwards clears the cell's output, so that no trace of it is saved. Raises
+    ValueError if there are no artists.
     """
-    paint, frames = painter(fig, artists), []
-    for moment in tqdm(list(moments), desc="drawing", delay=1, leave=False):
+    paint, frames, started = painter(fig, artists), [], perf_counter()
+    for moment in tqdm(list(moments), desc="drawing", delay=DELAY, leave=False):
         update(moment)
         frames.append(paint())
+    if perf_counter() - started > DELAY and get_ipython() is not None:
+        clear_output()
     return frames
 
 

@@ -2,8 +2,10 @@
 
 import time
 
+import nbformat
 import numpy as np
 import pytest
+from nbclient import NotebookClient
 
 from diffusion_lab.view.frames import beside, drawn, painter, with_marker
 from diffusion_lab.view.pictures import pixels
@@ -40,8 +42,20 @@ def test_a_drawing_that_takes_long_shows_its_progress(capsys):
     fig, line, _ = sines()
     drawn(fig, [line], lambda moment: None, range(3))
     assert capsys.readouterr().err == ""
-    drawn(fig, [line], lambda moment: time.sleep(0.7), range(3))
+    drawn(fig, [line], lambda moment: time.sleep(0.7), range(5))
     assert "drawing" in capsys.readouterr().err
+
+
+def test_no_trace_of_the_progress_is_left_in_a_notebook():
+    """A slow machine must not save another output than a fast one."""
+    slow = nbformat.v4.new_code_cell("""import time
+from diffusion_lab.view.frames import drawn
+from diffusion_lab.view.style import figure
+fig, ax = figure()
+line, = ax.plot([0, 1])
+len(drawn(fig, [line], lambda moment: time.sleep(0.7), range(5)))""")
+    NotebookClient(nbformat.v4.new_notebook(cells=[slow]), kernel_name="python3").execute()
+    assert [output.output_type for output in slow.outputs] == ["execute_result"]
 
 
 def test_a_figure_without_artists_is_refused():
