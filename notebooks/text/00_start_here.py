@@ -2,7 +2,7 @@
 # # Watch noise become a digit
 #
 # Click into the first grey cell below and press **Shift + Enter** three times. Each press runs one cell. Then drag the
-# slider, or press the arrow keys.
+# slider, or press the arrow keys. At which time $t$ can you first tell which digits they will be?
 #
 # You will be able to
 #
@@ -15,6 +15,7 @@
 # section 1 and figure 2.
 
 # %%
+import ipywidgets as widgets
 import torch
 
 from diffusion_lab.data.digits import load_digits
@@ -26,6 +27,7 @@ from diffusion_lab.theory.forward import q_sample
 from diffusion_lab.theory.schedule import cosine
 from diffusion_lab.training.pretrained import load_pretrained
 from diffusion_lab.view.course_map import course_map
+from diffusion_lab.view.live import Live
 from diffusion_lab.view.pictures import mosaic, show
 from diffusion_lab.view.scrubber import Scrubber
 from diffusion_lab.view.style import figure
@@ -95,6 +97,30 @@ show(fig, alt="Two rows of nine pictures. Above, a digit fades into noise. Below
 # **Figure 1.** The whole of it. Above, the **diffusion process** (扩散过程): a digit drowns in noise drawn from the **noise
 # distribution** (噪声分布). Below, the **denoising process** (去噪过程), which starts from fresh noise and ends in **image
 # generation** (图像生成).
+#
+# **Try it.** Here is one question to the denoiser, with its answer. You choose how much noise covers the digit. How far can
+# you go until the answer is another digit, or none? And what does it say at $t = 1000$, where nothing is left to see?
+
+# %%
+def ask(t):
+    """A digit with noise as at time t, and the denoiser's answer."""
+    noisy = q_sample(made[2:3], t, noise[3:4], cosine())
+    with torch.no_grad():
+        return noisy, denoiser(noisy, t)
+
+
+# %%
+error = [(ask(t)[1] - made[2:3]).square().mean().sqrt() for t in (300, 600, 1000)]
+assert error[0] < error[1] < error[2] / 2
+Live(lambda t: mosaic(torch.cat([made[2:3], *ask(t)]), scale=6),
+     caption="Left: a digit. Middle: the digit with noise. Right: what the denoiser takes it for.",
+     alt="Three squares: a digit, the same digit under noise, and the denoiser's answer, which blurs as the noise grows.",
+     t=widgets.IntSlider(value=300, min=1, max=1000, description="t"))
+
+# %% [markdown]
+# What to have seen: at $t = 600$ the middle looks like grain to you, and still the answer is the digit, with softer edges.
+# Towards 900 it becomes a smudge, and at 1000 only a grey cloud is left, the same for every digit. It never names a wrong
+# digit boldly. The denoiser says what the clean digit was *on average*, and where many are possible, their average is grey.
 #
 # ## The map
 

@@ -40,8 +40,9 @@ from diffusion_lab.theory.check import (
 from diffusion_lab.theory.forward import q_step
 from diffusion_lab.theory.gaussian import log_prob, product
 from diffusion_lab.theory.schedule import at, cosine
+from diffusion_lab.view.frames import drawn, painter
 from diffusion_lab.view.live import Live
-from diffusion_lab.view.pictures import mosaic, pixels, show
+from diffusion_lab.view.pictures import mosaic, show
 from diffusion_lab.view.plots import clouds, curves
 from diffusion_lab.view.scrubber import Scrubber
 from diffusion_lab.view.style import POINTS, figure
@@ -143,23 +144,29 @@ print(f"posterior mean {mu_tilde_t.item():.3f}, variance {beta_tilde_t:.3f}")
 # likelihood?
 
 # %%
-def draw_bayes(x_t, t):
+def bayes_picture(schedule, x_0):
+    """A function that draws prior, likelihood and posterior of the state before x_t, for x_t and t."""
     fig, ax = figure(width=7.5, height=3)
-    x, s_bar, a = torch.tensor([[x_t]], dtype=torch.float64), schedule.alpha_bar[t - 1], schedule.alpha[t]
-    says_x_0 = log_prob(grid, s_bar.sqrt(), (1 - s_bar).clamp(min=1e-4)).exp()
-    says_x_t = log_prob(grid, x[0] / a.sqrt(), (1 - a) / a).exp()
-    both = log_prob(grid, posterior_mean(x_0, x, t, schedule)[0], posterior_var(t, schedule).clamp(min=1e-4)).exp()
-    lines = [(grid, says_x_0, "data", "what $x_0 = 1$ says (prior)"), (grid, says_x_t, "noise", "what $x_t$ says (likelihood)"),
-             (grid, both, "exact", "both (posterior)")]
-    curves(ax, lines, f"$x_{{{t - 1}}}$", "density", xlim=(-3, 3))
-    ax.set_ylim(0, 1.5 * both[both < 5].max())
-    return fig
+    names = [("data", "what $x_0 = 1$ says (prior)"), ("noise", "what $x_t$ says (likelihood)"), ("exact", "both (posterior)")]
+    curves(ax, [(grid, 0 * grid, *name) for name in names], "$x_{t-1}$", "density", xlim=(-3, 3), ylim=(0, 3.2))
+    paint = painter(fig, ax.lines)
+
+    def draw(x_t, t):
+        x, s_bar, a = torch.tensor([[x_t]], dtype=torch.float64), schedule.alpha_bar[t - 1], schedule.alpha[t]
+        says_x_0 = log_prob(grid, s_bar.sqrt(), (1 - s_bar).clamp(min=1e-4)).exp()
+        says_x_t = log_prob(grid, x[0] / a.sqrt(), (1 - a) / a).exp()
+        both = log_prob(grid, posterior_mean(x_0, x, t, schedule)[0], posterior_var(t, schedule).clamp(min=1e-4)).exp()
+        for line, density in zip(ax.lines, (says_x_0, says_x_t, both)):
+            line.set_ydata(density)
+        return paint()
+
+    return draw
 
 
 # %%
 where = widgets.FloatSlider(value=-0.5, min=-2.5, max=2.5, step=0.1, description="x_t")
 when = widgets.IntSlider(value=5, min=1, max=10, description="t")
-Live(draw_bayes, caption="Bayes' rule for one step back, for a clean value of 1 and ten steps in all.",
+Live(bayes_picture(schedule, x_0), caption="Bayes' rule for one step back, for a clean value of 1 and ten steps in all.",
      alt="Three bell curves: prior around the clean value, likelihood around x_t, and the narrower posterior between.",
      x_t=where, t=when)
 
@@ -496,20 +503,25 @@ show(clouds([(x, "data" if "drawn" in name else "model", name) for name, x in sa
 # **Try it.** At which time do the three clouds part? Do points still change clouds after that?
 
 # %%
-def draw_chain(step):
-    fig, (left, right) = figure(columns=2, width=6.6, height=3.2)
-    left.scatter(*step.x_t[:1500].T, **POINTS["noise"])
-    right.scatter(*step.x_0_hat[:1500].T, **POINTS["model"])
-    for ax, title in ((left, "$x_t$"), (right, "$\\hat x_0$: where it would go")):
+def chain_frames(chain):
+    """A frame for each step of the chain: the state, and the denoised mean; 1,500 points."""
+    fig, axes = figure(columns=2, width=6.6, height=3.3)
+    for ax, title in zip(axes, ("$x_t$", "$\\hat x_0$: where it would go")):
         ax.set(xlim=(-3.2, 3.2), ylim=(-3.2, 3.2), aspect="equal", title=title)
-    return pixels(fig)
+    dots = [ax.scatter([], [], **POINTS[role]) for ax, role in zip(axes, ("noise", "model"))]
+
+    def update(step):
+        for cloud, x in zip(dots, (step.x_t, step.x_0_hat)):
+            cloud.set_offsets(x[:1500])
+
+    return drawn(fig, dots, update, chain)
 
 
 # %%
 at_200 = next(step for step in chain if step.t == 200)
 kept = [data.log_joint(x).argmax(dim=1) for x in (at_200.x_0_hat, chain[-1].x_s)]
 assert (kept[0] == kept[1]).double().mean() > 0.98
-Scrubber([draw_chain(step) for step in chain], [f"t = {step.t}" for step in chain],
+Scrubber(chain_frames(chain), [f"t = {step.t}" for step in chain],
          "The reverse chain of a mixture: the state, and the denoised mean at each state.",
          "Left a round cloud that splits into three; right points that spread from the centre to three clouds.")
 

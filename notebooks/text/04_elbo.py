@@ -37,9 +37,11 @@ from diffusion_lab.theory.mixture import GaussianMixture
 from diffusion_lab.theory.parameterization import eps_from_x_0
 from diffusion_lab.theory.posterior import posterior_mean, posterior_var, reverse_var
 from diffusion_lab.theory.schedule import at, cosine, linear
+from diffusion_lab.view.frames import beside, drawn, painter, with_marker
 from diffusion_lab.view.live import Live
 from diffusion_lab.view.pictures import show
 from diffusion_lab.view.plots import curves
+from diffusion_lab.view.scrubber import Scrubber
 from diffusion_lab.view.style import ROLES, figure
 
 generator = torch.Generator().manual_seed(0)
@@ -122,7 +124,6 @@ def kl_prior(x_0, schedule):
     return kl(alpha_bar_T.sqrt() * x_0.double(), 1 - alpha_bar_T, 0.0, 1.0).flatten(1).sum(dim=1)
 
 
-# %% tags=["export:diffusion_lab.theory.elbo"]
 def kl_t(x_0, x_t, t, denoiser, variance="small"):
     """L_{t-1}: KL(q(x_{t-1} given x_t, x_0) ‖ p(x_{t-1} given x_t)), per example, for t from 2 to T."""
     schedule = denoiser.schedule
@@ -249,6 +250,10 @@ def mse_by_quadrature(data, schedule):
     return square, torch.stack([torch.zeros_like(square), *mse])
 
 
+def total(terms):
+    return terms.kl_prior + terms.kl_t.sum(-1) + terms.nll_recon
+
+
 # %% [markdown]
 # First for Gaussian data $\mathcal N(0, v)$, where $\mathrm{mse}_t = v(1-\bar\alpha_t)/(\bar\alpha_t v + 1-\bar\alpha_t)$ and
 # $H = \tfrac12\log(2\pi e v)$ are known in closed form. Quadrature must agree.
@@ -260,13 +265,6 @@ mse_closed = v * (1 - schedule.alpha_bar) / (schedule.alpha_bar * v + 1 - schedu
 square, mse = mse_by_quadrature(gaussian, schedule)
 assert torch.allclose(mse, mse_closed, atol=1e-9, rtol=0)
 
-
-# %%
-def total(terms):
-    return terms.kl_prior + terms.kl_t.sum(-1) + terms.nll_recon
-
-
-# %%
 entropy = 0.5 * math.log(2 * math.pi * math.e * v)
 print("data N(0, 0.25), cosine, T = 100, exact denoiser, Gaussian decoder, no clipping; nats")
 for variance in ("small", "large"):
@@ -328,7 +326,6 @@ for T in (10, 100, 1000):
     assert min(exact.values()) > entropy
     print(f"T = {T:4}: entropy {entropy:.3f}, bound {exact['small']:.3f} with β̃, {exact['large']:.3f} with β")
 
-# %%
 T, n, runs = 10, 100, 200
 denoiser = two.denoiser(cosine(T))
 truth = total(expected_terms(*mse_by_quadrature(two, cosine(T)), cosine(T), "large"))
@@ -340,6 +337,47 @@ print(f"the error bar of two standard errors covers the truth in {covered} of {r
 assert abs(covered - 191) < 4 * (runs * 0.954 * 0.046) ** 0.5
 
 # %% [markdown]
+# **Try it.** One chain of $T = 20$ steps, with β, for data $x_0 = 1$. Dashed is the true step back, given $x_0$; orange is the model's,
+# which does not know $x_0$. The term $L_{t-1}$ is the KL of the two. Scrub from the noise ($t = 20$) towards the data. Where
+# do the two differ in place, and where in width? Where are the most nats paid?
+
+# %%
+def step_frames(schedule, x_t, x_0):
+    """Frames for {t: x_t}: the true step back, in units of its own deviation, and the model's."""
+    fig, ax = figure(width=5, height=3)
+    u = torch.linspace(-5, 5, 401, dtype=torch.float64)
+    curves(ax, [(u, log_prob(u, 0, 1).exp(), "exact", "true step, $x_0$ known"), (u, u, "model", "the model's")],
+           "distance from $\\tilde\\mu_t$, in deviations $\\sqrt{\\tilde\\beta_t}$", "density", xlim=(-5, 5), ylim=(0, 0.6))
+
+    def update(t):
+        std, p_var = posterior_var(t, schedule).sqrt(), reverse_var(t, schedule, "large")
+        q_mean, p_mean = (posterior_mean(x, x_t[t], t, schedule) for x in (x_0, two.denoiser(schedule)(x_t[t], t)))
+        ax.lines[1].set_ydata(log_prob(u, (p_mean - q_mean)[0] / std, p_var / std**2).exp())
+
+    return drawn(fig, ax.lines[1:], update, x_t)
+
+
+# %%
+s, x_0, eps = cosine(20), torch.ones(1, 1, dtype=torch.float64), torch.full((1, 1), -1.5, dtype=torch.float64)
+x_t = {t: q_sample(x_0, t, eps, s) for t in range(20, 1, -1)}
+here = [kl_t(x_0, x_t[t], t, two.denoiser(s), "large").item() for t in x_t]
+average = expected_terms(*mse_by_quadrature(two, s), s, "large").kl_t.flip(0)
+assert here[12] == max(here[:16])  # t = 8
+assert 0.4 < here[12] < 0.42 < average[-1] == average.max() < 0.55
+fig, ax = figure(width=3.6, height=3)
+_ = curves(ax, [(list(x_t), average, "model", None)], "t", "$L_{t-1}$ on average, nats", yscale="log", xlim=(21, 1))
+Scrubber(beside(step_frames(s, x_t, x_0), with_marker(fig, ax, list(x_t))),
+         [f"t = {t}, x_t = {x_t[t].item():.2f} · {a:.3f} nats here, {b:.3f} on average" for t, a, b in zip(x_t, here, average)],
+         "Left: the true step back and the model's. Right: the term that this step adds to the bound, on average.",
+         "Two bell curves that move apart and together again as t falls, and beside them a line that moves along a curve.")
+
+# %% [markdown]
+# What to have seen: at $t = 20$ the two lie on each other. The model knows nothing of $x_0$, but $x_0$ hardly matters for that
+# step. Then the model leans to the wrong side: this noise has pushed $x_t$ to the left, and at $t = 8$ ($x_t = -0.09$) it might come from
+# either peak. The model's step stands a whole deviation from the true one, and pays 0.41 nats. Two steps later it knows
+# the side. What remains is a difference in width, at $t = 2$ a factor of almost 2, since β is not β̃. On average over data and
+# noise no term is as large as this last one, 0.50 nats.
+#
 # So the answer to the question at the top: neither bound is the entropy, and it depends on the variance. With β the gap
 # shrinks from 0.28 nats in 10 steps to 0.003 in 1,000. With β̃ it stays near half a nat (0.56, 0.72, 0.52): near the data
 # $\tilde\beta_t/\beta_t$ is about $(t-1)/t$, which depends on $t$ alone, so smaller steps do not mend it.
@@ -372,26 +410,33 @@ for variance in ("small", "large"):
 # you choose the decoder's variance freely?
 
 # %%
-def draw_gap(T, w):
-    s = cosine(T)
-    square, mse = mse_by_quadrature(two, s)
-    terms = expected_terms(square, mse, s, w)
+def gap_picture(known):
+    """A function that draws terms and bound for T and the variance. known: {T: (E x_0², mse)}."""
     fig, (left, right) = figure(columns=2, width=8.2, height=2.9)
-    curves(left, [(torch.arange(2, T + 1), terms.kl_t, "model", None)], "t", "$L_{t-1}$, nats",
-           f"bound {total(terms):.3f}, entropy {entropy:.3f}", yscale="log", ylim=(1e-5, 3))
     var = torch.logspace(-5, 0, 200, dtype=torch.float64)
-    with_var = total(terms) - terms.nll_recon + 0.5 * torch.log(2 * torch.pi * var) + 0.5 * mse[1] / var
-    curves(right, [(var, with_var, "data", None)], "variance of the decoder", "bound, nats", xscale="log",
-           ylim=(entropy - 0.2, entropy + 3))
-    right.axvline(decoder_var(s, w), **ROLES["model"])
-    right.axhline(entropy, **ROLES["exact"])
-    return fig
+    curves(left, [([], [], "model", None)], "t / T", "$L_{t-1}$, nats", " ", yscale="log", xlim=(0, 1.02), ylim=(1e-5, 3))
+    curves(right, [(var, var, "data", None)], "variance of the decoder", "bound, nats", xscale="log", ylim=(entropy - 0.2, entropy + 3))
+    used, _ = right.axvline(1, **ROLES["model"]), right.axhline(entropy, **ROLES["exact"])
+    paint = painter(fig, [left.lines[0], left.title, right.lines[0], used])
+
+    def draw(T, w):
+        s, (square, mse) = cosine(T), known[T]
+        terms = expected_terms(square, mse, s, w)
+        left.lines[0].set_data(torch.arange(2, T + 1) / T, terms.kl_t)
+        left.title.set_text(f"bound {total(terms):.3f}, entropy {entropy:.3f}")
+        reconstruction = 0.5 * torch.log(2 * torch.pi * var) + 0.5 * mse[1] / var
+        right.lines[0].set_ydata(total(terms) - terms.nll_recon + reconstruction)
+        used.set_xdata([decoder_var(s, w)] * 2)
+        return paint()
+
+    return draw
 
 
 # %%
 steps = widgets.SelectionSlider(options=[5, 10, 20, 50, 100], value=20, description="T")
 blend = widgets.FloatSlider(value=1.0, min=0.0, max=1.0, step=0.1, description="variance")
-Live(draw_gap, caption="Left: the step terms over t. Right: the bound against the decoder's variance; orange: the one in use, "
+known = {T: mse_by_quadrature(two, cosine(T)) for T in steps.options}
+Live(gap_picture(known), caption="Left: the step terms over t. Right: the bound against the decoder's variance; orange: the one in use, "
      "dashed: the entropy.", alt="Left a curve of the step terms over t, right the bound as a valley over the variance.",
      T=steps, w=blend)
 

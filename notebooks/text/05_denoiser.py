@@ -42,7 +42,8 @@ from diffusion_lab.theory.check import label_of, same_shape
 from diffusion_lab.theory.forward import q_sample
 from diffusion_lab.theory.mixture import GaussianMixture
 from diffusion_lab.theory.schedule import at, cosine
-from diffusion_lab.view.pictures import pixels, show
+from diffusion_lab.view.frames import beside, drawn, with_marker
+from diffusion_lab.view.pictures import show
 from diffusion_lab.view.plots import clouds, curves
 from diffusion_lab.view.scrubber import Scrubber
 from diffusion_lab.view.style import POINTS, ROLES, figure
@@ -174,7 +175,6 @@ there = {x_0_from_eps: eps_from_x_0, x_0_from_v: v_from_x_0, x_0_from_score: sco
 for back, forth in there.items():
     assert torch.allclose(back(x_t, forth(x_t, x_0, t, schedule), t, schedule), x_0, atol=1e-9)
 
-# %%
 exact = data.denoiser(schedule)
 for time in (1, 100, 500, 1000):
     x = x_t.clone().requires_grad_()
@@ -244,7 +244,6 @@ alike = table @ table.T / 16
 assert torch.allclose(alike.diagonal(7), alike[0, 7].expand(994), atol=1e-9)
 print("likeness of two times that are 1, 10, 100 apart:", *[f"{alike[300, 300 + d]:.2f}" for d in (1, 10, 100)])
 
-# %%
 fig, (left, right) = figure(columns=2, width=8.4, height=2.9)
 _ = left.imshow(table.T, aspect="auto", cmap="cividis", interpolation="nearest")
 _ = left.set(xlabel="t", ylabel="entry of e(t)", title="the embedding")
@@ -393,12 +392,19 @@ def excess(network, m=None):
         return (network(x_t[:m].float(), t[:m]) - v_exact[:m]).square().mean().item()
 
 
+def answer(network, t):
+    """The network's x̂_0 at time t at the places of Figure 1, float64."""
+    with torch.no_grad():
+        return as_denoiser(network, schedule)(places.float(), t).double()
+
+
 # %% tags=["nbval-ignore-output"]
 network, losses, watched, started = new_network(), [], {0: excess(new_network(), 5000)}, perf_counter()
+answers = {0: answer(new_network(), 300)}
 for step, loss in train(network, data, 2000, generator):
     losses.append(loss)
     if step % 50 == 0:
-        watched[step] = excess(network, 5000)
+        watched[step], answers[step] = excess(network, 5000), answer(network, 300)
 print(f"{perf_counter() - started:.0f} s; mean of the last 200 batches {np.mean(losses[-200:]):.3f}; excess {excess(network):.4f}")
 
 # %%
@@ -424,9 +430,11 @@ show(fig, alt="Left: a jagged loss that settles around a dashed line at 0.79. Ri
 #
 # ## 6 · Look at what it learned
 #
-# A network that predicts $v$ knows the score, by `as_denoiser` and `score_from_x_0`. **Try it:** scrub through time. Left
-# the exact arrows, right the network's, at the same scale; long arrows are cut. Pale ones stand where $q(x_t)$ is less
-# than $e^{-8}$ of its highest value, where the network has hardly ever been. At which times do the two differ?
+# A network that predicts $v$ knows the denoised mean and the score, by `as_denoiser` and `score_from_x_0`. **Try it:** scrub
+# through time. The arrows are the exact score and the network's, at the same scale; long ones are cut. Pale ones stand where
+# $q(x_t)$ is less than $e^{-8}$ of its highest value, where the network has hardly ever been. On the right, each place of the
+# same grid is sent to its $\hat x_0$: rings by the exact denoiser, orange by the network. At which times do the two differ?
+# And at which time do the clouds appear among the orange points?
 
 # %%
 denoiser = as_denoiser(network.requires_grad_(False), schedule)
@@ -437,17 +445,25 @@ def learned_score(x_t, t):
     return score_from_x_0(x_t, denoiser(x_t.float(), t).double(), t, schedule)
 
 
-def draw_field(t):
-    """Exact and learned arrows at time t, as pixels."""
-    fig, axes = figure(columns=2, width=7, height=3.6)
-    q_t = data.at(t, schedule)
-    longest = q_t.score(places).norm(dim=1).median()
-    often = q_t.log_prob(places) > q_t.log_prob(q_t.mean).max() - 8
-    for ax, score, role in zip(axes, (q_t.score(places), learned_score(places, t)), ("exact", "model")):
-        arrows = score * (longest / score.norm(dim=1, keepdim=True)).clamp(max=1) / longest
-        ax.quiver(*places.T, *arrows.T, color=ROLES[role]["color"], alpha=torch.where(often, 1.0, 0.25).numpy(), scale=16, width=0.006)
-        ax.set(title=f"{'learned' if role == 'model' else role}, t = {t}", aspect="equal", xlim=(-2.7, 2.7), ylim=(-2.7, 2.7))
-    return pixels(fig)
+def field_frames(moments):
+    """A frame for each pair (t, the network's answer at the places): exact and learned score, and both denoised means."""
+    fig, axes = figure(columns=3, width=8.1, height=3)
+    for ax, title in zip(axes, ("exact score", "learned score", "$\\hat x_0$ of each place")):
+        ax.set(title=title, aspect="equal", xlim=(-2.7, 2.7), ylim=(-2.7, 2.7))
+    fields = [ax.quiver(*places.T, *places.T, color=ROLES[role]["color"], scale=16, width=0.006) for ax, role in zip(axes, ("exact", "model"))]
+    sent = [axes[2].scatter([], [], s=24, facecolors="none", edgecolors="black", linewidths=0.8), axes[2].scatter([], [], **POINTS["model"])]
+
+    def update(moment):
+        t, learned = moment
+        q_t = data.at(t, schedule)
+        longest, often = q_t.score(places).norm(dim=1).median(), q_t.log_prob(places) > q_t.log_prob(q_t.mean).max() - 8
+        for field, points, x_0_hat in zip(fields, sent, (exact(places, t), learned)):
+            score = score_from_x_0(places, x_0_hat, t, schedule)
+            field.set_UVC(*(score * (longest / score.norm(dim=1, keepdim=True)).clamp(max=1) / longest).T)
+            field.set_alpha(torch.where(often, 1.0, 0.25).numpy())
+            points.set_offsets(x_0_hat)
+
+    return drawn(fig, [*fields, *sent], update, moments)
 
 
 # %%
@@ -462,9 +478,10 @@ assert (denoiser(x.float(), 1) - exact(x.float(), 1)).square().mean().sqrt() < 0
 print("relative error of the learned score: below 25 % at t = 100, 300 and 700, above 100 % at t = 1")
 
 # %%
-shown = [1000, 900, 800, 700, 600, 500, 400, 300, 200, 100, 50, 20]
-Scrubber([draw_field(t) for t in shown], [f"t = {t}" for t in shown], "The score over time: exact (left) and learned (right).",
-         "Two fields of arrows. Late in the chain both point to the middle; early, each arrow points to the nearest cloud.")
+shown = [*range(1000, 100, -50), *range(100, 0, -20)]
+Scrubber(field_frames([(t, answer(network, t)) for t in shown]), [f"t = {t}" for t in shown],
+         "The exact score, the learned score, and where both denoisers send a grid of places.",
+         "Two fields of arrows and a grid of points. Late in the chain all point to the middle; early, to the nearest cloud.")
 
 # %% [markdown]
 # What to have seen: for most of the chain the two fields are hard to tell apart; at $t = 20$ they differ more, and at
@@ -472,6 +489,19 @@ Scrubber([draw_field(t) for t in shown], [f"t = {t}" for t in shown], "The score
 # over $\sqrt{1-\bar\alpha_t}$, equation (3), and at $t = 1$ that is about $1/156$. But look at what a sampler uses. In $\hat x_0$
 # the same error is *multiplied* by this small number, and there the network is right to within 0.01. Near the data, an
 # error in the score is an error in the finest detail only.
+#
+# And how did it get there? The training loop kept the network's answers at $t = 300$, every 50 steps. **Try it:** what does the
+# network learn first, and what last? The curve on the right says how much is left to learn.
+
+# %%
+fig, ax = figure(width=2.5, height=3)
+_ = curves(ax, [(list(watched), list(watched.values()), "model", None)], "step", "excess loss", yscale="log")
+frames = beside(field_frames([(300, learned) for learned in answers.values()]), with_marker(fig, ax, list(watched)))
+Scrubber(frames, [f"after {step} steps" for step in answers], "The same at t = 300, over training; right: the excess loss.",
+         "Learned arrows that begin without order and end like the exact ones; orange points that settle into their rings.")
+
+# %% [markdown]
+# What to have seen: SEEN05
 #
 # ## 7 · One big step, or many small ones
 #
@@ -732,7 +762,6 @@ assert next_to["right"] > 0.9
 assert next_to["wrong"] < 0.3
 print(f"likeness of neighbouring times, on average: right {next_to['right']:.2f}, wrong {next_to['wrong']:.2f}")
 
-# %%
 fig, axes = figure(columns=2, width=8.4, height=3)
 for ax, e, title in zip(axes, (right, wrong), ("columns masked: right", "rows masked: wrong")):
     _ = ax.imshow(e[:60], aspect="auto", cmap="cividis", interpolation="nearest")
