@@ -104,7 +104,7 @@ def menu(page, *names):
 def choose_theme(page, theme):
     """Light or Dark."""
     menu(page, "Settings", "Theme", f"JupyterLab {theme}")
-    page.locator(f"body[data-jp-theme-name='JupyterLab {theme}']").wait_for()
+    page.locator(f"body[data-jp-theme-name='JupyterLab {theme}']").wait_for(state="attached")
     page.wait_for_timeout(1000)
 
 
