@@ -42,8 +42,8 @@ def drawn(fig, artists, update, moments):
     """Draw one figure again and again: list of uint8 arrays (H, W, 3), one for each of `moments`.
 
     artists: as for `painter`. update: called with each moment; it sets the artists' data. A drawing that takes longer
-    than two seconds shows its progress, and afterwards clears the cell's output, so that no trace of it is saved. Raises
-    ValueError if there are no artists.
+    than two seconds shows its progress, and afterwards clears the cell's output, so that no trace of it is saved.
+    Raises ValueError if there are no artists.
     """
     paint, frames, started = painter(fig, artists), [], perf_counter()
     for moment in tqdm(list(moments), desc="drawing", delay=DELAY, leave=False):
