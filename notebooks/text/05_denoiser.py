@@ -484,7 +484,9 @@ Scrubber(field_frames([(t, answer(network, t)) for t in shown]), [f"t = {t}" for
          "Two fields of arrows and a grid of points. Late in the chain all point to the middle; early, to the nearest cloud.")
 
 # %% [markdown]
-# What to have seen: for most of the chain the two fields are hard to tell apart; at $t = 20$ they differ more, and at
+# What to have seen: at $t = 1000$ every place is sent to the middle. From about $t = 350$ on, the places gather at the six
+# clouds, and at $t = 20$ each stays where it is, since there is hardly any noise to take away. For most of the chain the two
+# fields are hard to tell apart; at $t = 20$ they differ more, and at
 # $t = 1$ the network's score is off by more than its own size. The cause is a division: the score is the expected noise
 # over $\sqrt{1-\bar\alpha_t}$, equation (3), and at $t = 1$ that is about $1/156$. But look at what a sampler uses. In $\hat x_0$
 # the same error is *multiplied* by this small number, and there the network is right to within 0.01. Near the data, an
@@ -501,7 +503,10 @@ Scrubber(frames, [f"after {step} steps" for step in answers], "The same at t = 3
          "Learned arrows that begin without order and end like the exact ones; orange points that settle into their rings.")
 
 # %% [markdown]
-# What to have seen: SEEN05
+# What to have seen: before the first step, the network sends each place near to where it is, and its arrows all point to
+# the middle. It needs only a few hundred steps for the ring and its six corners. The many steps after that move the orange
+# points by so little that you hardly see it, and yet they divide the excess loss by several times more. Last to come
+# right are the outermost places, where few examples fall.
 #
 # ## 7 · One big step, or many small ones
 #
