@@ -154,8 +154,8 @@ jitter = {}
 for times in (uniform_times, spread_times):
     means = [schedule.alpha_bar[times(64, schedule.T, generator)].mean() for _ in range(500)]
     jitter[times] = torch.stack(means).std().item()
-assert jitter[uniform_times] > 10 * jitter[spread_times]
-print("with spread times the mean over a batch is steadier by a factor of more than ten")
+assert jitter[uniform_times] > 5 * jitter[spread_times]
+print("with spread times the mean over a batch is steadier by a factor of more than five")
 
 # %% [markdown]
 # ## 2 · Steps for matrices
