@@ -60,6 +60,10 @@ class Text(IPythonRenderer):
     def inline_math(self, body):
         return self.formulas.hole(body, False)
 
+    def block_html(self, html):
+        """HTML is left as it is, but for formulas in it, as in the summary of what is folded."""
+        return super().block_html(re.sub(r"\$([^$\n]+)\$", lambda match: self.inline_math(match[1]), html))
+
     def link(self, text, url, title=None):
         return super().link(text, self.rewrite(url), title)
 
