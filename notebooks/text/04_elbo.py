@@ -124,6 +124,7 @@ def kl_prior(x_0, schedule):
     return kl(alpha_bar_T.sqrt() * x_0.double(), 1 - alpha_bar_T, 0.0, 1.0).flatten(1).sum(dim=1)
 
 
+# %% tags=["export:diffusion_lab.theory.elbo"]
 def kl_t(x_0, x_t, t, denoiser, variance="small"):
     """L_{t-1}: KL(q(x_{t-1} given x_t, x_0) ‖ p(x_{t-1} given x_t)), per example, for t from 2 to T."""
     schedule = denoiser.schedule
@@ -491,8 +492,7 @@ for t in range(2, T + 1):
 print("the step terms are weighted squared errors of the noise")
 
 # %%
-fig, ax = figure(width=7.5, height=2.8)
-s, t = linear(), torch.arange(2, 1001)
+(fig, ax), s, t = figure(width=7.5, height=2.8), linear(), torch.arange(2, 1001)
 weights = {v: s.beta[t] ** 2 / (2 * reverse_var(t, s, v) * s.alpha[t] * (1 - s.alpha_bar[t])) for v in ("small", "large")}
 lines = [(t, weights["small"], "model", "$w_t$ with $\\tilde\\beta_t$"), (t, weights["large"], "data", "$w_t$ with $\\beta_t$"),
          (t, torch.ones(999), "exact", "$L_{simple}$: 1")]

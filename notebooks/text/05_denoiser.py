@@ -244,6 +244,7 @@ alike = table @ table.T / 16
 assert torch.allclose(alike.diagonal(7), alike[0, 7].expand(994), atol=1e-9)
 print("likeness of two times that are 1, 10, 100 apart:", *[f"{alike[300, 300 + d]:.2f}" for d in (1, 10, 100)])
 
+# %%
 fig, (left, right) = figure(columns=2, width=8.4, height=2.9)
 _ = left.imshow(table.T, aspect="auto", cmap="cividis", interpolation="nearest")
 _ = left.set(xlabel="t", ylabel="entry of e(t)", title="the embedding")
@@ -399,8 +400,7 @@ def answer(network, t):
 
 
 # %% tags=["nbval-ignore-output"]
-network, losses, watched, started = new_network(), [], {0: excess(new_network(), 5000)}, perf_counter()
-answers = {0: answer(new_network(), 300)}
+network, losses, watched, answers, started = new_network(), [], {0: excess(new_network(), 5000)}, {0: answer(new_network(), 300)}, perf_counter()
 for step, loss in train(network, data, 2000, generator):
     losses.append(loss)
     if step % 50 == 0:
