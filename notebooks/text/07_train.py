@@ -752,6 +752,9 @@ check_stratified_times(stratified_times)
 #     u = torch.rand(n, generator=generator, dtype=torch.float64)
 #     return (T * (torch.arange(n) + u) / n).long().clamp(max=T - 1) + 1
 # ```
+#
+# The mean is steadier still than with (1): about 0.0006 against 0.0045. With one $u$ all times move the same way; with many, the
+# moves cancel.
 # </details>
 
 # %% [markdown]
