@@ -91,9 +91,9 @@ def run_train(args):
 
 def run_sample(args):
     """Draw digits into a PNG file. Returns the exit status, 0."""
-    denoiser = load_pretrained(args.checkpoint)
-    spaced(denoiser.schedule.T, args.steps)  # refuses a wrong number of steps
-    begin = time.monotonic()
+    denoiser, begin = load_pretrained(args.checkpoint), time.monotonic()
+    if args.out.is_dir() or not args.out.parent.is_dir():  # said now rather than after the work
+        raise ValueError(f"{args.out} cannot be written: it is a folder, or lies in one that does not exist.")
     args.out.write_bytes(picture_of(denoiser, args.n, args.steps, args.sampler, args.guidance, args.seed))
     print(f"{args.n} digits in {time.monotonic() - begin:.1f} s: {args.out}")
     return 0

@@ -1,0 +1,164 @@
+"""python -m diffusion_lab sample: a picture of digits, or one line that says what is wrong."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from io import BytesIO
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from diffusion_lab.__main__ import main
+from diffusion_lab.data.digits import load_digits
+from diffusion_lab.evaluation.judge import load_judge, read_digits
+from diffusion_lab.training.pretrained import SHIPPED
+
+
+@pytest.fixture
+def sample(tmp_path, capsys):
+    """Run the command; returns its exit status, its picture (bytes, or None), and what it printed."""
+    def run(*words):
+        out = tmp_path / "grid.png"
+        out.unlink(missing_ok=True)
+        try:
+            status = main(["sample", "--out", str(out), *map(str, words)])
+        except SystemExit as ended:
+            status = ended.code
+        said = capsys.readouterr()
+        return status, out.read_bytes() if out.exists() else None, said.out, said.err
+    return run
+
+
+def digits_in(picture, n):
+    """The n digits of a picture, ten in a row with white lines of 2 between, each pixel 3 × 3: (n, 1, 28, 28)."""
+    pixels = np.asarray(Image.open(BytesIO(picture)))
+    fine = pixels[::3, ::3]
+    assert np.array_equal(pixels, fine.repeat(3, axis=0).repeat(3, axis=1))
+    squares = [fine[i // 10 * 30 :, i % 10 * 30 :][:28, :28] for i in range(n)]
+    return torch.tensor(np.stack(squares)[:, None] / 127.5 - 1, dtype=torch.float32)
+
+
+@pytest.mark.parametrize(("n", "rows", "columns"), [(1, 1, 10), (10, 1, 10), (23, 3, 10)])
+def test_the_picture_has_the_size_of_its_digits(sample, n, rows, columns):
+    status, picture, out, err = sample("--n", n, "--steps", 2, "--guidance", 0)
+    image = Image.open(BytesIO(picture))
+    assert (status, err, image.format, image.mode) == (0, "", "PNG", "L")
+    assert image.size == ((columns * 30 - 2) * 3, (rows * 30 - 2) * 3)
+    assert out.startswith(f"{n} digits in ")
+    assert out.rstrip().endswith("grid.png")
+    assert out.count("\n") == 1
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpm_solver"])
+def test_it_draws_0_to_9_in_order(sample, sampler):
+    """As the judge reads them, with 20 steps: at least 17 of 20 are what was asked for."""
+    status, picture, _, _ = sample("--n", 20, "--steps", 20, "--sampler", sampler)
+    assert status == 0
+    digits = digits_in(picture, 20)
+    assert (read_digits(load_judge(), digits) == torch.arange(20) % 10).sum() >= 17
+    real = load_digits("test")[0]
+    assert abs(digits.mean() - real.mean()) < 0.1, "neither too bright nor too dark"
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpm_solver"])
+def test_a_seed_fixes_the_picture_and_leaves_the_global_generator_alone(sample, sampler):
+    before = torch.get_rng_state()
+    pictures = [sample("--n", 3, "--steps", 3, "--sampler", sampler, "--seed", seed)[1] for seed in (4, 4, 5)]
+    assert pictures[0] == pictures[1] != pictures[2]
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_guidance_and_steps_change_the_picture(sample):
+    plain = sample("--n", 3, "--steps", 3)[1]
+    for words in (("--steps", 4), ("--steps", 3, "--guidance", 4), ("--steps", 3, "--sampler", "ddpm")):
+        assert sample("--n", 3, *words)[1] not in (None, plain)
+    assert sample("--n", 3, "--steps", 3, "--guidance", 0.5, "--sampler", "ddim", "--seed", 0)[1] == plain, "defaults"
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (("--n", 0), "--n: must be at least 1, but got 0"),
+    (("--n", "many"), "--n: invalid natural value: 'many'"),
+    (("--steps", 0), "--steps: must be at least 1, but got 0"),
+    (("--steps", 2.5), "--steps: invalid natural value: '2.5'"),
+    (("--sampler", "euler"), "--sampler: invalid choice: 'euler' (choose from "),
+    (("--guidance", "much"), "--guidance: invalid float value: 'much'"),
+    (("--seed", "x"), "--seed: invalid int value: 'x'"),
+    (("--size", 3), "unrecognized arguments: --size 3"),
+])
+def test_wrong_arguments_are_refused(sample, words, said):
+    """By argparse: two lines that show the usage, and one that says what is wrong."""
+    status, picture, out, err = sample(*words)
+    assert (status, picture, out) == (2, None, "")
+    assert err.splitlines()[-1].startswith("python -m diffusion_lab")
+    assert said in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (("--steps", 1001), "sample: a chain of T = 1000 times has at most 1000 steps, but got n = 1001."),
+    (("--guidance", -1), "sample: guidance_weight must be a finite number of at least 0"),
+    (("--guidance", "nan"), "sample: guidance_weight must be a finite number of at least 0"),
+    (("--guidance", "inf"), "sample: guidance_weight must be a finite number of at least 0"),
+    (("--checkpoint", "no-such-folder"), "sample: no-such-folder holds no checkpoint"),
+    (("--seed", 2**70), "sample: seed must"),
+])
+def test_what_cannot_be_done_is_said_in_one_line(sample, words, said):
+    status, picture, out, err = sample("--n", 1, *words)
+    assert (status, picture, out) == (2, None, "")
+    assert err.startswith(said)
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("where", ["no/such/folder/grid.png", "."])
+def test_a_picture_that_cannot_be_written_is_refused_before_it_is_drawn(sample, tmp_path, monkeypatch, where):
+    def never(*_, **__):
+        raise AssertionError("this would have been in vain")
+
+    monkeypatch.setattr("diffusion_lab.__main__.picture_of", never)
+    status, _, out, err = sample("--n", 1, "--steps", 1, "--out", tmp_path / where)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert str(tmp_path) in err
+
+
+def damaged(kind, folder):
+    """A checkpoint with something wrong, and words about it."""
+    shutil.copytree(SHIPPED["mnist"], folder)
+    index = folder / "checkpoint.json"
+    [state] = folder.glob("*.safetensors")
+    if kind == "no weights":
+        state.unlink()
+        return "is incomplete"
+    if kind == "one byte":
+        content = bytearray(state.read_bytes())
+        content[-1] ^= 1
+        state.write_bytes(content)
+        return "is damaged: its content is not what was saved"
+    if kind == "half an index":
+        index.write_text(index.read_text()[:20])
+        return "checkpoint.json is damaged"
+    index.write_text(json.dumps(json.loads(index.read_text()) | {"format": "other"}))
+    return "was not written by this course"
+
+
+@pytest.mark.parametrize("kind", ["no weights", "one byte", "half an index", "another format"])
+def test_a_damaged_checkpoint_is_refused(sample, tmp_path, kind):
+    said = damaged(kind, tmp_path / "run")
+    status, picture, out, err = sample("--checkpoint", tmp_path / "run")
+    assert (status, picture, out, err.count("\n")) == (2, None, "", 1)
+    assert said in err
+
+
+def test_from_a_terminal(tmp_path):
+    """As a program of its own: the exit status reaches the shell, and no traceback the reader."""
+    def command(*words):
+        return subprocess.run([sys.executable, "-m", "diffusion_lab", "sample", *words], cwd=tmp_path,
+                              capture_output=True, text=True, check=False, env=os.environ)
+
+    done = command("--n", "2", "--steps", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Image.open(tmp_path / "grid.png").size == (298 * 3, 28 * 3)
+    refused = command("--checkpoint", "nothing")
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
