@@ -68,8 +68,10 @@ def memorisation_ratio(images, train, test):
 
     Distances in pixel space. Copies have 0; fresh digits have 1; below 1 the images lie closer than fresh digits do.
     """
-    nearest = NearestNeighbors(n_neighbors=1).fit(checked(train).flatten(1).numpy())
-    distance = [nearest.kneighbors(checked(x).flatten(1).numpy())[0] for x in (images, test)]
+    known, *sets = (checked(x).flatten(1).numpy() for x in (train, images, test))
+    search = NearestNeighbors(n_neighbors=1).fit(known)
+    # The search takes |a|² + |b|² - 2ab for the distance, which rounding keeps from 0 for copies: subtract afresh.
+    distance = [np.linalg.norm(x - known[search.kneighbors(x, return_distance=False)[:, 0]], axis=1) for x in sets]
     return float(np.median(distance[0]) / np.median(distance[1]))
 
 
