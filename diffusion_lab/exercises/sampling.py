@@ -28,7 +28,7 @@ def check_guide(attempt):
         raise Wrong("at w = 0 the answer with the label is left; each unit of w adds the difference of the two once.")
     if not close(attempt(X, Y, 0.0), X):
         raise Wrong("at w = 0 there must be no guidance at all.")
-    return "One line, and all text-to-image programs use it."
+    return "One line: most programs that draw from a text use it."
 
 
 @answers
