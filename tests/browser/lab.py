@@ -65,8 +65,9 @@ def jupyter_lab(folder):
 
 
 def write_notebook(path, *sources):
-    """Write a notebook of code cells."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    """Write a notebook of code cells, given as source or as cells with their output."""
+    cells = [nbformat.v4.new_code_cell(source) if isinstance(source, str) else source for source in sources]
+    notebook = nbformat.v4.new_notebook(cells=cells)
     notebook.metadata.kernelspec = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     nbformat.write(notebook, Path(path))
 

@@ -263,7 +263,7 @@ def test_a_notebook_that_is_not_run_shows_the_film_strip(chromium, folder, lab):
     data = {kind: data[kind] for kind in ("text/plain", "image/png")}  # what tools/build_notebooks.py keeps
     output = nbformat.v4.new_output("execute_result", data, execution_count=1, metadata=metadata)
     cell = nbformat.v4.new_code_cell(SHOW, outputs=[output], execution_count=1)
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), folder / "still.ipynb")
+    write_notebook(folder / "still.ipynb", cell)
     page = chromium.new_page(viewport={"width": 1280, "height": 900})
     open_notebook(page, lab, "still.ipynb")
     still = page.get_by_role("img", name="A grey square.")
