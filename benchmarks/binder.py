@@ -9,6 +9,7 @@ command ends what grows beyond it. Needs Linux.
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -77,7 +78,8 @@ def measure(notebook, group=None):
         seconds = time.perf_counter() - begin
         told.seek(0)
         if process.returncode and not ended:
-            ended = (told.read().strip().splitlines() or ["?"])[-1]
+            plain = re.sub(r"\x1b\[[\d;]*m", "", told.read()).strip()  # without colours
+            ended = (plain.splitlines() or ["?"])[-1]
     if group and killed_for_memory(group) > before:
         ended = "killed: it needs more than 2 GB"
     return seconds, peak, ended
