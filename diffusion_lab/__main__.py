@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -58,7 +59,7 @@ class Stop:
 
 def run_train(args):
     """Train; draw samples ten times; save twice a minute. Returns the exit status: 0, or 130 after Ctrl-C."""
-    recipe = Recipe(steps=args.steps, augment=args.augment, decay=args.decay, seed=args.seed, data=args.data)
+    recipe = Recipe(**{field.name: getattr(args, field.name) for field in fields(Recipe)})
     if checkpoint.exists(args.out) != args.resume:
         raise ValueError(f"{args.out} holds no run to go on with. Leave out --resume to begin one." if args.resume else
                          f"{args.out} holds a run already. Go on with it by --resume, or choose another folder.")
@@ -116,6 +117,10 @@ def parser():
     p.add_argument("--data", choices=DATA, default="digits", help="the shipped digits, or a download from openml.org")
     p.add_argument("--out", type=Path, required=True, help="folder for the checkpoint and the samples")
     p.add_argument("--steps", type=natural, default=Recipe.steps, help="the default takes about 150 s on two cores")
+    p.add_argument("--batch", type=natural, default=Recipe.batch, help="images in each step")
+    p.add_argument("--lr", type=float, default=Recipe.lr, help="peak learning rate of Muon, for weight matrices")
+    p.add_argument("--lr-rest", type=float, default=Recipe.lr_rest, help="peak learning rate of AdamW, for all else")
+    p.add_argument("--warm-up", type=natural, default=Recipe.warm_up, help="steps in which the learning rates rise")
     p.add_argument("--augment", type=float, default=Recipe.augment, help="share of images turned and shifted a little")
     p.add_argument("--decay", type=float, default=Recipe.decay, help="of the average of the weights")
     p.add_argument("--seed", type=int, default=0, help="of all that is random")

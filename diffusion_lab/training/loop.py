@@ -22,15 +22,17 @@ from diffusion_lab.training.objective import objective
 class Recipe:
     """All that decides what a run gives. steps and batch: numbers of steps, and of images in each.
 
-    lr, lr_rest: peak learning rates of Muon (weight matrices) and of AdamW (all else). decay: of the average of the
-    weights. augment: share of the images that are turned and shifted a little (a small share: turning blurs).
+    lr, lr_rest: peak learning rates of Muon (weight matrices) and of AdamW (all else). warm_up: steps in which they
+    rise. decay: of the average of the weights. augment: share of the images that are turned and shifted a little (a
+    small share: turning blurs).
     seed: of the first weights, the order of the data, the noise and the times. data: a word for what it is trained on.
     """
 
-    steps: int = 600
-    batch: int = 64
+    steps: int = 800
+    batch: int = 32
     lr: float = 0.02
-    lr_rest: float = 2e-3
+    lr_rest: float = 6e-3
+    warm_up: int = 20
     decay: float = 0.99
     augment: float = 0.0
     seed: int = 0
@@ -55,7 +57,8 @@ class Run:
     step: int = 0
 
     def __post_init__(self):
-        positive_int(self.recipe.steps, "steps"), positive_int(self.recipe.batch, "batch")
+        for name in ("steps", "batch", "warm_up"):
+            positive_int(getattr(self.recipe, name), name)
         between_0_and_1(self.recipe.augment, "augment must be a share, from 0 to 1")
         between_0_and_1(self.recipe.decay, "decay must be a number from 0 to 1")
         self.network.to(memory_format=torch.channels_last)  # the order in memory that CPUs convolve fastest
@@ -79,9 +82,9 @@ def optimizers(network, recipe):
     return [Muon(inside.values(), recipe.lr), torch.optim.AdamW(rest, recipe.lr_rest, betas=(0.9, 0.99), fused=True)]
 
 
-def rate(step, steps, warm_up=50):
+def rate(step, recipe):
     """Share of the peak learning rate: up in a straight line, down along half a cosine   (Loshchilov & Hutter 2017)."""
-    return min(1, (step + 1) / warm_up) * 0.5 * (1 + math.cos(math.pi * step / steps))
+    return min(1, (step + 1) / recipe.warm_up) * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
 
 
 def batch_at(step, n, recipe):
@@ -117,9 +120,9 @@ def train(run, images, labels):
         loss.backward()
         gradient_norm = torch.nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
         for optimizer, peak in zip(run.optimizers, (recipe.lr, recipe.lr_rest)):
-            optimizer.param_groups[0]["lr"] = peak * rate(run.step, recipe.steps)
+            optimizer.param_groups[0]["lr"] = peak * rate(run.step, recipe)
             optimizer.step()
             optimizer.zero_grad()
         update_average(run.average, run.network, run.step, recipe.decay)
         run.step += 1
-        yield Progress(run.step, loss.item(), gradient_norm.item(), rate(run.step - 1, recipe.steps))
+        yield Progress(run.step, loss.item(), gradient_norm.item(), rate(run.step - 1, recipe))

@@ -17,9 +17,12 @@ def orthogonalised(matrix, rounds=5):
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
     x = x / (x.norm() + 1e-7)
+    gram = x @ x.T  # of X in each round; `product` is all that X has been multiplied with
+    one = product = torch.eye(len(x), dtype=x.dtype, device=x.device)
     for _ in range(rounds):
-        gram = x @ x.T
-        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+        factor = 3.4445 * one - 4.7750 * gram + 2.0315 * gram @ gram
+        gram, product = factor @ gram @ factor, factor @ product
+    x = product @ x
     return x.T if tall else x
 
 

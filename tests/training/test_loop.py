@@ -39,13 +39,14 @@ def weights(network):
 @pytest.mark.parametrize("steps", [50, 600, 7000])
 def test_rate_rises_in_a_line_and_falls_as_half_a_cosine(steps):
     """The cosine by its half-angle: ½(1 + cos x) = cos² x/2."""
+    recipe = Recipe(steps=steps, warm_up=50)
     for step in range(steps):
         expected = min((step + 1) / 50, 1) * math.cos(math.pi * step / (2 * steps)) ** 2
-        assert rate(step, steps) == pytest.approx(expected, rel=1e-9, abs=1e-12)
-    assert rate(0, steps) == pytest.approx(1 / 50)
-    assert 0 < rate(steps - 1, steps) < 3e-3
-    assert max(rate(step, steps) for step in range(steps)) <= 1
-    assert all(rate(step + 1, steps) < rate(step, steps) for step in range(49, steps - 1))
+        assert rate(step, recipe) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    assert rate(0, recipe) == pytest.approx(1 / 50)
+    assert 0 < rate(steps - 1, recipe) < 3e-3
+    assert max(rate(step, recipe) for step in range(steps)) <= 1
+    assert all(rate(step + 1, recipe) < rate(step, recipe) for step in range(49, steps - 1))
 
 
 @pytest.mark.parametrize(("n", "batch"), [(12, 4), (14, 4), (5, 5), (7, 1)])
@@ -132,7 +133,7 @@ def test_every_parameter_learns():
 def test_the_rates_of_a_step_are_its_share_of_the_peaks():
     run = start(Recipe(steps=5, batch=4, lr=0.3, lr_rest=0.07), small)
     for progress in train(run, *digits()):
-        assert progress.rate == rate(progress.step - 1, 5)
+        assert progress.rate == rate(progress.step - 1, run.recipe)
         shares = [optimizer.param_groups[0]["lr"] for optimizer in run.optimizers]
         assert shares == pytest.approx([0.3 * progress.rate, 0.07 * progress.rate])
 
@@ -256,6 +257,7 @@ def test_too_few_images_are_refused_at_the_first_step():
 
 @pytest.mark.parametrize(("changes", "words"), [
     ({"steps": 0}, "steps must be a whole number of at least 1, but got 0"),
+    ({"warm_up": 0}, "warm_up must be a whole number of at least 1, but got 0"),
     ({"batch": 1.5}, "batch must be a whole number of at least 1, but got 1.5"),
     ({"augment": 1.1}, "augment must be a share, from 0 to 1, but got 1.1"),
     ({"augment": math.nan}, "augment must be a share, from 0 to 1, but got nan"),

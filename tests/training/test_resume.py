@@ -116,7 +116,7 @@ def test_a_run_that_has_not_begun_can_be_saved(tmp_path):
     assert_the_same(load_run(tmp_path, RECIPE), start(RECIPE))
 
 
-OTHER = {"steps": 8, "batch": 5, "lr": 0.01, "lr_rest": 1e-3, "decay": 0.9, "augment": 0.25, "seed": 4,
+OTHER = {"steps": 8, "batch": 5, "lr": 0.01, "lr_rest": 1e-3, "warm_up": 9, "decay": 0.9, "augment": 0.25, "seed": 4,
          "data": "mnist"}
 
 
