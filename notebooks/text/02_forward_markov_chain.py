@@ -50,9 +50,6 @@ def normal(*shape):
     """Standard normal draws, float64."""
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
-
-# Here is what is coming: a digit that gives way to noise. The share of its variance that is left falls from 1 to 0.
-
 # %%
 digit = load_digits("test")[0][2:3].double()
 eps_digit = normal(1, 1, 28, 28)
@@ -70,8 +67,8 @@ show(mosaic(torch.cat([share**0.5 * digit + (1 - share) ** 0.5 * eps_digit for s
 # From left to right 100, 90, 70, 50, 30, 10 and 0 % of the signal's variance are left; noise fills the rest.
 
 # %% [markdown]
-# **Figure 1.** From left to right, 100 %, 90 %, 70 %, 50 %, 30 %, 10 % and 0 % of the signal's variance are left, and
-# noise fills the rest.
+# **Figure 1.** What is coming: a digit gives way to noise. From left to right, 100 %, 90 %, 70 %, 50 %, 30 %, 10 % and 0 %
+# of the signal's variance are left, and noise fills the rest.
 #
 # ## Predict first
 #
