@@ -41,7 +41,7 @@ def test_help_lists_every_target(folder):
         assert re.findall(r"^  make (\w+) +\S", printed, flags=re.MULTILINE) == targets
 
 
-@pytest.mark.parametrize("target", ["lab", "test", "lint", "notebooks"])
+@pytest.mark.parametrize("target", ["lab", "test", "lint", "notebooks", "site", "slides", "student"])
 def test_a_complete_installation_is_left_alone(folder, target):
     done = make(folder, "-n", target)
     assert done.returncode == 0
