@@ -1,5 +1,7 @@
 """The course's decks for the tests: made of the twins' slides and the committed outputs, with players of our making."""
 
+import re
+
 import build_notebooks
 import nbformat
 import numpy as np
@@ -35,10 +37,9 @@ def player(height, width):
 
 
 def with_players(notebook, height, width):
-    """A copy of an executed notebook in which each scrubber is a player of frames of this size."""
+    """A copy of an executed notebook whose scrubbers are players of frames of this size."""
     notebook = nbformat.from_dict(notebook)
     for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            if output.get("data", {}).get("text/plain", "").startswith("Scrubber("):
-                output.data["text/html"] = player(height, width)
+        if cell.cell_type == "code" and re.search(r"^Scrubber\(", cell.source, flags=re.MULTILINE):
+            cell.outputs = [nbformat.v4.new_output("display_data", {"text/html": player(height, width)})]
     return notebook
