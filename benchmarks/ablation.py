@@ -135,7 +135,7 @@ def measure(build, seed, steps, digits, test, judge, floor):
 
 def main(steps=100):
     digits, test, judge = load_digits("train"), load_digits("test"), load_judge()
-    floor, _ = floor_distance(judge, digits[0], test[0], n=SAMPLES)
+    floor, _ = floor_distance(judge, digits, test[0], n=SAMPLES)
     facts = {"command": f"python benchmarks/ablation.py {steps}", "torch": torch.__version__, "steps": steps,
              "batch": RECIPE.batch, "seeds": list(SEEDS), "samples": SAMPLES, "floor": round(floor, 4), "runs": []}
     print("| network | seed | parameters | ms/step | held-out loss | label accuracy | distance / floor |")

@@ -104,7 +104,7 @@ def main():
         raise SystemExit(f"{FILE.name} was measured with other weights: run benchmarks/steps.py first.")
     [whole] = [row for row in facts["rows"] if (row["sampler"], row["steps"], row["digits"]) == ("DDPM", 1000, DIGITS)]
     network, judge, test = load_network("mnist"), load_judge(), load_digits("test")[0]
-    floor, deviation = floor_distance(judge, load_digits("train")[0], test, n=DIGITS)
+    floor, deviation = floor_distance(judge, load_digits("train"), test, n=DIGITS)
     x, t, label = torch.randn(64, 1, 28, 28), torch.full((64,), 500), torch.arange(64) % 10
     v = network(x, t, label)
     forward = statistics.median(clock(network, x, t, label) for _ in range(100))

@@ -45,7 +45,7 @@ def made(denoiser, name, n, seed, size):
 def main():
     weights = json.loads((SHIPPED["mnist"] / "checkpoint.json").read_text(encoding="utf-8"))["sha256"]
     judge, denoiser, test = load_judge(), load_pretrained("mnist"), load_digits("test")[0]
-    floor = {size: floor_distance(judge, load_digits("train")[0], test, n=size) for size in (400, 1000)}
+    floor = {size: floor_distance(judge, load_digits("train"), test, n=size) for size in (400, 1000)}
     facts = {"command": "python benchmarks/steps.py", "weights": weights, "floor": floor, "rows": []}
     if FILE.exists() and (before := json.loads(FILE.read_text(encoding="utf-8")))["weights"] == weights:
         facts = before

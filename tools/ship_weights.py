@@ -45,7 +45,7 @@ handwritten digits, 28×28. `load_pretrained("mnist")` loads it. It is made for 
 |---|---|
 | label accuracy, as the judge reads them | {label_accuracy:.3f} |
 | Fréchet distance to the 1,000 test digits, features of the judge | {distance:.2f} |
-| the same for 1,000 training digits, five draws (the floor) | {floor:.2f} ± {floor_std:.2f} |
+| the same for 1,000 training digits, a hundred of each kind, five draws (the floor) | {floor:.2f} ± {floor_std:.2f} |
 | distance as a multiple of the floor | {times_floor:.2f} |
 | accuracy of a reader trained on them, as a share of one trained on as many real digits | {share_of_real:.3f} |
 | distance to the nearest training digit, as a multiple of that of the test digits | {memorisation_ratio:.2f} |

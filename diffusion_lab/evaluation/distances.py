@@ -37,11 +37,19 @@ def distance_to_test(images, judge, test):
 def floor_distance(judge, train, test, n=1000, draws=5):
     """The distance that n real digits have: (mean, standard deviation) over some draws from the training digits.
 
-    No generator can be expected to come below it: it is what the finite numbers n and len(test) cost.
+    It is what the finite numbers n and len(test) cost. Each draw holds the kinds 0, 1, … 9, 0, 1, … in turn, as drawn
+    digits do: sets of digits of random kinds differ already in how many of each kind they hold, and would lie further
+    from test digits with equally many of each. train: pair (images, labels), at least n/10 of each kind; test: images.
     """
-    features, target = in_batches(judge.features, train), in_batches(judge.features, test)
-    orders = [torch.randperm(len(train), generator=torch.Generator().manual_seed(k)) for k in range(draws)]
-    found = [frechet_distance(features[order[:n]], target) for order in orders]
+    images, labels = train
+    if labels.bincount(minlength=10).min() < -(-n // 10):
+        raise ValueError(f"the floor of {n} digits needs {-(-n // 10)} training digits of each kind, "
+                         f"but got {labels.bincount(minlength=10).tolist()}. Give more of them, or take a smaller n.")
+    features, target, found = in_batches(judge.features, images), in_batches(judge.features, test), []
+    for k in range(draws):
+        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(k))
+        drawn = torch.cat([order[labels[order] == kind][:len(range(kind, n, 10))] for kind in range(10)])
+        found.append(frechet_distance(features[drawn], target))
     return torch.tensor(found).mean().item(), torch.tensor(found).std().item()
 
 
@@ -81,7 +89,7 @@ def report(images, labels, judge, train, test):
     images: float32 (n, 1, 28, 28); labels: int64 (n,), what was asked for. train, test: pairs (images, labels).
     """
     distance = distance_to_test(images, judge, test[0])
-    mean, std = floor_distance(judge, train[0], test[0], n=len(images))
+    mean, std = floor_distance(judge, train, test[0], n=len(images))
     return {
         "label_accuracy": label_accuracy(judge, images, labels),
         "distance": distance,

@@ -119,18 +119,61 @@ def test_distance_to_test_is_that_of_the_features(judge, digits):
 
 
 def test_the_floor_is_of_real_digits_and_always_the_same(judge, digits):
-    (images, _), (test, _) = digits
+    (images, labels), (test, _) = digits
     state = torch.get_rng_state()
-    mean, std = floor_distance(judge, images, test, n=100, draws=3)
-    assert (mean, std) == floor_distance(judge, images, test, n=100, draws=3)
+    mean, std = floor_distance(judge, (images, labels), test, n=100, draws=3)
+    assert (mean, std) == floor_distance(judge, (images, labels), test, n=100, draws=3)
     assert torch.equal(torch.get_rng_state(), state)
-    drawn = [images[torch.randperm(300, generator=torch.Generator().manual_seed(k))[:100]] for k in range(3)]
-    each = [frechet_distance(in_batches(judge.features, x), in_batches(judge.features, test)) for x in drawn]
+    each = []
+    for k in range(3):  # along a seeded order, the first ten of each kind
+        chosen, count = [], [0] * 10
+        for i in torch.randperm(300, generator=torch.Generator().manual_seed(k)).tolist():
+            if count[labels[i]] < 10:
+                count[labels[i]] += 1
+                chosen.append(i)
+        each.append(frechet_distance(in_batches(judge.features, images[chosen]), in_batches(judge.features, test)))
     assert mean == pytest.approx(np.mean(each), rel=1e-4)
     assert std == pytest.approx(np.std(each, ddof=1), rel=1e-2)
     assert 0 < std < mean
-    more, _ = floor_distance(judge, images, test, n=200, draws=3)
+    more, _ = floor_distance(judge, (images, labels), test, n=200, draws=3)
     assert more < mean, "more digits, less chance"
+
+
+class KindJudge:
+    """Features that are the kind alone, one-hot: 1 at the kind that the first pixel tells."""
+
+    def features(self, images):
+        return torch.eye(10)[images[:, 0, 0, 0].long()]
+
+
+@pytest.mark.parametrize("n", [20, 100, 27])
+def test_each_draw_of_the_floor_holds_equally_many_of_each_kind(n):
+    """Only the kinds are seen: a set with the kinds 0, 1, … 9, 0, … in turn is the same in each draw."""
+    labels = torch.randint(10, (400,), generator=torch.Generator().manual_seed(1))
+    images = labels.float().reshape(-1, 1, 1, 1).expand(-1, 1, 28, 28)
+    in_turn = torch.eye(10)[torch.arange(n) % 10]
+    equal = images[torch.cat([(labels == kind).nonzero()[:10, 0] for kind in range(10)])]
+    mean, std = floor_distance(KindJudge(), (images, labels), equal, n=n)
+    expected = frechet_distance(in_turn, KindJudge().features(equal))
+    assert mean == pytest.approx(expected, rel=1e-3, abs=1e-6)
+    assert std < 1e-6
+
+
+def test_a_balanced_set_of_real_digits_lies_at_about_the_floor(judge):
+    """Real training digits, a hundred of each kind, in place of drawn ones. Their distance varies by some 7 %."""
+    (images, labels), (test, test_labels) = load_digits("train"), load_digits("test")
+    assert test_labels.bincount().tolist() == [100] * 10
+    real = torch.cat([images[labels == kind][:100] for kind in range(10)])
+    floor, _ = floor_distance(judge, (images, labels), test)
+    assert distance_to_test(real, judge, test) / floor == pytest.approx(1, abs=0.2)
+
+
+def test_a_floor_of_more_digits_than_there_are_of_a_kind_is_refused(judge, digits):
+    (images, labels), (test, _) = digits
+    few = labels.bincount().min().item()
+    assert floor_distance(judge, (images, labels), test, n=10 * few, draws=2)[0] > 0
+    with pytest.raises(ValueError, match=f"the floor of {10 * few + 1} digits needs {few + 1} training digits of each"):
+        floor_distance(judge, (images, labels), test, n=10 * few + 1, draws=2)
 
 
 def test_label_accuracy_is_the_share_read_as_asked(judge, digits):
@@ -184,7 +227,7 @@ def test_the_report_holds_all_measures(monkeypatch, judge, digits):
     assert list(told) == ["label_accuracy", "distance", "floor", "floor_std", "times_floor", "share_of_real",
                           "memorisation_ratio"]
     assert told["distance"] == distance_to_test(images[:100], judge, test[0])
-    assert (told["floor"], told["floor_std"]) == floor_distance(judge, images, test[0], n=100)
+    assert (told["floor"], told["floor_std"]) == floor_distance(judge, (images, labels), test[0], n=100)
     assert told["times_floor"] == told["distance"] / told["floor"]
     assert told["memorisation_ratio"] == 0
     assert told["share_of_real"] == 0.5
