@@ -14,13 +14,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
 from lab import CHROMIUM, HOW_TO_INSTALL, browser, choose_theme, jupyter_lab, open_and_run
 
 ROOT = Path(__file__).parents[1]
-SLIDERS = {"scrubber": ".jp-OutputArea-child:has(.scrubber)", "live": ".jp-OutputArea-child:has(.widget-image)"}
+SLIDERS = {"scrubber": ".jp-OutputArea-child:has(.scrubber)", "live": ".jp-OutputArea-child:has(.live-picture)"}
 
 
 def look(chromium, address, name, target):
     """Write the pictures of one notebook's sliders."""
     page = chromium.new_page(viewport={"width": 1280, "height": 900})
-    open_and_run(page, address, f"{name}.ipynb", ".scrubber, .widget-image")
+    open_and_run(page, address, f"{name}.ipynb", ".scrubber, .live-picture")
     for theme in ("Light", "Dark"):
         choose_theme(page, theme)
         for kind, selector in SLIDERS.items():

@@ -1,11 +1,23 @@
 """Sliders for parameters that need computing: one picture, drawn anew in its place at each change."""
 
+from base64 import b64encode
 from html import escape
+from pathlib import Path
 
+import anywidget
 import ipywidgets as widgets
+import traitlets
 
 from diffusion_lab.view.pictures import pixels, quick_png
 from diffusion_lab.view.still import film_strip, with_still
+
+
+class Picture(anywidget.AnyWidget):
+    """A PNG in base64, shown anew when it changes, with an alt text, which the image of ipywidgets cannot have."""
+
+    _esm = Path(__file__).with_name("live.js").read_text(encoding="utf-8")
+    _png = traitlets.Unicode().tag(sync=True)
+    _alt = traitlets.Unicode().tag(sync=True)
 
 
 class Live(widgets.VBox):
@@ -20,9 +32,8 @@ class Live(widgets.VBox):
     def __init__(self, draw, caption, alt, **controls):
         self._draw_picture, self._controls, self._figure = draw, controls, None
         self._caption, self._alt = caption, alt
-        # An ipywidgets image has no alt text; its tooltip is what a screen reader says instead.
-        self._image = widgets.Image(tooltip=alt, layout=widgets.Layout(max_width="100%", align_self="flex-start"))
-        super().__init__([*controls.values(), self._image, widgets.HTML(f"<i>{escape(caption)}</i>")])
+        self._picture = Picture(_alt=alt)
+        super().__init__([*controls.values(), self._picture, widgets.HTML(f"<i>{escape(caption)}</i>")])
         for control in controls.values():
             control.observe(self._draw, "value")
         self._draw()
@@ -34,7 +45,7 @@ class Live(widgets.VBox):
                 picture.set_layout_engine("none")
             self._figure, picture = picture, pixels(picture)
         self._array = picture
-        self._image.value = quick_png(picture)
+        self._picture._png = b64encode(quick_png(picture)).decode()
 
     def _repr_mimebundle_(self, **kwargs):
         values = [(name, control.description or name, control.value) for name, control in self._controls.items()]

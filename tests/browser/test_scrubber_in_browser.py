@@ -241,7 +241,7 @@ def test_scrubbers_are_linked_in_the_browser_and_through_the_kernel(opened):
 
 
 def test_live_shows_the_last_value_without_a_blank_or_a_second_output(opened):
-    page, picture = opened("live.ipynb", ".widget-image", MAKE, LIVE), ".widget-image"
+    page, picture = opened("live.ipynb", ".live-picture", MAKE, LIVE), ".live-picture"
     outputs = page.locator(".jp-OutputArea-output")
     before = outputs.count()
     page.locator(".widget-slider .noUi-handle").focus()
