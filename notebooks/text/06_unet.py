@@ -56,6 +56,15 @@ rows = [digits, noised, denoiser(noised, 700), denoiser(noised, 700, torch.arang
 show(mosaic(torch.cat(rows), columns=10, scale=2),
      alt="Four rows of ten: digits; nearly pure noise; digits, some blurred or wrong; ten clear digits, each of its kind.")
 
+# %% slide [markdown]
+# # Build a U-Net, block by block
+#
+# Ten digits · the same with noise, at $t = 700$ of 1,000 · what the trained network sees in it, in one call · the same when it is told which digit it is.
+#
+# {picture}
+#
+# Note: Let the room compare the last two rows. Where the noise leaves room for doubt, the label decides. These digits are from the test set: no network of this course was trained on them. By the end of the lesson every part of this network has been built and checked.
+
 # %% [markdown]
 # **Figure 1.** From top to bottom: ten digits; the same at $t = 700$; the trained network's answer $\hat x_0$ to that
 # noise, in one call; its answer when it is told which digit it is. Where the noise leaves room for doubt, the label
@@ -78,6 +87,17 @@ show(mosaic(torch.cat(rows), columns=10, scale=2),
 # brighter from left to right. Around the picture lies a frame of zeros, the **padding**, so that the result is as large
 # as the picture. The cell computes one place by equation (1), and scipy computes all of them. (Mathematicians turn the
 # kernel around before they slide it, and call this a correlation. Where the kernel is learned, it is all the same.)
+
+# %% slide [markdown]
+# ## Predict first: how many weights?
+#
+# A layer turns a digit of 28 × 28 pixels into a picture of the same size.
+#
+# Each of the 784 pixels connected to each of the 784 results: **614,656** weights.
+#
+# *A picture has two habits: neighbours belong together, and all places are alike. How many weights does a layer need that uses both?*
+#
+# Note: Collect a few numbers. "Neighbours belong together" alone leaves nine weights for each place, some 7,000; "all places are alike" lets all places share them. The answer is on the next slide.
 
 # %%
 ink = digits[4:5] + 1  # black is 0 now, as the frame is
@@ -119,6 +139,17 @@ show(fig, alt="A digit four with a frame of nine pixels; a kernel of nine number
 # picture of $n$ rows becomes one of $\lfloor (n + 2p - k)/s \rfloor + 1$ rows, where $\lfloor\;\rfloor$ rounds down. The cell
 # holds PyTorch's layer against these formulas, and the shifted digit against the shifted result.
 
+# %% slide [markdown]
+# ## Nine numbers that serve at every place
+#
+# $$ y_{ij} = \sum_{a=0}^{2}\sum_{b=0}^{2} k_{ab}\; x_{i+a-1,\,j+b-1} $$
+#
+# {picture}
+#
+# A **convolution**. This kernel $k$ answers where it gets brighter to the right.
+#
+# Note: Point at the frame on the left: nine pixels, times the nine numbers, added up, make the one framed pixel on the right. Purple is brighter to the right, orange darker. Around the picture lies a frame of zeros, so that the result is as large as the picture. Shift the digit and the result is shifted: what is learned in one corner is known everywhere.
+
 # %%
 shifted = F.conv2d(ink.roll((2, 3), dims=(2, 3)), kernel[None, None], padding=1)
 assert torch.allclose(shifted, edges.roll((2, 3), dims=(2, 3)), atol=1e-5)
@@ -126,6 +157,21 @@ layer = nn.Conv2d(16, 24, 3, stride=2, padding=1)
 assert layer(torch.zeros(1, 16, 28, 28)).shape == (1, 24, (28 + 2 - 3) // 2 + 1, 14)
 assert sum(p.numel() for p in layer.parameters()) == 24 * 16 * 9 + 24
 print(f"16 → 24 channels, 3×3: {24 * 16 * 9 + 24:,} parameters, however large the picture is")
+
+# %% slide [markdown]
+# ## Many kernels make channels
+#
+# Channel $o$ of the result looks at all channels $c$ of the input, and adds a bias:
+#
+# $$ y_o = b_o + \sum_c k_{oc} * x_c, \qquad \text{parameters} = C_\text{out}\,C_\text{in}\,k^2 + C_\text{out} $$
+#
+# Padding $p$, and a **stride** of $s$ places at a time: $n$ rows become $\lfloor (n + 2p - k)/s \rfloor + 1$.
+#
+# {printed}
+#
+# *What would a layer that connects all pixels say to a picture of another size?*
+#
+# Note: Do the count aloud: 24 times 16 times 9, plus 24. Then the rows for 28 with stride 2 and padding 1: (28 + 2 - 3)/2 is 13.5, rounded down 13, plus 1 is 14. A fully connected layer is made for one size and refuses any other.
 
 # %% [markdown]
 # ### How far does it see?
@@ -174,6 +220,19 @@ for strides in ([1], [1, 1], [1] * 6, [1, 1, 1, 2, 1, 1]):
 # the door, with as many channels as before, has a quarter of the work. (Networks made of attention alone cut pictures into squares of
 # up to 16×16 pixels, and call them patches.)
 
+# %% slide [markdown]
+# ## From far away, few steps see the whole
+#
+# The **receptive field** $r$: how many pixels in a row one result depends on. Layer $l$ has a kernel of $k_l$ and a stride of $s_l$:
+#
+# $$ r = 1 + \sum_l (k_l - 1)\prod_{m<l} s_m $$
+#
+# {printed}
+#
+# The last line is our way down, on places of 2 × 2 pixels: 34 pixels, the whole digit.
+#
+# Note: Autograd is the judge: a pixel belongs to the field of a result if the result has a slope with respect to it. Ask why one stride among six layers matters: every later layer adds 4 in place of 2, for a step is now two places wide.
+
 # %%
 x = digits[4:5]
 channels = F.pixel_unshuffle(x, 2)
@@ -198,6 +257,16 @@ show(mosaic(torch.cat([x, as_large]), scale=4), alt="A four of 28 by 28 pixels, 
 #
 # The check takes 16 channels in 8 groups, so two in each. (At the start, $\gamma_c = 1$ and $\delta_c = 0$.)
 
+# %% slide [markdown]
+# ## Pixels into channels: a quarter of the work
+#
+# {picture}
+#
+# - Each square of 2 × 2 pixels becomes *one* place with four channels.
+# - No number is lost or mixed. Every layer behind it has a quarter of the places.
+#
+# Note: The four channels are the upper left, upper right, lower left and lower right pixel of each square. They look alike, as neighbours do. Networks made of attention alone cut pictures into squares of up to 16 by 16 pixels and call them patches.
+
 # %%
 x = 5 + 3 * torch.randn(2, 16, 7, 7, generator=generator)
 groups = x.reshape(2, 8, 2 * 7 * 7)
@@ -205,6 +274,21 @@ mean, var = groups.mean(dim=2, keepdim=True), groups.var(dim=2, keepdim=True, co
 by_hand = ((groups - mean) / (var + 1e-5).sqrt()).reshape(x.shape)
 assert torch.allclose(nn.GroupNorm(8, 16)(x), by_hand, atol=1e-5)
 print(f"before: mean {x.mean():.0f}, deviation {x.std():.0f}; after: {abs(by_hand.mean()):.0f} and {by_hand.std():.0f}")
+
+# %% slide [markdown]
+# ## Normalise within each picture
+#
+# Channels in groups $G$. In each group of *one* picture, over all places:
+#
+# $$ h_c = \gamma_c\, \frac{x_c - \mathrm{mean}_G}{\sqrt{\mathrm{var}_G + 10^{-5}}} + \delta_c $$
+#
+# {printed}
+#
+# - Numbers neither grow nor fade on their way through many layers.
+# - $\gamma_c$ and $\delta_c$ are learned for each channel; at the start 1 and 0.
+# - No picture hears of the others in its batch.
+#
+# Note: The last point returns at the end of the lesson, as the common mistake. Between two convolutions also stands SiLU, the bend of notebook 05: without it, two convolutions would be no more than one larger one.
 
 # %% [markdown]
 # ## 4 · What time is it, and which digit?
@@ -246,6 +330,18 @@ by_hand = second(F.silu(first(time_embedding(t, 64).float()))) + condition.label
 assert torch.allclose(condition(t, 3), by_hand / (1 + (-by_hand).exp()), atol=1e-6)
 assert torch.equal(condition(t), condition(t, torch.tensor([10, 10, 10])))
 print("equation (5) for the label 3; no label is the null label, number", condition.null_label)
+
+# %% slide [markdown]
+# ## Time and label become one vector
+#
+# $$ c = \mathrm{SiLU}\big(W_2\,\mathrm{SiLU}(W_1 e(t)) + E_\text{label}\big) $$
+#
+# - $e(t)$: the sines and cosines of the time. $W_1$, $W_2$: layers of weights.
+# - $E$: a table with one learned row for each digit.
+# - An eleventh row, the **null label**, stands for "any digit".
+# - Training shows it now and then: one network learns both jobs.
+#
+# Note: Every block of the network gets this vector c. Ask what the null label is good for: with it one network answers with a label and without, and notebook 08 plays the two answers off against each other.
 
 # %% [markdown]
 # ## 5 · The residual block
@@ -310,6 +406,19 @@ _ = nn.init.normal_(block.conv_2.weight), nn.init.normal_(block.scale_and_shift.
 assert (block(x, c) - block(x, c.roll(1, 0))).abs().mean() > 0.1
 print("slope after twenty new residual blocks: 1; after twenty plain convolutions: below 0.01")
 
+# %% slide [markdown]
+# ## A block adds to its input
+#
+# $$ \text{block}(x, c) = x + f(x, c), \qquad h \leftarrow (1 + \text{scale})\,h + \text{shift} $$
+#
+# - The path around $f$ is the **shortcut**.
+# - The last layer of $f$ begins with zeros: a new block changes nothing.
+# - Between its two convolutions, $c$ scales and shifts each channel.
+#
+# {printed}
+#
+# Note: Ask why zeros are no dead end: the zeroed layer itself gets a slope, leaves zero at the first steps, and then the layers before it get slopes too. Two zeroed layers directly in a row would stay dead. The printed line is the reason for the shortcut: through twenty plain convolutions the slope fades to nearly nothing.
+
 # %% [markdown]
 # ## 6 · Down, up, and across
 #
@@ -362,6 +471,39 @@ show(mosaic(torch.cat([x, grown, x - grown]), columns=4, scale=3), alt="Three ro
 # $d$ terms of variance 1, and so has variance $d$. Undivided, its large values would leave the softmax with one winner,
 # and little slope to learn from. (This $v$ has nothing to do with the $v$ that the network predicts.) First by hand,
 # against the library:
+
+# %% slide [markdown]
+# ## What a coarse picture cannot keep
+#
+# {picture}
+#
+# Top: digits.
+#
+# Middle: each of 7 × 7 places keeps the average of its pixels, and no more.
+#
+# Bottom: what is missing. All of the detail.
+#
+# *A denoiser must return it, to the pixel. From where?*
+#
+# Note: The answer is on the next slide: the detail is still there, in the channels that were made on the way down. The coarse level could try to remember all 16 pixels of a place in its channels, but then it would be busy with memory.
+
+# %% slide [markdown]
+# ## Down to see, up to draw, across for detail
+#
+# ```text
+#   x_t 1×28×28                               v 1×28×28
+#    │ unshuffle                                  ▲ shuffle
+#  enter ── fine_down ────── skip ────── fine_up ── leave      14×14
+#              │ shrink                     ▲ grow
+#          coarse_down ───── skip ───── coarse_up                7×7
+#              │                            ▲
+#              └───── attention ── middle ──┘
+# ```
+#
+# - A **skip** lays earlier channels beside the new ones.
+# - The coarse level says *what* is there, the skip says *where*.
+#
+# Note: Follow it with a finger: in at the upper left, down, and up again on the right. All parts with down, up or middle in their names are residual blocks and are told the condition. On the way up each place is repeated 2 by 2 times; no weights are in that.
 
 # %%
 q, k, v = torch.randn(3, 49, 24, generator=generator)
@@ -420,6 +562,21 @@ print(f"pairs of places to compare: {49**2:,} at 7×7, {784**2:,} at 28×28")
 #
 # Now the parts are put together, as in the drawing of section 6. Two choices are left: the number of channels at each
 # level, `fine` and `coarse`.
+
+# %% slide [markdown]
+# ## Attention: every place asks all the others
+#
+# Each place makes a query $q$, a key $k$ and a value $v$, of $d$ numbers each:
+#
+# $$ \mathrm{attention}(q, k, v) = \mathrm{softmax}\!\Big(\frac{q\,k^\top}{\sqrt d}\Big)\,v $$
+#
+# - A place compares its query with all keys; the shares add up to 1.
+# - $\sqrt d$: without it the largest of 49 shares is 0.7 on average, with it 0.1.
+# - The cost grows with the square of the places:
+#
+# {printed}
+#
+# Note: Query: what am I looking for? Key: what have I got? Value: what do I tell? This v has nothing to do with the v that the network predicts. The printed line is why attention stands at the lowest level only. Ask what attention does not know: where a place lies. The convolutions before it do, from the padding.
 
 # %% tags=["export:diffusion_lab.networks.unet"]
 class UNet(nn.Module):
@@ -522,6 +679,15 @@ assert torch.allclose(trained(noised, t), alone, atol=1e-4)
 # range from black to white. `likeness` compares one stage for two inputs, and so tells what the stage is about: two
 # noises on the *same digit*, or two digits under the *same noise*. Which pair is the more alike?
 
+# %% slide [markdown]
+# ## Every shape, and where the weights are
+#
+# {printed}
+#
+# *Why do the parts at 7 × 7 have most of the weights, and yet not most of the work?*
+#
+# Note: A kernel at 7 by 7 has 49 places to visit, at 14 by 14 it has 196. Follow the shapes down and up. coarse_up and fine_up get twice the channels that they return: what comes from below and what the skip brings. The numbers are counted by formula, without running anything, and agree with PyTorch's.
+
 # %%
 def channels_of(output, most=24):
     """The first channels of an output (1, c, h, w), each stretched to [-1, 1] and grown to 28×28."""
@@ -585,10 +751,42 @@ Scrubber([ends[0], *[mosaic(channels_of(output), columns=8) for _, output in sta
 # Three measures, all on the averaged weights: the loss on the 1,000 test digits, at fixed times and with fixed noise;
 # the share of 250 generated digits that a separate network, the *judge*, reads as the digit that was asked for; and the
 # **Fréchet distance**, which compares mean and covariance of what the judge sees in those 250 and in the test digits,
-# in multiples of the distance that 250 real digits have. Eighteen trainings take some ten minutes on two cores. So a
-# committed command, `python benchmarks/ablation.py`, has done them, and the cell reads its file.
+# in multiples of the distance that 250 real digits have, 25 of each kind. Eighteen trainings take some ten minutes on
+# two cores. So a committed command, `python benchmarks/ablation.py`, has done them, and the cell reads its file.
 #
 # Before you look: put the five parts in the order of how much you expect to lose with each.
+
+# %% slide [markdown]
+# ## At which stage is the noise gone?
+#
+# {picture}
+#
+# Note: What goes in is a seven at t = 400, no label; each frame has 24 channels of one stage. Take guesses, then press T and step through. At enter and fine_down: strokes, edges and noise. From shrink to coarse_up: 49 places, and to the eye little is left of the seven. Then fine_up: the noise is back. Let the room say why before the next slide.
+
+# %% slide [markdown]
+# ## Gone at the bottom, back at the end
+#
+# How alike is one stage for two inputs: two noises on the *same digit*, or two digits under the *same noise*? 1 is the same picture.
+#
+# {printed}
+#
+# - At the bottom the network is about the digit.
+# - It is trained to answer $v$, in which the noise has the larger share here. It must say where each grain lies, and only the skip can tell it.
+#
+# Note: The likeness is a cosine, with the mean taken out. That the noise returns at fine_up is no failure. as_denoiser then takes v off x_t, and a clean seven remains: the last frame of the player.
+
+# %% slide [markdown]
+# ## Which part would you miss most?
+#
+# An **ablation**: take one part away, train again, see what is worse.
+#
+# *Put them in order: skips · attention · time · shortcuts · the coarse level.*
+#
+# - Same recipe, digits and number of steps for each
+# - Three seeds each: the scatter says what chance can do
+# - Measured: loss on test digits, digits read as asked, distance
+#
+# Note: Give two minutes, and let the room vote for the part it would miss most and for the one it would miss least. Most expect the time or attention to matter much. The judge is a separate network that reads 250 generated digits; the distance compares what it sees in them and in the test digits.
 
 # %%
 ablation = json.loads(files("diffusion_lab.evaluation").joinpath("ablation.json").read_text(encoding="utf-8"))
@@ -647,6 +845,15 @@ show(fig, alt="Three panels with three triangles for each of six networks: loss,
 #
 # Return the number of rows of the result, and the number of parameters, of a convolution with bias.
 
+# %% slide [markdown]
+# ## Skips and shortcuts are missed most
+#
+# {picture}
+#
+# A triangle is a run of 100 steps, the dashed line the mean of the whole network. Nearer to the line than the triangles scatter: that may be chance.
+#
+# Note: Without its coarse level the network is behind in loss and accuracy; in the distance nothing can be said. Attention and time lie on the line: in each of the three pairs of the same seed the whole network is ahead, but by less than a quarter of the scatter between seeds. Ask how a network can do without the time: the black margin of a digit shows the bare noise. An ablation answers for one recipe, one data set and one length of training.
+
 # %% tags=["exercise"]
 def convolution(rows, channels_in, channels_out, kernel, stride, padding):
     """Rows of the result and number of parameters, two ints, for a picture of rows×rows. All arguments are ints."""
@@ -704,6 +911,19 @@ check_modulate(modulate)
 #
 # Take one step up the U: make the coarse channels twice as large, each place repeated 2×2, and lay the fine channels
 # of the way down behind them.
+
+# %% slide [markdown]
+# ## In class: 30 × 30 pixels (5 minutes)
+#
+# A picture of 30 × 30 pixels goes into this network.
+#
+# *Follow its size: unshuffle, shrink, grow, skip. Where does it break?*
+#
+# Then: which sizes are fine?
+#
+# Hint: shrink has a kernel of 3, a stride of 2 and a padding of 1.
+#
+# Note: Unshuffled 15; shrink leaves (15 + 2 - 3)/2 + 1 = 8; grown again 16; the skip has 15 and does not fit beside it: torch.cat refuses. Sizes must be multiples of 4. Usual wrong answers: 7 after shrink (half of 15, rounded down, with the padding forgotten), and "at unshuffle" (30 is even, so that works). Exercise 1 of the notebook checks the formula in code, exercise 3 the step up and across.
 
 # %% tags=["exercise"]
 def up_and_across(coarse, fine):
@@ -784,6 +1004,17 @@ _ = curves(ax, [(times, changes["batch"], "model", "batch normalisation"), (time
            "time t of the 31 companions", "change of the seven's numbers")
 show(fig, alt="One curve falls to zero at t = 100 and rises to its right; the other one is zero everywhere.")
 
+# %% slide [markdown]
+# ## A common mistake: batch normalisation
+#
+# It sets means and variances over the whole *batch*, where clean pictures lie beside noise.
+#
+# {picture}
+#
+# **Symptom**: the same picture gets another answer in other company.
+#
+# Note: One seven at t = 100, with 31 companions whose time changes. With group normalisation its numbers do not change at all. The test is to compare the answer to a batch with the answers to its pictures one by one. In sampling all pictures are at the same time, a kind of batch that the network has never met in training.
+
 # %% [markdown]
 # **Figure 6.** How much the channels of *one and the same* picture change, relative to companions at its own time. With
 # group normalisation: not at all. With batch normalisation, the more the further away in time the companions are.
@@ -838,3 +1069,14 @@ show(fig, alt="One curve falls to zero at t = 100 and rises to its right; the ot
 # ## Next
 #
 # Notebook 07 trains this network, from nothing to digits, on your own CPU while you watch.
+
+# %% slide [markdown]
+# ## Summary
+#
+# - A convolution: nine numbers that serve at all places.
+# - A block adds to its input, and begins by changing nothing.
+# - Attention: a mixture of what all places say.
+# - Down to see the whole, up to draw, skips for the detail.
+# - What a part is for, an ablation tells, with more than one seed.
+#
+# Next: train it, from nothing to digits, on your own CPU.

@@ -483,8 +483,9 @@ show(fig, alt="Left: a ragged curve that falls fast, then ever slower, to a hori
 #
 # $$ d^2 = \|m_a - m_b\|^2 + \operatorname{tr}\big(C_a + C_b - 2\,(C_aC_b)^{1/2}\big) \tag{5} $$
 #
-# - **The floor**: the same distance for as many *real* training digits. It is not 0, since a few hundred digits are only a
-#   sample. No drawn digits can be expected to come closer. A distance means nothing without its floor.
+# - **The floor**: the same distance for as many *real* training digits, equally many of each kind, as the drawn digits and the
+#   test digits have. It is not 0, since a few hundred digits are only a sample. Digits that are as good as real ones lie at
+#   about the floor. A distance means nothing without it.
 #
 # Two values of (5) are known beforehand. If all features are moved by 1, only the first term is left, and $d^2 = 64$. If all are
 # doubled, the covariance is four times as large, and $d^2 = \|m\|^2 + \operatorname{tr} C$.
@@ -493,7 +494,7 @@ show(fig, alt="Left: a ragged curve that falls fast, then ever slower, to a hori
 n = 500
 drawn, asked = draw(trained, n, seed=2), torch.arange(n) % 10
 accuracy, distance = label_accuracy(judge, drawn, asked), distance_to_test(drawn, judge, test_images)
-floor, spread = floor_distance(judge, images, test_images, n=n)
+floor, spread = floor_distance(judge, (images, labels), test_images, n=n)
 print(f"label accuracy {accuracy:.3f}; distance {distance:.2f}, which is {distance / floor:.1f} times the floor {floor:.2f} ± {spread:.2f}")
 
 # %%

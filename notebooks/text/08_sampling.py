@@ -31,7 +31,7 @@ import torch
 
 from diffusion_lab.data.digits import load_digits
 from diffusion_lab.evaluation import judge as judges
-from diffusion_lab.evaluation.distances import frechet_distance, label_accuracy
+from diffusion_lab.evaluation.distances import floor_distance, frechet_distance, label_accuracy
 from diffusion_lab.exercises.sampling import check_better_guess, check_ddim_step, check_guide, check_noise_shares
 from diffusion_lab.sampling.ddpm import ddpm
 from diffusion_lab.sampling.timesteps import Step, pairs, spaced
@@ -263,28 +263,17 @@ show(fig, alt="Two straight lines going down; that of DPM-Solver++ starts lower 
 # DDIM is $\eta = 0$ of equation (1). The whole chain is so slow that it draws fewer digits; ten steps of DPM-Solver++
 # draw as few once more, to compare.)
 #
-# A distance is read beside its floor, the distance of as many real digits. Drawn sets have equally many of each kind,
-# as the test digits have. So the floor must be taken from real digits with equally many of each kind, too.
+# A distance is read beside its floor, the distance of as many real digits, equally many of each kind. The file holds
+# distances as multiples of it. The cell computes the floor anew.
 
 # %%
 judge, (test_images, test_labels) = judges.load_judge(), load_digits("test")
-real, target = judges.in_batches(judge.features, images), judges.in_batches(judge.features, test_images)
-
-
-# %%
-def real_distance(n, seed):
-    """Fréchet distance to the test digits of n training digits, equally many of each kind."""
-    order = torch.randperm(4000, generator=seeded(seed))
-    index = torch.cat([order[labels[order] == kind][:n // 10] for kind in range(10)])
-    return frechet_distance(real[index], target)
-
-
-# %%
 measured, table = json.loads(Path(judges.__file__).with_name("steps.json").read_text()), {}
-floor = {n: sum(real_distance(n, seed) for seed in range(5)) / 5 for n in (400, 1000)}
-for row in measured["rows"]:  # there, distances are multiples of a floor from digits of any kind
-    distance = row["times_floor"] * measured["floor"][str(row["digits"])][0] / floor[row["digits"]]
-    table.setdefault((row["sampler"], row["steps"], row["digits"]), []).append((distance, row["label_accuracy"]))
+floor, spread = floor_distance(judge, (images, labels), test_images, n=1000)
+assert abs(floor / measured["floor"]["1000"][0] - 1) < 1e-3
+print(f"floor of 1,000 digits: {floor:.2f} ± {spread:.2f}\n")
+for row in measured["rows"]:
+    table.setdefault((row["sampler"], row["steps"], row["digits"]), []).append((row["times_floor"], row["label_accuracy"]))
 table = {key: torch.tensor(values) for key, values in sorted(table.items())}
 print("sampler        steps  digits  seeds   distance / floor   label accuracy")
 for (sampler, n, digits), values in table.items():
@@ -314,6 +303,7 @@ whole = max(key for key in table if key[:2] == ("DDPM", 1000))
 ten, best = mean_of["DPM-Solver++", 10, 1000], min(mean_of["DPM-Solver++", n, 1000] for n in (10, 20, 50))
 assert ten < mean_of["DDIM", 10, 1000] < mean_of["DDPM", 10, 1000]
 assert ten < 1.25 * best
+assert min(mean_of.values()) > 1  # all above the floor
 assert mean_of["DDPM", 50, 1000] < 1.1 * mean_of["DDIM", 50, 1000]
 assert mean_of[whole] < mean_of["DPM-Solver++", 10, whole[2]] < 2 * mean_of[whole]
 print(f"DPM-Solver++: the distance after ten steps is {ten / best:.1f} times its best,")
@@ -431,6 +421,7 @@ with torch.no_grad():
     formula = 3 * denoiser(x_T, 500, eight) - 2 * denoiser(x_T, 500)
     assert torch.allclose(guided(denoiser, 2.0)(x_T, 500, eight), formula, atol=1e-4)
 hundred, noise, by_weight = torch.arange(100) % 10, torch.randn(100, 1, 28, 28, generator=seeded(5)), {}
+target = judges.in_batches(judge.features, test_images)
 
 # %% tags=["nbval-ignore-output"]
 print("    w   read as asked   diversity   distance")
