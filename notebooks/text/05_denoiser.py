@@ -63,6 +63,17 @@ for ax, t in zip(axes, (1, 300, 700)):
     _ = ax.set(title=f"t = {t}", xlim=(-2.6, 2.6), ylim=(-2.6, 2.6), aspect="equal")
 show(fig, alt="Three clouds of points with arrows: six blobs with arrows to each, then blurred, then one round cloud.")
 
+# %% slide [markdown]
+# # Train a network to undo the noise
+#
+# Points of six clouds, and what is left of them when noise is mixed in. The arrows are the **score**: from each place, the direction in which the density rises fastest.
+#
+# {picture}
+#
+# A network will have to find these arrows, at all 1,000 times, from samples alone.
+#
+# Note: Ask what each arrow points to. Early (left) to the nearest cloud, late (right) to the middle of all. The exact score is known here because the data are a mixture of Gaussians. With photographs nobody has a formula: that is why a network must learn it, and why it is first tried where the formula can judge it.
+
 # %% [markdown]
 # **Figure 1.** Blue: draws of $q(x_t)$. Arrows: the exact score, each panel with a scale of its own. Early in the chain
 # each arrow points to the nearest cloud; late, all of them point to the middle.
@@ -79,6 +90,17 @@ show(fig, alt="Three clouds of points with arrows: six blobs with arrows to each
 # loss with respect to `w` into `w.grad`. That is **autograd**, and it is all that training needs. Below is a loss with
 # one weight, its slope by autograd, and the same slope twice more: by hand, and by moving $w$ a little both ways.
 
+# %% slide [markdown]
+# ## Predict first: how low can the loss go?
+#
+# A network sees a noisy point and the time. It guesses what was added.
+#
+# Its loss is the mean square of its error.
+#
+# *With a network as large as you like, and as much data and time as you like: will the loss go to 0? If not, to what?*
+#
+# Note: Let everyone write an answer down. Most say 0, or "to a small number". Do not answer yet: the floor comes in the middle of the lesson, and after the training the curve lies on it.
+
 # %%
 x = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
 y = torch.tensor([2.0, 3.0, 7.0], dtype=torch.float64)
@@ -90,6 +112,23 @@ nudged = [((u * x - y) ** 2).mean() for u in (1.5 + 1e-5, 1.5 - 1e-5)]
 assert abs(w.grad - by_hand) < 1e-12
 assert abs(w.grad - (nudged[0] - nudged[1]) / 2e-5) < 1e-8
 print(f"loss {loss:.4f}, slope {w.grad:.4f}, after a step downhill {(((w - 0.05 * w.grad) * x - y) ** 2).mean():.4f}")
+
+# %% slide [markdown]
+# ## Autograd: a record of what you computed
+#
+# ```python
+# w = torch.tensor(1.5, dtype=torch.float64, requires_grad=True)
+# loss = ((w * x - y) ** 2).mean()
+# loss.backward()
+# ```
+#
+# {printed}
+#
+# - `backward` walks the record back by the chain rule and puts the slope into `w.grad`.
+# - The same slope by hand, and by moving $w$ a little both ways.
+# - A second call *adds* to `w.grad`: a training loop must clear it.
+#
+# Note: The data are x = 1, 2, 3 and y = 2, 3, 7. By hand the slope is the mean of 2x(wx - y). Ask what a negative slope says: w must become larger, and so the step goes against the slope.
 
 # %% [markdown]
 # A second call of `backward` *adds* to `w.grad`; a training loop must clear it first. And the brackets stay empty:
@@ -118,6 +157,19 @@ print(f"loss {loss:.4f}, slope {w.grad:.4f}, after a step downhill {(((w - 0.05 
 # In words: the score points against the expected noise. Solved for $x_0$, the equations are
 # three functions; a second cell has the way back, from $x_0$ to each of the others. (`same_shape` refuses tensors that
 # would silently broadcast.)
+
+# %% slide [markdown]
+# ## Four names of one thing
+#
+# A data point $x_0$ and standard normal noise $\varepsilon$, mixed. $\bar\alpha_t$ falls from 1 to 0 in time:
+#
+# $$ x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon \qquad\quad v = \sqrt{\bar\alpha_t}\,\varepsilon - \sqrt{1-\bar\alpha_t}\,x_0 $$
+#
+# - Given $x_t$ and $t$: who knows one of $x_0$, $\varepsilon$, $v$ knows all three.
+# - The pair $(x_t, v)$ is the pair $(x_0, \varepsilon)$, turned by an angle.
+# - The fourth name is the score.
+#
+# Note: Draw the turned pair on the board: two axes x₀ and ε, and the same axes turned by the angle whose cosine is √ᾱ. The squares of the two factors add up to 1, so nothing is stretched, and the way back needs no division.
 
 # %% tags=["export:diffusion_lab.theory.parameterization"]
 def x_0_from_eps(x_t, eps, t, schedule):
@@ -183,6 +235,17 @@ for time in (1, 100, 500, 1000):
 print("three round trips and Tweedie's formula hold to nine digits; "
       f"1/√ᾱ_t at t = 500: {schedule.alpha_bar[500] ** -0.5:.1f}, at t = 1000: {schedule.alpha_bar[1000] ** -0.5:.0f}")
 
+# %% slide [markdown]
+# ## Tweedie: the score points against the noise
+#
+# $$ \nabla\log q(x_t) = \frac{\sqrt{\bar\alpha_t}\;\mathbb E[x_0\mid x_t] - x_t}{1-\bar\alpha_t} = -\frac{\mathbb E[\varepsilon\mid x_t]}{\sqrt{1-\bar\alpha_t}} $$
+#
+# - $q(x_t)$ is the density of noisy points, $\mathbb E[\,\cdot\mid x_t]$ the mean over all that may have led to $x_t$.
+# - Whoever can denoise on average knows the score.
+# - Checked: autograd differentiates $\log q(x_t)$ without this formula, and the exact denoiser comes out, to nine digits.
+#
+# Note: The proof fits on the board: q(x_t) is an average of Gaussians, the gradient of each is itself times (√ᾱ x₀ - x_t)/(1-ᾱ); divide by q(x_t), and Bayes' rule makes it an average over x₀ given x_t.
+
 # %% [markdown]
 # At a given $x_t$ each conversion is a straight line, so it may be applied to means as well: a network that has learned
 # $\mathbb E[\varepsilon\mid x_t]$ has learned $\mathbb E[x_0\mid x_t]$, too. Which of the four it is trained to output is a
@@ -224,6 +287,19 @@ def as_denoiser(network, schedule, predicts="v"):
 # $$ e(t) = [\sin\omega_1 t, \dots, \sin\omega_m t,\; \cos\omega_1 t, \dots, \cos\omega_m t],
 #    \qquad \omega_{i+1} = 10000^{-2i/\mathrm{dim}}, \quad m = \mathrm{dim}/2 \tag{4} $$
 
+# %% slide [markdown]
+# ## Predict v: then nothing is divided
+#
+# *A network has a small error in its answer. What becomes of it in $\hat x_0$, the estimate of $x_0$?*
+#
+# $$ \hat x_0 = \frac{x_t - \sqrt{1-\bar\alpha_t}\;\varepsilon}{\sqrt{\bar\alpha_t}} \qquad\qquad \hat x_0 = \sqrt{\bar\alpha_t}\,x_t - \sqrt{1-\bar\alpha_t}\;v $$
+#
+# - From $\varepsilon$: at $t = 1000$ of the cosine schedule, $1/\sqrt{\bar\alpha_t}$ is 20,291.
+# - From $v$: it is never made larger.
+# - `as_denoiser` turns any of the four into one thing: $\hat x_0$ from $x_t$ and $t$.
+#
+# Note: Ho et al. predict ε, with the linear schedule, whose end is less extreme. Which of the four a network outputs is a choice of convenience: at a given x_t each is a straight line of the others, so means convert as well.
+
 # %% tags=["export:diffusion_lab.networks.embedding"]
 def time_embedding(t, dim, max_period=10_000):
     """Equation (4). t: shape (n,). dim: even. Returns float64, shape (n, dim)."""
@@ -252,6 +328,17 @@ left.grid(False)
 _ = curves(right, [(torch.arange(1001), alike[500], "data", None)], "t", "inner product / 16", "likeness to t = 500", xlim=(400, 600))
 show(fig, alt="Left: stripes, dense at the top of each half and wide below. Right: a curve with a sharp peak of 1 at 500.")
 
+# %% slide [markdown]
+# ## The time goes in as the hands of a clock
+#
+# $$ e(t) = [\,\sin\omega_1 t, \dots, \sin\omega_m t,\;\; \cos\omega_1 t, \dots, \cos\omega_m t\,] $$
+#
+# {picture}
+#
+# Fast hands and slow ones. Right: near times look alike, wherever they are.
+#
+# Note: Why not the bare number t? It runs to 1,000, far larger than all other inputs, and 10 and 20 would hardly differ. The inner product of two embeddings is the sum of cos ω(t - t'): it depends on the distance of the two times alone. The sharp peak comes from the fast hands, the broad foot from the slow ones.
+
 # %% [markdown]
 # **Figure 2.** Left: each column is one time, sixteen sines above sixteen cosines. The first hands turn fast, the last
 # ones hardly move. (The finest stripes flicker because the picture has fewer pixels than there are times.) Right: how
@@ -279,6 +366,21 @@ class MLP(nn.Module):
         return self.layers(torch.cat([x_t, time], dim=1))
 
 
+# %% slide [markdown]
+# ## A network that knows the time
+#
+# ```python
+# time = time_embedding(t, self.time_dim).to(x_t.dtype)
+# return self.layers(torch.cat([x_t, time], dim=1))
+# ```
+#
+# - A **multilayer perceptron**: layers of weights, with a bend between them.
+# - Point and embedding go in side by side: 2 + 32 numbers.
+# - Three hidden layers of 64, and 2 numbers come out.
+# - It knows no schedule, and nothing of what its output means.
+#
+# Note: The whole class has a dozen lines; these two are its forward pass. The bend is SiLU, u/(1 + exp(-u)). Ask what would change for predicting ε in place of v: nothing in the network, one word in as_denoiser.
+
 # %% [markdown]
 # ## 4 · How low can the loss go?
 #
@@ -302,6 +404,18 @@ class MLP(nn.Module):
 # How far can that be trusted? With 12 instead of 18 nodes the average must hardly move. And a second derivation, with no
 # quadrature and no equation (6): draw $x_0$, $t$ and $\varepsilon$, and average $\|v - \hat v\|^2$. It must agree within four
 # standard errors. We keep these 100,000 draws: they will judge the network.
+
+# %% slide [markdown]
+# ## The loss ends at a floor, and not at 0
+#
+# Many pairs $(x_0, \varepsilon)$ lead to the same $x_t$. The best that a network $f$ can answer is their mean, $\hat v = \mathbb E[v\mid x_t]$:
+#
+# $$ \mathbb E\|v - f\|^2 = \underbrace{\mathbb E\|v - \hat v\|^2}_{\text{irreducible}} + \underbrace{\mathbb E\|\hat v - f\|^2}_{\text{excess}} $$
+#
+# - **Irreducible**: no network gets below it.
+# - **Excess**: what is left to learn. A perfect network has 0.
+#
+# Note: This answers the question of the beginning in theory. The proof: write v - f as (v - v̂) + (v̂ - f) and square. Given x_t the first bracket has mean 0 and the second is fixed, so the mixed term vanishes. It holds for every squared loss, with images too; only there nobody can compute the floor.
 
 # %%
 def irreducible(nodes):
@@ -362,6 +476,36 @@ show(fig, alt="Three curves over t: the loss of x_0 rises from 0, that of epsilo
 # least 90 % is learned. And equation (5) itself is checked on the same draws: loss = floor + excess, within four
 # standard errors.
 
+# %% slide [markdown]
+# ## For these six clouds the floor is 0.8126
+#
+# {picture}
+#
+# - Always answering 0 costs 0.9704: only the way from there to 0.8126 can be learned.
+# - The curve of $v$ is the sum of the two others: it watches both ends.
+#
+# Note: Computed by quadrature, and once more by drawing 100,000 points, which gives 0.81. Ask why v is easiest to know near t = 150: there the noise is wider than each cloud, but the clouds are still apart, so that a point shows which cloud it comes from and how far it was moved.
+
+# %% slide [markdown]
+# ## One step of training
+#
+# ```python
+# x_0 = data.sample(batch, generator).float()
+# t = torch.randint(1, schedule.T + 1, (batch,), generator=generator)
+# …
+# v = v_from_x_0(x_t, x_0, t, schedule)
+# loss = (network(x_t, t) - v).square().mean()
+# optimiser.zero_grad()
+# loss.backward()
+# optimiser.step()
+# ```
+#
+# - The line left out is the jump: $x_t$ from $x_0$ and fresh noise.
+# - `randint` leaves its upper end out, hence $T + 1$.
+# - A time of its own for each example of the batch.
+#
+# Note: Read it from top to bottom, and ask which line is missing (the noise and q_sample). Ask what happens without zero_grad: the slopes of all earlier steps are added up. The optimiser is Adam, a rule for the size of the step that adapts to each weight; its learning rate falls to 0 along a cosine.
+
 # %%
 def train(network, data, steps, generator, batch=1024, lr=4e-3):
     """Train a network to predict v. Yields (step, loss of this batch) for step = 1…steps."""
@@ -421,7 +565,7 @@ _ = left.legend()
 _ = curves(right, [(list(watched), list(watched.values()), "model", "excess")], "step", "excess loss", yscale="log")
 _ = right.axhline(0.02 * floor, **ROLES["exact"], label="2 % of the irreducible loss")
 _ = right.legend()
-show(fig, alt="Left: a jagged loss that settles around a dashed line at 0.79. Right: the excess falls below a dashed line.")
+show(fig, alt="Left: a jagged loss that settles around a dashed line at 0.81. Right: the excess falls below a dashed line.")
 
 # %% [markdown]
 # **Figure 4.** The answer to "predict first". Left: the loss falls for some hundred steps and then only jitters around
@@ -435,6 +579,17 @@ show(fig, alt="Left: a jagged loss that settles around a dashed line at 0.79. Ri
 # $q(x_t)$ is less than $e^{-8}$ of its highest value, where the network has hardly ever been. On the right, each place of the
 # same grid is sent to its $\hat x_0$: rings by the exact denoiser, orange by the network. At which times do the two differ?
 # And at which time do the clouds appear among the orange points?
+
+# %% slide [markdown]
+# ## The loss goes flat, and learning goes on
+#
+# {picture}
+#
+# Left: the loss of each batch jitters around the floor that theory gave. Right: the excess still falls.
+#
+# *Would you have stopped after 500 steps?*
+#
+# Note: This is the answer to the question of the beginning: the loss ends at the irreducible loss. Many a practitioner would look for a bug in the left picture. The right one measures the distance to the exact answer, with nothing random in the target. At the end it is within 2 % of the irreducible loss, and over 90 % of what can be learned is learned.
 
 # %%
 denoiser = as_denoiser(network.requires_grad_(False), schedule)
@@ -495,6 +650,13 @@ Scrubber(field_frames([(t, answer(network, t)) for t in shown]), [f"t = {t}" for
 # And how did it get there? The training loop kept the network's answers at $t = 300$, every 50 steps. **Try it:** what does the
 # network learn first, and what last? The curve on the right says how much is left to learn.
 
+# %% slide [markdown]
+# ## When do the clouds appear?
+#
+# {picture}
+#
+# Note: Press T and go down from t = 1000. Stop at 1000 (every place is sent to the middle), near 350 (the places gather at the six clouds), at 20 (each stays where it is). Then ask where exact and learned arrows differ most: at the smallest times, where the score is the expected noise divided by a tiny number. In the estimate of x₀ the same error is multiplied by that number.
+
 # %%
 fig, ax = figure(width=2.5, height=3)
 _ = curves(ax, [(list(watched), list(watched.values()), "model", None)], "step", "excess loss", yscale="log")
@@ -515,6 +677,13 @@ Scrubber(frames, [f"after {step} steps" for step in answers], "The same at t = 3
 # *all* data. For points that is one spot in the middle of the ring, where there is no data at all. For images it is
 # the **blur**: the average of all of them. A step to a slightly earlier time asks for much less; then the network
 # guesses again, from a point that has begun to decide.
+
+# %% slide [markdown]
+# ## What does it learn first, and what last?
+#
+# {picture}
+#
+# Note: Press T. Frame 0 is the network before training: its arrows all point to the middle. A few hundred steps suffice for the ring and its six corners. Then look at the curve on the right while the orange points hardly move: the excess is still divided by several times more. Last come the outermost places, where few examples fall.
 
 # %%
 def sample(denoiser, n, steps, generator):
@@ -584,6 +753,17 @@ print(f"energy distance to the data: 1 step {by_exact[1]:.1f}, 5 steps {by_exact
 # possible* training loss has learned nothing about where data could also be. Then the cell trains a network on the same
 # 25 points, by the same loop.
 
+# %% slide [markdown]
+# ## One big step lands on the mean
+#
+# {picture}
+#
+# At the end nothing of the data is left in $x_T$. The best single guess is the mean of *all* data.
+#
+# The exact denoiser does the same: the blur belongs to the step, not to the network.
+#
+# Note: Ask before you show it: where does a perfect denoiser send pure noise in one step? For images that spot in the middle is the blur. A small step asks for less, and then the network guesses again, from a point that has begun to decide. Energy distance to the data: 1.0 after one step, 0.01 after five, below 0.005 after fifty, which is that of two sets of real draws.
+
 # %%
 noisy = torch.tensor([[0.5], [-0.5], [0.2], [-0.8], [0.1]], dtype=torch.float64)
 candidates = torch.linspace(-1, 1, 21, dtype=torch.float64)[:, None]
@@ -633,6 +813,17 @@ show(fig, alt="Rings mark 25 training points. Left: all samples sit in the rings
 #
 # Return the slope of the mean of $(w x - y)^2$ with respect to $w$, by autograd. Your function will be called twice.
 
+# %% slide [markdown]
+# ## A perfect denoiser of 25 points copies them
+#
+# $$ \mathbb E[x_0\mid x_t] = \sum_i r_i\,x_i, \qquad r = \mathrm{softmax}_i\Big(\!-\frac{\|x_t - \sqrt{\bar\alpha_t}\,x_i\|^2}{2(1-\bar\alpha_t)}\Big) $$
+#
+# {picture}
+#
+# Rings: the training set $x_i$. Left: over 95 % of the samples are copies. Middle: a trained network.
+#
+# Note: The exact denoiser of a training set has the lowest training loss there is, and has learned nothing about where data could also be: memorisation. A network generalises by failing to reach that optimum in a fortunate way, because it is smooth. Larger network, longer training, fewer points: it will memorise.
+
 # %% tags=["exercise"]
 def gradient(w, x, y):
     """d/dw of the mean of (w x - y)². w: float64 (), with requires_grad=True. x, y: float64 (n,). Returns float64 ()."""
@@ -662,6 +853,19 @@ check_gradient(gradient)
 # ### Exercise 2 (core): from v to the noise
 #
 # Your network predicts $v$, and a friend's sampler wants $\varepsilon$. Convert, without dividing.
+
+# %% slide [markdown]
+# ## In class: from v to the noise (5 minutes)
+#
+# $$ x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon \qquad\quad v = \sqrt{\bar\alpha_t}\,\varepsilon - \sqrt{1-\bar\alpha_t}\,x_0 $$
+#
+# Your network predicts $v$. A friend's sampler wants $\varepsilon$.
+#
+# *Convert, without dividing.*
+#
+# Then: what is $\varepsilon$ if $\bar\alpha_t$ is 1, and if it is 0?
+#
+# Note: ε = √ᾱ v + √(1-ᾱ) x_t. Multiply the first equation by √(1-ᾱ), the second by √ᾱ, and add. At ᾱ = 1 it is v, at ᾱ = 0 it is x_t itself. Usual wrong answers: a minus between the two terms (that is the formula for x₀ with its factors mixed up), and solving for x₀ first and then dividing by √(1-ᾱ), which is right but is a division by nearly 0 at early times. Exercise 2 of the notebook checks the code.
 
 # %% tags=["exercise"]
 def eps_from_v(x_t, v, alpha_bar_t):
@@ -774,6 +978,17 @@ for ax, e, title in zip(axes, (right, wrong), ("columns masked: right", "rows ma
     ax.grid(False)
 show(fig, alt="Left: smooth vertical stripes that differ little from row to row. Right: every second row looks different.")
 
+# %% slide [markdown]
+# ## A common mistake: the mask meets the rows
+#
+# Sines in even columns, cosines in odd ones: `e[:, 0::2]`. Written `e[0::2]`, it acts on times.
+#
+# {picture}
+#
+# **Symptom**: embed $t$ and $t+1$. Their likeness is 0.16 on average; right is 0.96.
+#
+# Note: Nothing crashes: the shapes fit, the values lie between -1 and 1. Even times have sines only and odd times cosines only, so the network has to learn each time nearly by itself. In code that embeds a batch in place of a table it is worse: the same t gets a different vector depending on its place in the batch.
+
 # %% [markdown]
 # **Figure 7.** Sixty times, one in each row. Left, neighbouring rows look alike. Right, they alternate between two
 # unrelated patterns. *The symptom*: the likeness of neighbouring times is low, and the network has to learn each time
@@ -791,7 +1006,7 @@ show(fig, alt="Left: smooth vertical stripes that differ little from row to row.
 #
 # ## Check yourself
 #
-# <details><summary>Your loss has stood still at 0.79 for an hour. What do you do?</summary>
+# <details><summary>Your loss has stood still at 0.81 for an hour. What do you do?</summary>
 #
 # First find out how low it can be. On real data there is no formula, so look at samples, or at the loss of a held-out
 # set at fixed times and noise, which jitters less.
@@ -809,8 +1024,8 @@ show(fig, alt="Left: smooth vertical stripes that differ little from row to row.
 #
 # ## Further reading
 #
-# - Ho, Jain & Abbeel (2020), *Denoising Diffusion Probabilistic Models*, section 3.2: our (1) is their eq. 4, and the
-#   unweighted loss on $\varepsilon$ is their eq. 14.
+# - Ho, Jain & Abbeel (2020), *Denoising Diffusion Probabilistic Models*: our (1) is their eq. 4, in section 2, and the
+#   unweighted loss on $\varepsilon$ is their eq. 14, in section 3.4.
 # - Salimans & Ho (2022), *Progressive Distillation for Fast Sampling of Diffusion Models*, section 4 and appendix D: $v$.
 # - Efron (2011), *Tweedie's Formula and Selection Bias*: our (3) before there were diffusion models.
 # - Vincent (2011), *A Connection Between Score Matching and Denoising Autoencoders*: why denoising learns the score.
@@ -821,3 +1036,14 @@ show(fig, alt="Left: smooth vertical stripes that differ little from row to row.
 # ## Next
 #
 # Notebook 06 builds a network for images: a small U-Net, block by block.
+
+# %% slide [markdown]
+# ## Summary
+#
+# - Autograd returns the slopes of what you compute. Clear them each step.
+# - $\varepsilon$, $x_0$, $v$ and the score are one piece of knowledge.
+# - The time goes in as sines and cosines: near times look alike.
+# - The loss ends at the irreducible loss. Measure the excess.
+# - One big step gives the mean; a perfect memory gives copies.
+#
+# Next: a network for images, block by block.
