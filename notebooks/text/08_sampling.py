@@ -72,6 +72,28 @@ mean_image = torch.stack([images[labels == k].mean(dim=0) for k in eight])
 assert (drawn[1] - mean_image).abs().mean() < 0.1
 show(mosaic(torch.cat(list(drawn.values())), columns=8, scale=2), alt="Four rows of digits, from smudges to clear strokes.")
 
+# %% slide [markdown]
+# # Draw a digit in ten steps
+#
+# The network is trained. The **sampler** is the rule by which noise becomes an image: it asks the network, again and again.
+#
+# {picture}
+#
+# From the top: the chain of notebook 03 (`ddpm`) in 1, 5, 20 and 1,000 steps, from the same noise.
+#
+# Note: Ask what is wrong with the first row, and which of the last two rows is the one of 1,000 steps. Give the room time: to tell 20 from 1,000 you have to look twice.
+
+# %% slide [markdown]
+# ## Predict first: how many questions are enough?
+#
+# The slowest of those chains asks the network **1,000 times** for one digit.
+#
+# *With a better rule: after how many questions do more of them hardly make the digits better? 500, 100 or 10?*
+#
+# Write your guess down.
+#
+# Note: Take a show of hands for each number and leave the counts on the board. The answer, about ten, is measured in the middle of the lecture, after two better rules have been built.
+
 # %% [markdown]
 # **Figure 1.** The chain of notebook 03, `ddpm`, from the same noise in 1, 5, 20 and 1,000 steps. The first row is what
 # many a first program does, and the article from which this course grew: one call of `model.predict(noisy)`, and the
@@ -107,6 +129,40 @@ show(mosaic(torch.cat(list(drawn.values())), columns=8, scale=2), alt="Four rows
 # $\eta = 0$ there is no fresh noise: the digit is a function of the noise at the start.
 #
 # (`pairs` lists the steps $(t, s)$, and `Step` is the tuple that every sampler yields, both as in notebook 03.)
+
+# %% slide [markdown]
+# ## One step gives the mean of a kind
+#
+# {picture}
+#
+# First row: one call of `model.predict(noisy)`, its answer taken for the result. Pure noise says nothing about the digit; the best answer is the mean of its kind.
+#
+# Note: The last sentence is checked: on the scale from -1 to 1, the average pixel of the first row is within 0.1 of the mean image of the training digits of that kind. The article from which this course grew stops after this one call.
+
+# %% slide [markdown]
+# ## DDIM: keep the noise that is there
+#
+# In training the network saw single states, each with noise of its own:
+#
+# $$ x_t = \sqrt{\bar\alpha_t}\;x_0 + \sqrt{1-\bar\alpha_t}\;\varepsilon $$
+#
+# How the noise at $t$ is related to the noise at an earlier $s$ was never used. So we may choose it:
+#
+# - a part of the old noise $\hat\varepsilon$, which the answer $\hat x_0$ tells,
+# - and fresh noise, with a variance $\sigma^2$ that we like.
+#
+# Note: This is where people get stuck: the network was trained with noise, and yet fresh noise may be left out. Training never saw two states of one chain together. It only needs each state to have the amount of noise of its time.
+
+# %% slide [markdown]
+# ## The rule: variances add up to $1-\bar\alpha_s$
+#
+# $$ x_s = \sqrt{\bar\alpha_s}\;\hat x_0 + \sqrt{1-\bar\alpha_s-\sigma^2}\;\hat\varepsilon + \sigma\,\varepsilon, \qquad \sigma^2 = \eta^2\tilde\beta $$
+#
+# - $\tilde\beta$: the variance of the posterior for the step from $t$ to $s$.
+# - $\eta = 1$: as much fresh noise as `ddpm` adds. *Checked: equal to it, step by step.*
+# - $\eta = 0$: none at all. The digit is a function of the noise at the start.
+#
+# Note: Derive it at the board: the noise at s must have variance 1-ᾱ_s; independent variances add; so the old noise gets what the fresh noise leaves. The second check, for η = 0: 4,000 numbers of pure noise become a mixture of two Gaussians, whose exact denoiser is known, and the share below any number is right to within 0.03.
 
 # %% tags=["export:diffusion_lab.sampling.ddim"]
 def ddim(denoiser, x_T, timesteps=None, eta=0.0, label=None, generator=None):
@@ -162,6 +218,15 @@ Scrubber([mosaic(digits, columns=5) for digits in by_eta], [f"η = {eta}" for et
          "Two rows from the same noise; each row gets fresh noise of its own, as much as η says.",
          "Two rows of the digits 0 to 4: equal at eta 0; their strokes drift apart as eta grows.")
 
+# %% slide [markdown]
+# ## Try it: what does fresh noise change?
+#
+# {picture}
+#
+# Both rows start from the same noise; each gets fresh noise of its own. *Are they equal at* $\eta = 0$*? The same kinds of digit at* $\eta = 1$*?*
+#
+# Note: What to see: equal at η = 0. As η grows the rows part, from each other and from what they were. The kind of digit stays, since it was asked for; the hand that writes it changes. So at η = 0 the start is the digit: keep it, repeat it, walk from one start to another. Ask: same start, η = 0, another seed for the sampler, how much do the digits differ? Not at all.
+
 # %% [markdown]
 # What to have seen: at $\eta = 0$ the rows are equal. As $\eta$ grows they part, and they part from what they were at
 # $\eta = 0$, too. The kind of digit stays, since that was asked for; the hand that writes it changes. So at $\eta = 0$
@@ -190,6 +255,30 @@ Scrubber([mosaic(digits, columns=5) for digits in by_eta], [f"η = {eta}" for et
 # where $h_\mathrm{prev}$ is the length of the step before. It costs one tensor to remember, and no further question to
 # the network. On the first step there is nothing to remember, and on the last one, to $s = 0$, $h$ is infinite; both
 # take $D = \hat x_0$. (`torch.expm1(-h)` is $e^{-h} - 1$, computed without loss of digits.)
+
+# %% slide [markdown]
+# ## On the way, the answer changes
+#
+# DDIM takes $\hat x_0$ at $t$ and behaves as if it held until $s$. With $\lambda = \tfrac12\log\mathrm{SNR}$ as time, a step has the length $h = \lambda_s-\lambda_t > 0$. If the answer is $D$ all through it:
+#
+# $$ x_s = \sqrt{\frac{1-\bar\alpha_s}{1-\bar\alpha_t}}\;x_t + \sqrt{\bar\alpha_s}\,\big(1 - e^{-h}\big)\,D $$
+#
+# With $D = \hat x_0$ this *is* DDIM, written differently. *Which* $D$ *would be better?*
+#
+# Note: λ runs the other way than t: it rises towards the data. Let the room look for a better D before you go on. What do we know about the answer besides its present value? Its last one, so also where it is going.
+
+# %% slide [markdown]
+# ## DPM-Solver++: remember the last answer
+#
+# Draw a line in $\lambda$ through the last two answers, and read it off in the middle of the step:
+#
+# $$ D = \hat x_0 + \frac{h}{2\,h_\mathrm{prev}}\,\big(\hat x_0 - \hat x_{0,\mathrm{prev}}\big) $$
+#
+# - $h_\mathrm{prev}$: the length of the step before.
+# - The cost: one tensor to remember, and no further question.
+# - First and last step: $D = \hat x_0$.
+#
+# Note: On the first step there is nothing to remember; on the last one, to s = 0, h is infinite. Draw it at the board: λ to the right, two dots for the answers, the line through them, and its value half a step further on.
 
 # %% tags=["export:diffusion_lab.sampling.dpm_solver"]
 def dpm_solver(denoiser, x_T, timesteps=None, label=None):
@@ -266,6 +355,13 @@ show(fig, alt="Two straight lines going down; that of DPM-Solver++ starts lower 
 # A distance is read beside its floor, the distance of as many real digits, equally many of each kind. The file holds
 # distances as multiples of it. The cell computes the floor anew.
 
+# %% slide [markdown]
+# ## Twice the steps: half, or a quarter of the error
+#
+# {picture}
+#
+# Data from one Gaussian, where the exact path is known. DDIM has **order** 1: its error falls like $1/n$, with $n$ the number of steps. DPM-Solver++ has order 2, like $1/n^2$.
+
 # %%
 judge, (test_images, test_labels) = judges.load_judge(), load_digits("test")
 measured, table = json.loads(Path(judges.__file__).with_name("steps.json").read_text()), {}
@@ -297,6 +393,15 @@ show(fig, alt="Three curves that fall and flatten above a dashed horizontal line
 # **Figure 3.** Distance to the test digits against the number of steps, with the range over the seeds shaded. Dashed: the
 # floor. Look where each curve becomes flat, and how far above the dashed line that is.
 
+# %% slide [markdown]
+# ## What does a step buy on digits?
+#
+# {picture}
+#
+# Distance to test digits, over that of real ones (dashed). Shaded: the seeds. *Where is each curve flat?*
+#
+# Note: The Fréchet distance of notebook 07, as a multiple of its floor, the distance of as many real digits, equally many of each kind. Go along the curves from the left: which one is lowest at five steps, which at ten, which at fifty? The numbers, with the label accuracy beside them, are in the table above the figure.
+
 # %%
 mean_of = {key: values[:, 0].mean().item() for key, values in table.items()}
 whole = max(key for key in table if key[:2] == ("DDPM", 1000))
@@ -326,6 +431,16 @@ print(f"and {mean_of['DPM-Solver++', 10, whole[2]] / mean_of[whole]:.1f} times t
 # **Try it.** Below, three samplers work on the same noise, with ten questions each. Before you move the slider: on the
 # way, will the row of `ddpm`, which gets new noise at every step, be grainier than the other two?
 
+# %% slide [markdown]
+# ## The answer: about ten
+#
+# {printed}
+#
+# - Few steps: the less fresh noise the better, and memory is better still.
+# - Many steps: DDIM and the solver follow one path, the network's errors included. Fresh noise washes a part of them out.
+#
+# Note: So DDPM, last at ten steps, has caught up at fifty, and its whole chain is the best for those who can wait a hundred times as long. Look at the counts of the vote. And read both columns of the notebook's table: in five steps of DDPM nearly all digits are read as what was asked for, yet their distance is large. A judge that reads does not mind soft digits, or digits that are all alike.
+
 # %%
 five, ten_times = x_T[:5], spaced(1000, 10)
 chains = {"DDPM": run(ddpm, denoiser, five, ten_times, torch.arange(5), generator=seeded(2)),
@@ -343,6 +458,13 @@ print("half-way, DDIM and DPM-Solver++ still carry the noise of the start, and D
 Scrubber(frames, [f"t = {t}" for t in [1000] + [step.s for step in chains["DDIM"]]],
          "Rows: DDPM, DDIM, DPM-Solver++. The same noise, ten steps each.",
          "Three rows of five squares of noise that become digits; the two lower rows become nearly the same ones.")
+
+# %% slide [markdown]
+# ## Three samplers: which row is grainier?
+#
+# {picture}
+#
+# Note: Rows from the top: DDPM, DDIM, DPM-Solver++; the same noise at the start, ten steps each. What to see: at each time all rows are about equally grainy, since each keeps the amount of noise of its time. But follow one grain: above, the pattern is new in each frame; in the two rows below it stays and fades. Those two follow one path and end in nearly the same digits. At half-way that is checked: DDPM's noise has little to do with the start, the others' is nearly the same.
 
 # %% [markdown]
 # What to have seen: at each time the three rows are about equally grainy, since each sampler keeps the amount of noise
@@ -373,6 +495,13 @@ settled = next(step.t for step, share in zip(fine, left) if share < 0.1)
 assert schedule.log_snr[settled] < 0.5
 print("nine tenths of the way from the smudge to the digit (in squared distance) are done by log SNR = 0.5")
 
+# %% slide [markdown]
+# ## When does the network know which digit?
+#
+# {picture}
+#
+# Note: Rows: the state, the answer, the posterior mean; on the right the log-SNR with the present time. Stop when the room can read the digit in the second row, and ask who can read it in the first. What to see: the answer begins as the mean image and has a shape while the state still looks like noise; from then on only its edges change. Where the answer hardly changes, long steps do no harm: that is why so few are enough.
+
 # %% [markdown]
 # What to have seen: $\hat x_0$ begins as the smudge of Figure 1, and has a shape at a time when $x_t$ still looks like
 # noise. From then on it changes in its edges only. Where $\hat x_0$ hardly changes, long steps do no harm. That is why
@@ -388,6 +517,18 @@ print("nine tenths of the way from the smudge to the digit (in squared distance)
 # $$ \hat x_0^{\,w} = (1+w)\,\hat x_0(x_t, \mathrm{label}) - w\,\hat x_0(x_t) \tag{4} $$
 #
 # At $w = 0$ nothing is added. For $w > 0$ each step asks the network twice.
+
+# %% slide [markdown]
+# ## Guidance: overdo what the label adds
+#
+# The network answers with a label, and without (one label in ten was left out in training). Take the difference, and overdo it by a weight $w$:
+#
+# $$ \hat x_0^{\,w} = (1+w)\,\hat x_0(x_t, \mathrm{label}) - w\,\hat x_0(x_t) $$
+#
+# - $w = 0$: nothing is added. $w > 0$: two questions in each step.
+# - *What will be gained? What will be lost?*
+#
+# Note: Take answers to the last question before you show the next slide. Expect that the digits get clearer; few will think of variety. In the literature: classifier-free guidance, Ho & Salimans 2022.
 
 # %% tags=["export:diffusion_lab.sampling.guidance"]
 def guided(denoiser, guidance_weight):
@@ -455,6 +596,15 @@ show(mosaic(torch.cat(fours), columns=8, scale=2), alt="Three rows of eight four
 # $\sqrt{\bar\alpha_t}$, which at $t = 1000$ is about $1/20{,}000$ (notebook 05). The next cells act as if ours were
 # such a network, with an error of one hundredth in $\hat\varepsilon$.
 
+# %% slide [markdown]
+# ## Gained: clarity. Lost: variety
+#
+# {picture}
+#
+# Eight fours, from the same noise in each row: $w = 0$, $w = 1$, $w = 5$. The variety of the judge's features falls at once; the distance rises in the end.
+#
+# Note: More digits are read as asked than without guidance. Variety is the variance of the judge's features within each kind of digit, as a multiple of that of real digits. At w = 1 it is below 0.6 already (checked). The table is in the notebook. So the weight is a choice between the two, and no knob that makes all better.
+
 # %%
 def as_if_from_eps(denoiser, error, generator):
     """The denoiser's answers as they would be, had it predicted the noise with a random error of this size."""
@@ -505,6 +655,17 @@ show(mosaic(torch.cat([far["as if from ε"][-1].x_s, far["the same, clipped"][-1
 # narrow where terms change fast, at small $t$. `python benchmarks/likelihood.py` does this for all 1,000 test digits;
 # here are ten digits and wider strata.
 
+# %% slide [markdown]
+# ## A fence for the answers: clip $\hat x_0$
+#
+# Pixels lie between $-1$ and 1; answers need not. Had the network predicted $\varepsilon$, off by 0.01:
+#
+# {picture}
+#
+# Above as it is, below with $\hat x_0$ clipped to $[-1, 1]$ in every step.
+#
+# Note: x̂_0 from ε̂ divides every error by √ᾱ_t, at t = 1000 about 1/20,000. So an error of one hundredth in ε̂ throws the first answer off by some hundreds, and the network has never seen the state that follows. Clipping cannot make the first answer right; it keeps the chain where the network knows its way.
+
 # %%
 ten_digits, generator = test_images[::100], seeded(6)
 edges = [2, 3, 4, 5, 6, 8, 10, 14, 20, 30, 50, 90, 160, 300, 600, 1001]
@@ -549,6 +710,18 @@ assert abs(likelihood["bpd"] / likelihood["xz"] - 1) < 0.3
 # ## Exercises
 #
 # ### Exercise 1 (warm-up): guidance
+
+# %% slide [markdown]
+# ## Good samples, poor compression: how?
+#
+# **Bits per dimension**: bits for one pixel, were the model used to compress. Raw pixels take 8.
+#
+# - `gzip` and `xz` know nothing of digits, and yet come close to the model.
+# - More than half of the model's bits come from $t < 50$: noise that no eye sees.
+# - The shapes, all that we have looked at, cost a small part.
+# - The training loss weighs all times alike; the bound does not.
+#
+# Note: The numbers are printed by the last cell of section 5. Ask: the digits are nearly as good as real ones, and a program that knows no digits packs them about as well. A contradiction? No: at t below 50 the noise has a deviation below 0.1, hardly visible on a black-and-white stroke, and that is where the bits are. A network for compression is trained with the weights of the bound (notebook 04).
 
 # %% tags=["exercise"]
 def guide(with_label, without_label, w):
@@ -631,6 +804,19 @@ check_ddim_step(ddim_step)
 #     return alpha_bar_s**0.5 * x_0_hat + (1 - alpha_bar_s) ** 0.5 * eps_hat
 # ```
 # </details>
+
+# %% slide [markdown]
+# ## In class: one step by hand (8 minutes)
+#
+# DDIM with $\eta = 0$, for a single pixel:
+#
+# $$ \bar\alpha_t = 0.36, \qquad \bar\alpha_s = 0.64, \qquad x_t = 1, \qquad \hat x_0 = -1 $$
+#
+# 1. *How much noise* $\hat\varepsilon$ *is in* $x_t$*?*
+# 2. *What is* $x_s$*?*
+# 3. *The answer stays* $-1$*. Where does the last step, to* $s = 0$*, end?*
+#
+# Note: ε̂ = (1 + 0.6) / 0.8 = 2, and x_s = 0.8 · (-1) + 0.6 · 2 = 0.4. The last step ends at the answer, -1. Usual wrong answers for x_s: -0.2 (x_t itself taken for the noise), 0.16 (not divided by 0.8), -0.08 (0.36 for its root 0.6), 0.7 (the digit not shrunk in x_t). Exercise 3 of the notebook checks the code and names the mistake.
 
 # %% [markdown]
 # ### Exercise 4 (hard): the guess in the middle of the step
@@ -734,3 +920,25 @@ show(mosaic(torch.cat([ends["spaced"][:8], ends["leading"][:8]]), columns=8, sca
 #
 # You have walked the whole way, from the Gaussian density to digits of your own in ten steps. What is to come: guidance
 # in depth, score and differential equations, flow matching.
+
+# %% slide [markdown]
+# ## A common mistake: the list misses the end
+#
+# Five times from `range(0, 1000, 200)`, plus 1, turned around: 801, 601, 401, 201, 1.
+#
+# {picture}
+#
+# Above from $t = 1000$, below from 801. **Symptom**: strokes too many, too bright. Print your list.
+#
+# Note: Ask for the cause before you say it. The chain starts from pure noise, which belongs to t = 1000, and the network is told that a fifth of the way is done. It takes part of the noise for the picture, and keeps it. Pure noise has mean 0, a digit far below 0: so the picture comes out too bright. This is the default spacing, called leading, of a well-known library (diffusers).
+
+# %% slide [markdown]
+# ## Summary
+#
+# - DDIM keeps the old noise, and adds as much fresh noise as you ask for.
+# - DPM-Solver++ also uses the last answer. Ten steps are enough here.
+# - Guidance: more typical, less varied, twice the cost.
+# - A list of times begins at $T$ and ends with the step to 0.
+# - Most bits are about detail that the eye does not see.
+#
+# Next: digits of your own, with the network that you trained.
