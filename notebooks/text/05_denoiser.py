@@ -486,26 +486,6 @@ show(fig, alt="Three curves over t: the loss of x_0 rises from 0, that of epsilo
 #
 # Note: Computed by quadrature, and once more by drawing 100,000 points, which gives 0.81. Ask why v is easiest to know near t = 150: there the noise is wider than each cloud, but the clouds are still apart, so that a point shows which cloud it comes from and how far it was moved.
 
-# %% slide [markdown]
-# ## One step of training
-#
-# ```python
-# x_0 = data.sample(batch, generator).float()
-# t = torch.randint(1, schedule.T + 1, (batch,), generator=generator)
-# …
-# v = v_from_x_0(x_t, x_0, t, schedule)
-# loss = (network(x_t, t) - v).square().mean()
-# optimiser.zero_grad()
-# loss.backward()
-# optimiser.step()
-# ```
-#
-# - The line left out is the jump: $x_t$ from $x_0$ and fresh noise.
-# - `randint` leaves its upper end out, hence $T + 1$.
-# - A time of its own for each example of the batch.
-#
-# Note: Read it from top to bottom, and ask which line is missing (the noise and q_sample). Ask what happens without zero_grad: the slopes of all earlier steps are added up. The optimiser is Adam, a rule for the size of the step that adapts to each weight; its learning rate falls to 0 along a cosine.
-
 # %%
 def train(network, data, steps, generator, batch=1024, lr=4e-3):
     """Train a network to predict v. Yields (step, loss of this batch) for step = 1…steps."""
@@ -542,6 +522,26 @@ def answer(network, t):
     with torch.no_grad():
         return as_denoiser(network, schedule)(places.float(), t).double()
 
+
+# %% slide [markdown]
+# ## One step of training
+#
+# ```python
+# x_0 = data.sample(batch, generator).float()
+# t = torch.randint(1, schedule.T + 1, (batch,), generator=generator)
+# …
+# v = v_from_x_0(x_t, x_0, t, schedule)
+# loss = (network(x_t, t) - v).square().mean()
+# optimiser.zero_grad()
+# loss.backward()
+# optimiser.step()
+# ```
+#
+# - The line left out is the jump: $x_t$ from $x_0$ and fresh noise.
+# - `randint` leaves its upper end out, hence $T + 1$.
+# - A time of its own for each example of the batch.
+#
+# Note: Read it from top to bottom, and ask which line is missing (the noise and q_sample). Ask what happens without zero_grad: the slopes of all earlier steps are added up. The optimiser is Adam, a rule for the size of the step that adapts to each weight; its learning rate falls to 0 along a cosine.
 
 # %% tags=["nbval-ignore-output"]
 network, losses, watched, answers, started = new_network(), [], {0: excess(new_network(), 5000)}, {0: answer(new_network(), 300)}, perf_counter()
