@@ -684,7 +684,7 @@ assert torch.allclose(trained(noised, t), alone, atol=1e-4)
 #
 # {printed}
 #
-# *Why do the parts at 7 × 7 have most of the weights, and yet not most of the work?*
+# *Most of the weights are at 7 × 7. Why can the network afford them there?*
 #
 # Note: A kernel at 7 by 7 has 49 places to visit, at 14 by 14 it has 196. Follow the shapes down and up. coarse_up and fine_up get twice the channels that they return: what comes from below and what the skip brings. The numbers are counted by formula, without running anything, and agree with PyTorch's.
 
