@@ -463,8 +463,8 @@ print(f"uniform {bits_per_dim(math.log(256), 1):.1f}, histogram {bits_per_dim(hi
 assert sizes["xz"] < sizes["gzip"] < bits_per_dim(histogram, 1) * test.numel() / 8
 
 # %% [markdown]
-# A diffusion model of these digits is worth its name if its bound, with the discretised decoder, is below what xz reaches.
-# Notebook 08 will put ours to that test.
+# A diffusion model of these digits is worth its name as a compressor if its bound, with the discretised decoder, is below
+# what xz reaches. Notebook 08 will put ours to that test.
 #
 # ## 5 · From the bound to the loss that everybody trains
 #
