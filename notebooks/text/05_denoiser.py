@@ -161,7 +161,7 @@ print(f"loss {loss:.4f}, slope {w.grad:.4f}, after a step downhill {(((w - 0.05 
 # %% slide [markdown]
 # ## Four names of one thing
 #
-# A data point $x_0$ and standard normal noise $\varepsilon$, mixed. $\bar\alpha_t$ falls from 1 to 0 in time:
+# A data point $x_0$ is mixed with standard normal noise $\varepsilon$. In time, $\bar\alpha_t$ falls from 1 to nearly 0:
 #
 # $$ x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon \qquad\quad v = \sqrt{\bar\alpha_t}\,\varepsilon - \sqrt{1-\bar\alpha_t}\,x_0 $$
 #
@@ -529,7 +529,7 @@ def answer(network, t):
 # ```python
 # x_0 = data.sample(batch, generator).float()
 # t = torch.randint(1, schedule.T + 1, (batch,), generator=generator)
-# …
+# ...
 # v = v_from_x_0(x_t, x_0, t, schedule)
 # loss = (network(x_t, t) - v).square().mean()
 # optimiser.zero_grad()
@@ -820,7 +820,7 @@ show(fig, alt="Rings mark 25 training points. Left: all samples sit in the rings
 #
 # {picture}
 #
-# Rings: the training set $x_i$. Left: over 95 % of the samples are copies. Middle: a trained network.
+# Rings: the training set $x_i$. Left: over 95 % of the samples are copies.
 #
 # Note: The exact denoiser of a training set has the lowest training loss there is, and has learned nothing about where data could also be: memorisation. A network generalises by failing to reach that optimum in a fortunate way, because it is smooth. Larger network, longer training, fewer points: it will memorise.
 

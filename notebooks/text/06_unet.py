@@ -165,7 +165,9 @@ print(f"16 → 24 channels, 3×3: {24 * 16 * 9 + 24:,} parameters, however large
 #
 # $$ y_o = b_o + \sum_c k_{oc} * x_c, \qquad \text{parameters} = C_\text{out}\,C_\text{in}\,k^2 + C_\text{out} $$
 #
-# Padding $p$, and a **stride** of $s$ places at a time: $n$ rows become $\lfloor (n + 2p - k)/s \rfloor + 1$.
+# With padding $p$ and $s$ places at a time (the **stride**), $n$ rows become
+#
+# $$ \lfloor (n + 2p - k)/s \rfloor + 1 $$
 #
 # {printed}
 #
@@ -414,10 +416,9 @@ print("slope after twenty new residual blocks: 1; after twenty plain convolution
 # - The path around $f$ is the **shortcut**.
 # - The last layer of $f$ begins with zeros: a new block changes nothing.
 # - Between its two convolutions, $c$ scales and shifts each channel.
+# - Slope after twenty new blocks: 1. After twenty plain convolutions: below 0.01.
 #
-# {printed}
-#
-# Note: Ask why zeros are no dead end: the zeroed layer itself gets a slope, leaves zero at the first steps, and then the layers before it get slopes too. Two zeroed layers directly in a row would stay dead. The printed line is the reason for the shortcut: through twenty plain convolutions the slope fades to nearly nothing.
+# Note: Ask first why zeros are no dead end: the zeroed layer itself gets a slope, leaves zero at the first steps, and then the layers before it get slopes too. Two zeroed layers directly in a row would stay dead. The last point is the reason for the shortcut: through twenty plain convolutions the slope fades to nearly nothing.
 
 # %% [markdown]
 # ## 6 · Down, up, and across
