@@ -785,9 +785,9 @@ Scrubber([ends[0], *[mosaic(channels_of(output), columns=8) for _, output in sta
 #
 # - Same recipe, digits and number of steps for each
 # - Three seeds each: the scatter says what chance can do
-# - Measured: loss on test digits, digits read as asked, distance
+# - Measured: loss, digits read as asked for, distance from real ones
 #
-# Note: Give two minutes, and let the room vote for the part it would miss most and for the one it would miss least. Most expect the time or attention to matter much. The judge is a separate network that reads 250 generated digits; the distance compares what it sees in them and in the test digits.
+# Note: Give two minutes, and let the room vote for the part it would miss most and for the one it would miss least. Most expect the time or attention to matter much. The judge is a separate network that reads 250 generated digits; the distance compares what it sees in them and in the test digits, in multiples of what as many real digits have.
 
 # %%
 ablation = json.loads(files("diffusion_lab.evaluation").joinpath("ablation.json").read_text(encoding="utf-8"))
