@@ -105,12 +105,12 @@ def check_better_guess(attempt):
     given = tensor_like(attempt(X, Y, before, now, after), Y)
     for other, cause in (
         (Y + (Y - X) * h / h_prev, "that is the line at the *end* of the step. Its middle is half as far."),
-        (Y + (Y - X) * h_prev / (2 * h), "the slope is divided by the wrong length: by that of the last step."),
+        (Y + (Y - X) * h_prev / (2 * h), "the slope is divided by the wrong length: by that of the previous step."),
         (Y + (Y - X) / 2, "your steps are taken to be equally long; here they are not."),
-        (Y - (Y - X) * h / (2 * h_prev), "the sign is turned: this goes back towards the last answer."),
-        (X + (Y - X) * h / (2 * h_prev), "start from the present answer, not from the last one."),
+        (Y - (Y - X) * h / (2 * h_prev), "the sign is turned: this goes back towards the previous answer."),
+        (X + (Y - X) * h / (2 * h_prev), "start from the present answer, not from the previous one."),
         ((X + Y) / 2, "that is the mean of the two, which lies in the past. Draw the line on, into the step."),
-        (Y, "that is DDIM: the last answer is not used."),
+        (Y, "that is DDIM: the previous answer is not used."),
     ):
         if close(given, other):
             raise Wrong(cause)
