@@ -65,6 +65,15 @@ _ = ax.plot(torch.cat(paths, dim=1).T, color=POINTS["noise"]["color"], linewidth
 _ = ax.set(xlabel="t", ylabel="$x_t$", xlim=(0, 1000))
 show(fig, alt="Forty jagged lines that start in two bundles, at -1 and at +1, and mix into one broad band on the right.")
 
+# %% slide [markdown]
+# # Walk back from noise to data
+#
+# Forty numbers start at −1 or +1 and drown in noise. Today we walk from right to left. Nothing is learned yet: for this data the truth is known.
+#
+# {picture}
+#
+# Note: Cover all but the last tenth of the picture and ask: can you still tell where a line came from? (No.) At the end of the lesson stands a sampler that makes new data out of noise, with one part that a network will later have to supply.
+
 # %% [markdown]
 # **Figure 1.** Two bundles on the left, one band of noise on the right. Cover all but the last tenth: can you still tell
 # where a line came from? (It is so jagged there because the last steps of the cosine schedule have a large β.)
@@ -91,6 +100,31 @@ show(fig, alt="Forty jagged lines that start in two bundles, at -1 and at +1, an
 #
 # Let us do it with numbers, on a grid. Ten large steps make the picture readable.
 
+# %% slide [markdown]
+# ## Predict first: what was it before?
+#
+# You see a noisy number, $x_t = 0$. It came from data that is near −1 or near +1, one as likely as the other.
+#
+# - *What was it one **small** step earlier?*
+# - *What was it at the start?*
+# - *Is each answer one number, give or take, or either of two?*
+#
+# Note: Let them write down both answers. One small step before: near 0, give or take √β, a single bell. At the start: -1 or +1, never near 0. The answers come with "A small step back is nearly a Gaussian" and "The denoised mean is an average".
+
+# %% slide [markdown]
+# ## Two witnesses speak about the state before
+#
+# Suppose that the clean $x_0$ is known as well. What was $x_s$, for $s < t$?
+#
+# - **Prior**, what $x_0$ says: $x_s \sim \mathcal N(\sqrt{\bar\alpha_s}\,x_0,\; 1-\bar\alpha_s)$
+# - **Likelihood**, what $x_t$ says: $x_t = \sqrt\alpha\,x_s + \sqrt\beta\,\varepsilon$
+#
+# Bayes' rule: multiply, and rescale to area 1. That is the **posterior**:
+#
+# $$ q(x_s \mid x_t, x_0) \;\propto\; q(x_t \mid x_s)\; q(x_s \mid x_0) $$
+#
+# Note: $\alpha = \bar\alpha_t/\bar\alpha_s$ and $\beta = 1-\alpha$; for $s = t-1$ these are the schedule's own $\alpha_t$ and $\beta_t$. Ask: which of the two witnesses is the more certain when t is small? (The prior: the clean value is close.)
+
 # %%
 schedule, t, s = cosine(10), 5, 4
 x_0, x_t = torch.tensor([[1.0]], dtype=torch.float64), torch.tensor([[-0.5]], dtype=torch.float64)
@@ -112,6 +146,19 @@ posterior = prior * likelihood / torch.trapezoid(prior * likelihood, grid)
 # The step is easy to derive: $1/\tilde\beta = \alpha/\beta + 1/(1-\bar\alpha_s)$, put both on one fraction, and note
 # that $\alpha(1-\bar\alpha_s) + \beta = 1-\bar\alpha_t$. After the definition, two checks by two routes: the curve on the
 # grid, and the product formula.
+
+# %% slide [markdown]
+# ## Precisions add: the posterior is a Gaussian
+#
+# $$ q(x_s \mid x_t, x_0) = \mathcal N(x_s;\, \tilde\mu,\, \tilde\beta I) $$
+#
+# $$ \tilde\mu = \frac{\sqrt{\bar\alpha_s}\,\beta}{1-\bar\alpha_t}\,x_0 + \frac{\sqrt\alpha\,(1-\bar\alpha_s)}{1-\bar\alpha_t}\,x_t, \qquad \tilde\beta = \frac{1-\bar\alpha_s}{1-\bar\alpha_t}\;\beta $$
+#
+# - As a function of $x_s$ both witnesses are Gaussians. So is their product.
+# - The mean is a mixture of the clean and the noisy value.
+# - Checked against the curve on a grid, and against the product rule.
+#
+# Note: Ho et al. 2020, eqs. 6 and 7, with s = t-1. Let the class find the variance: 1/β̃ = α/β + 1/(1-ᾱ_s), on one fraction, with α(1-ᾱ_s) + β = 1-ᾱ_t. Ask what both become for s = 0: mean x_0, variance 0.
 
 # %% tags=["export:diffusion_lab.theory.posterior"]
 def posterior_mean(x_0, x_t, t, schedule, s=None):
@@ -170,6 +217,15 @@ Live(bayes_picture(schedule, x_0), caption="Bayes' rule for one step back, for a
      alt="Three bell curves: prior around the clean value, likelihood around x_t, and the narrower posterior between.",
      x_t=where, t=when)
 
+# %% slide [markdown]
+# ## Who wins, the prior or the likelihood?
+#
+# *Move $x_t$: which curves stay? Move $t$ towards 1: who wins?*
+#
+# {picture}
+#
+# Note: Do this live in the notebook ("Try it" in section 1). x_t moves the likelihood and pulls the posterior along; the prior stays. The posterior is narrower than either. At t = 1 the question is about x_0 itself: the prior is a spike and wins.
+
 # %% [markdown]
 # What to have seen: $x_t$ moves the likelihood and pulls the posterior along; the prior does not care. The posterior
 # is narrower than either. At $t = 1$ the question is about $x_0$ itself, so the prior is a spike and wins.
@@ -195,6 +251,19 @@ print("article: the same shares for all five,", [round(p, 2) for p in article[0]
 clean_mean, clean_var = product(0.0, 1.0, noisy / 0.5**0.5, (1 - 0.5) / 0.5)
 assert torch.allclose(clean_mean, 0.5**0.5 * noisy)
 print("Bayes: best guess for each,", [round(v, 2) for v in clean_mean.tolist()], f"with variance {clean_var.item():.2f}")
+
+# %% slide [markdown]
+# ## A denoiser that does not look at its input
+#
+# Proposed for a noisy $x'$: $\;\hat p(x \mid x') \propto \exp(\theta_1 x + \theta_2 x')$
+#
+# *What happens to the factor $\exp(\theta_2 x')$ when the shares are divided by their sum?*
+#
+# {printed}
+#
+# It cancels: five different inputs, one answer. By Bayes' rule each noisy number has an answer of its own.
+#
+# Note: The proposal is from the article from which this course grew. The factor is the same for every candidate x, so dividing by the sum removes it: whatever was measured, the answer is the same. The Bayes line is for clean values spread as N(0, 1) and ᾱ = 0.5: √0.5 ≈ 0.71 times the number.
 
 # %% [markdown]
 # ## 2 · The step back when the data is not known
@@ -249,6 +318,15 @@ show(fig, alt="Left: a two-peaked curve and a Gaussian that misses both peaks. R
 # cumulant is $\beta^3$ times the derivative and the deviation $\sqrt\beta$; a KL from the nearest Gaussian starts with
 # skewness²/12.) Our $\log q(x_s)$ is a parabola plus $\log\cosh(5x_s)$, whose third derivative is known.
 
+# %% slide [markdown]
+# ## A small step back is nearly a Gaussian
+#
+# Nobody knows $x_0$ when we generate. Then $q(x_s \mid x_t) \propto q(x_t \mid x_s)\, q(x_s)$, for data at ±1:
+#
+# {picture}
+#
+# Note: One step back from x_t = 0.3. Ask for each panel: one place or two? Left, a large step: no Gaussian can say "either of two", and its top lies in the valley. Right, a small step: the curves agree, since in a small neighbourhood log q(x_s) is nearly a straight line. This answers the first half of the prediction.
+
 # %%
 tanh = torch.tanh(torch.tensor(5 * 0.3, dtype=torch.float64))
 third_derivative = (5**3 * -2 * tanh * (1 - tanh**2)).item()
@@ -299,6 +377,39 @@ show(fig, alt="On logarithmic axes, the misfit is flat for large beta, then fall
 #
 # Two names in the class are for later. The **score** is the gradient of $\log p$, its slope in each coordinate: it
 # points to where the density rises. A `label` is for models that can be told what to make; a mixture cannot.
+
+# %% slide [markdown]
+# ## A tenth of the step, a thousandth of the misfit
+#
+# {picture}
+#
+# For small β the KL from a Gaussian is $\tfrac{1}{12}\,\beta^3\,\big(\tfrac{d^3}{dx^3}\log q(x_s)\big)^2$. That is why there are many small steps.
+#
+# Note: Both axes are logarithmic. Ask for the slope of the straight part before you say it (3). Ten times as many steps, each a thousand times closer to a Gaussian: the sum improves by a hundred. A Gaussian needs only a mean and a variance, and that is all a network has to supply.
+
+# %% slide [markdown]
+# ## All that is missing is a guess of the data
+#
+# $\tilde\mu$ is linear in $x_0$. So average over the possible $x_0$:
+#
+# $$ \hat x_0(x_t) = \mathbb E[x_0 \mid x_t], \qquad q(x_s \mid x_t) \approx \mathcal N\big(x_s;\, \tilde\mu(\hat x_0, x_t),\, \text{var}\big) $$
+#
+# - $\hat x_0$ is the **denoised mean**; a function that gives it is a **denoiser**.
+# - It is the one thing in the mean that depends on the data.
+# - Later a network learns it. Today the data is a mixture: it is known.
+#
+# Note: The sentence to remember of this lesson. Every sampler of the course asks for a denoiser and for nothing else. Ask: what else depends on the data? (The variance, a little; we come to it.)
+
+# %% slide [markdown]
+# ## For a mixture of Gaussians the guess is exact
+#
+# $$ p(x) = \sum_k w_k\, \mathcal N(x;\, m_k, v_k I), \qquad \hat x_0 = \sum_k r_k\,\big[(1-g_k)\,m_k + g_k\,y\big] $$
+#
+# - $y = x_t/\sqrt{\bar\alpha_t}$: the data plus noise of variance $1/\mathrm{SNR}_t$.
+# - $g_k = v_k / (v_k + 1/\mathrm{SNR}_t)$: how far to trust $y$, if it came from $k$.
+# - $r_k$: how likely it is that $y$ came from component $k$.
+#
+# Note: SNR_t is ᾱ_t/(1-ᾱ_t). Ask for the two ends: little noise, g near 1, believe what you see; much noise, g near 0, say the mean of the component, weighed over components. Checked in the notebook in two ways: averaging on a grid, and Tweedie's formula with automatic differentiation.
 
 # %% tags=["export:diffusion_lab.theory.mixture"]
 class GaussianMixture:
@@ -398,6 +509,15 @@ show(fig, alt="Three rising curves through 0: a steep step at t = 100, a smooth 
 # "large", and lets you blend their logarithms. (The cell after `spaced` checks the two extremes: for data
 # $\mathcal N(0, v)$ the prior in (4) is $\mathcal N(0,\, \bar\alpha_s v + 1-\bar\alpha_s)$, and `product` has the variance.)
 
+# %% slide [markdown]
+# ## The denoised mean is an average
+#
+# {picture}
+#
+# Early ($t=100$) it picks a side. Late ($t=900$) it stays near the data's average. At $x_t = 0$ it is always 0, where there is hardly any data: one big jump gives a blur.
+#
+# Note: The data is at -1 or +1. Ask: at t = 100 and x_t = 0.2, what is the answer? (Nearly 1.) And at t = 900? (Near 0.) This is the second half of the prediction: at the start it was -1 or +1, and the average of the two is neither.
+
 # %% tags=["export:diffusion_lab.theory.posterior"]
 def reverse_var(t, schedule, variance="small", s=None):
     """Variance of a reverse step: "small" is β̃, "large" is β, a number w in [0, 1] lies between."""
@@ -453,6 +573,23 @@ def ddpm(denoiser, x_T, timesteps=None, variance="small", label=None, generator=
         yield Step(t, s, x_t, x_0_hat, mean, x_s)
         x_t = x_s
 
+# %% slide [markdown]
+# ## Ancestral sampling: guess, step, add noise
+#
+# $$ x_s = \tilde\mu(\hat x_0(x_t),\, x_t) + \sqrt{\mathrm{var}}\;\varepsilon, \qquad \text{without noise in the last step} $$
+#
+# ```python
+# for t, s in pairs(timesteps, schedule.T):
+#     std = reverse_var(t, schedule, variance, s).sqrt()
+#     x_0_hat = denoiser(x_t, t, label)
+#     mean = posterior_mean(x_0_hat, x_t, t, schedule, s)
+#     …
+#     x_s = (mean + std * eps).to(x_t.dtype)
+# ```
+#
+# - Ho et al. 2020, algorithm 2. Only `denoiser` knows the data.
+#
+# Note: Start with pure noise x_T and read the loop line by line beside the formula. The line left out draws eps, and sets it to 0 for s = 0. pairs turns times into (t, s): all of them, or n evenly spaced ones from T down.
 
 # %% [markdown]
 # Three clouds of unequal weight make the test. From noise alone, the chain must find all three, with the right shares,
@@ -502,6 +639,15 @@ show(clouds([(x, "data" if "drawn" in name else "model", name) for name, x in sa
 #
 # **Try it.** At which time do the three clouds part? Do points still change clouds after that?
 
+# %% slide [markdown]
+# ## Noise in, data out: 10 steps and 1,000
+#
+# {picture}
+#
+# Three clouds of unequal weight. A thousand steps cannot be told from the data; after ten the clouds are too narrow, and a few points are stuck between them.
+#
+# Note: Counted in standard errors: share, centre and width of each cloud are within four after 1,000 steps, and neither places nor widths are after ten. Ask which of the three pictures is the data before you read the titles out. Nothing was learned, and the sampler never looked at the data, only at x̂_0.
+
 # %%
 def chain_frames(chain):
     """A frame for each step of the chain: the state, and the denoised mean; 1,500 points."""
@@ -524,6 +670,13 @@ assert (kept[0] == kept[1]).double().mean() > 0.98
 Scrubber(chain_frames(chain), [f"t = {step.t}" for step in chain],
          "The reverse chain of a mixture: the state, and the denoised mean at each state.",
          "Left a round cloud that splits into three; right points that spread from the centre to three clouds.")
+
+# %% slide [markdown]
+# ## When do the three clouds part?
+#
+# {picture}
+#
+# Note: Press T, then hold the right arrow. At t = 1000 every guess is at the centre of the data. The guesses (right) fan out long before the states (left) part. Stop at t = 200: from here on more than 98 % of the points keep their cloud, and only detail is settled.
 
 # %% [markdown]
 # What to have seen: at $t = 1000$ every $\hat x_0$ is at the centre of the data. As $t$ falls they fan out, long before the
@@ -572,6 +725,22 @@ for v in (1.0, 0.1):
 #
 # Write `spaced` without looking: $n$ times from $T$ down, evenly spaced and each rounded to the nearest whole number,
 # such that one more step of the same length would end at 0.
+
+# %% slide [markdown]
+# ## β or β̃? With many steps it hardly matters
+#
+# The samples' variance as a share of the data's, for data $\mathcal N(0, v)$ and $n$ steps:
+#
+# | | $n = 10$ | $n = 1000$ |
+# |---|---|---|
+# | $v = 1$, with $\tilde\beta$ | 0.68 | 1.00 |
+# | $v = 1$, with $\beta$ | 0.97 | 1.00 |
+# | $v = 0.1$, with $\tilde\beta$ | 0.52 | 0.99 |
+# | $v = 0.1$, with $\beta$ | 1.13 | 1.00 |
+#
+# $\tilde\beta$ is right for a single point, $\beta$ for $\mathcal N(0, 1)$. Else the truth lies between.
+#
+# Note: β̃ acts as if x_0 were known, and so the samples get too narrow. All factors are exact, no random number is needed: the denoised mean of Gaussian data is a known factor times x_t. For data much narrower than these even a thousand steps leave a mark: try variance_of_samples(0.001, 1000, "small").
 
 # %% tags=["exercise"]
 def times(T, n):
@@ -629,6 +798,17 @@ reverse_posterior.check_posterior_mean(mean_between)
 # ### Exercise 3 (core): denoise a Gaussian
 #
 # The data is $\mathcal N(m, v)$. What is the denoised mean of $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon$?
+
+# %% slide [markdown]
+# ## In class: denoise a Gaussian (7 minutes, in pairs)
+#
+# The data is $\mathcal N(m, v)$. You see $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\;\varepsilon$.
+#
+# - *What is $\hat x_0 = \mathbb E[x_0 \mid x_t]$?*
+# - *What does it become without noise, and with nothing but noise?*
+# - *Two people of the same $x_t$, one with a small $v$, one with a large: who trusts it more?*
+#
+# Note: Divide by √ᾱ_t: y = x_t/√ᾱ_t is x_0 plus noise of variance n = (1-ᾱ_t)/ᾱ_t. With g = v/(v + n) the answer is (1-g) m + g y. Without noise it is y, with nothing but noise m; the larger v trusts more. Usual wrong answers: y alone (forgets the prior), and x_t in place of y (forgets that the signal has shrunk). Exercise 3 of the notebook checks the code.
 
 # %% tags=["exercise"]
 def denoised_mean(x_t, alpha_bar_t, m, v):
@@ -708,6 +888,15 @@ assert torch.cdist(last.x_s.flatten(1), images.flatten(1)).min(dim=1).values.max
 show(mosaic(torch.cat([last.x_s, grainy]), columns=8),
      alt="Two rows of the same eight digits: clean above, covered with grain below.")
 
+# %% slide [markdown]
+# ## A common mistake: noise in the last step, too
+#
+# {picture}
+#
+# Above: without noise in the last step. Below: with it. **Symptom**: even grain, equally strong in every sample; it is gone when you show $\hat x_0$.
+#
+# Note: With β̃ the formula forbids it, since β̃ = 0 for s = 0. With β it does not, and code without "if s > 0" leaves the grain: 20 steps, a distance of 2.5 to the nearest digit in place of 0. The digits are copies, since an exact denoiser of 4,000 images can make nothing else; notebook 05 takes that up.
+
 # %% [markdown]
 # **Figure 6.** Above: no noise in the last step. Below: with noise. *The symptom*: even grain on a flat background,
 # equally strong in every sample, and it goes away when you show $\hat x_0$ instead. (The digits are copies of training digits.
@@ -751,3 +940,14 @@ show(mosaic(torch.cat([last.x_s, grainy]), columns=8),
 # ## Next
 #
 # Notebook 04 asks how good such a model is, in nats: the bound on the likelihood, term by term.
+
+# %% slide [markdown]
+# ## Summary
+#
+# - Given $x_t$ and $x_0$, the step back is Gaussian: mean $\tilde\mu$, variance $\tilde\beta$.
+# - Given $x_t$ alone it is nearly so for small β; the misfit falls like β³.
+# - All it needs from the data is the denoised mean $\hat x_0 = \mathbb E[x_0 \mid x_t]$.
+# - Ancestral sampling: $\tilde\mu(\hat x_0, x_t)$ plus noise, none at the end.
+# - With many steps both $\beta$ and $\tilde\beta$ will do, unless data is very narrow.
+#
+# Next: how good is such a model, in nats?
