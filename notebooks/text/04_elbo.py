@@ -60,6 +60,15 @@ _ = curves(right, [(grid, -log_q, "data", "$-\\log q(x_0)$"), (grid, torch.full_
            "$x_0$", "surprise, nats", xlim=(-2.2, 2.2), ylim=(-1, 12))
 show(fig, alt="Left two peaks at -1 and 1. Right the negative logarithm: two valleys, with a dashed line at 0.6 across.")
 
+# %% slide [markdown]
+# # Measure a model in nats: the bound
+#
+# How good is a model that turns noise into data? Ask how surprised it is by data that it has not seen. Likely data is cheap, unlikely data is expensive.
+#
+# {picture}
+#
+# Note: Left the density of the data, right the surprise, its negative logarithm. The average surprise of the truth itself is the entropy (dashed). A model that is not the truth is surprised by more than that, on average: the excess is its price.
+
 # %% [markdown]
 # **Figure 1.** Left: data that is near -1 or near 1. Right: the **surprise** $-\log q$, low where data is common. Its average
 # over the data is the **entropy** $H$ (dashed). A model $p$ that is not the truth is surprised by more than that, on average;
@@ -108,6 +117,69 @@ show(fig, alt="Left two peaks at -1 and 1. Right the negative logarithm: two val
 #
 # Every term is a function of one example. Together they make a record:
 
+# %% slide [markdown]
+# ## Predict first: which chain is a perfect model?
+#
+# Data at −1 or +1, slightly blurred. Two models walk back from noise with the **exact** denoiser: one in 10 steps, one in 1,000.
+#
+# - *Is either of them a perfect model of the data?*
+# - *Which is nearer?*
+# - *Where does it lose: near the noise, in the middle, near the data?*
+#
+# Note: Take a vote on the third question and keep the counts. The answers: neither is perfect; with β the 1,000 steps are far nearer; where it loses depends on the variance of the steps.
+
+# %% slide [markdown]
+# ## The likelihood is an integral nobody can do
+#
+# The model draws $x_T \sim p(x_T)$, pure noise, and steps back with $p(x_{t-1}\mid x_t)$:
+#
+# $$ p(x_0) = \int p(x_T) \prod_{t=1}^T p(x_{t-1}\mid x_t)\; dx_1\cdots dx_T $$
+#
+# - $p$: what is or could be learned. $q$: the forward chain, which is fixed.
+# - All chains that end in $x_0$ count. There are too many to add up.
+# - The way out: a **bound** on $-\log p(x_0)$, in three moves.
+#
+# Note: p(x_0) is called the likelihood of x_0. Ask how many dimensions the integral has for 1,000 steps of an image of 784 pixels (784,000). The three moves are Jensen, Bayes and a telescoping sum, one each.
+
+# %% slide [markdown]
+# ## Jensen, once: the average of −log is larger
+#
+# Weigh with the forward chain: the integral is an average $\mathbb E_q$. Then move $-\log$ inside:
+#
+# $$ -\log p(x_0) = -\log \mathbb E_q\Big[\, p(x_T) \prod_{t=1}^T \frac{p(x_{t-1}\mid x_t)}{q(x_t\mid x_{t-1})} \Big] $$
+#
+# $$ \le\; \mathbb E_q\Big[ -\log p(x_T) - \sum_{t=1}^T \log \frac{p(x_{t-1}\mid x_t)}{q(x_t\mid x_{t-1})} \Big] $$
+#
+# $-\log$ bends upwards. Chains drawn from $q$ we can average over.
+#
+# Note: Ho et al. 2020, eq. 3. Draw -log on the board with two points and the chord between them: the chord lies above the curve. This is the only place where anything is lost. Ask when nothing is lost (when the ratio is the same for all chains).
+
+# %% slide [markdown]
+# ## Bayes, once; then the sum telescopes
+#
+# Both factors should be about $x_{t-1}$. The chain forgets, so $x_0$ may be added; for $t \ge 2$:
+#
+# $$ q(x_t\mid x_{t-1}) = q(x_t\mid x_{t-1}, x_0) = q(x_{t-1}\mid x_t, x_0)\,\frac{q(x_t\mid x_0)}{q(x_{t-1}\mid x_0)} $$
+#
+# - In the sum over $t = 2 \dots T$ the logarithms of the fractions cancel in pairs.
+# - What is left: $\log q(x_1\mid x_0) - \log q(x_T\mid x_0)$.
+# - The first cancels with the step $t = 1$. The second joins $\log p(x_T)$.
+#
+# Note: Where people get stuck: why may x_0 be added? Because the chain is Markov: given x_{t-1}, the next state does not look at x_0. Why do it? Without x_0 the backward step of q is not known; with it, it is the posterior of notebook 03.
+
+# %% slide [markdown]
+# ## Three kinds of terms
+#
+# $$ -\log p(x_0) \;\le\; L_T + \sum_{t=2}^T L_{t-1} + L_0 $$
+#
+# - **Prior** $L_T = \mathrm{KL}\big(q(x_T\mid x_0)\,\|\,p(x_T)\big)$: does the chain end in noise?
+# - **Steps** $L_{t-1} = \mathbb E_q\,\mathrm{KL}\big(q(x_{t-1}\mid x_t, x_0)\,\|\,p(x_{t-1}\mid x_t)\big)$
+# - **Reconstruction** $L_0 = \mathbb E_q[-\log p(x_0\mid x_1)]$: the last step.
+#
+# The negative of the right side is the **evidence lower bound**, ELBO.
+#
+# Note: Ho et al. 2020, eq. 5. KL is the excess surprise of the second density when the first is true (notebook 01). Ask which of the three a network can change: the steps and the reconstruction; the prior term belongs to the schedule alone.
+
 # %% tags=["export:diffusion_lab.theory.elbo"]
 class Terms(NamedTuple):
     """The bound's terms for n examples, in nats: kl_prior (n,), kl_t (n, T-1) for t = 2…T, nll_recon (n,)."""
@@ -152,6 +224,20 @@ def kl_t(x_0, x_t, t, denoiser, variance="small"):
 # difference to 0, so its logarithm is lost. Two tricks keep the digits: by symmetry, always work in the lower tail; and
 # take $\log\Phi$ from a library, so that $\log(\Phi(b)-\Phi(a)) = \log\Phi(b) + \log(1 - e^{\log\Phi(a)-\log\Phi(b)})$.
 
+# %% slide [markdown]
+# ## A step term: one function, called twice
+#
+# ```python
+# q_mean = posterior_mean(x_0.double(), x_t.double(), t, schedule)
+# …
+# return kl(q_mean, q_var, p_mean, p_var).flatten(1).sum(dim=1)
+# ```
+#
+# - For `p_mean` the same function gets the **denoised mean** $\hat x_0(x_t)$, the model's guess, in place of the true $x_0$.
+# - All that a model gets wrong is in this replacement, and in the variance.
+#
+# Note: Read the name of the function aloud for both means. Two Gaussians, so the KL has a closed form (notebook 01). The variance q_var is β̃, p_var is the model's choice: β̃, β, or between.
+
 # %% tags=["export:diffusion_lab.theory.elbo"]
 def decoder_var(schedule, variance="small"):
     """Variance of the last step: β_1 for "large", β̃_2 for "small", or between."""
@@ -185,6 +271,19 @@ assert abs(log_p.exp().sum() - 1) < 1e-12
 assert torch.allclose(log_p[:100].exp(), plain[:100], rtol=1e-9, atol=0)
 assert plain[-2] == 0
 print(f"pixel 254: plain probability {plain[-2]:.0f}, log-probability {log_p[-2]:.0f} nats")
+
+# %% slide [markdown]
+# ## The last step gives pixels: a probability, not a density
+#
+# $$ p(x_0\mid x_1) = \Phi(b) - \Phi(a), \qquad a, b = \frac{x_0 \mp 1/255 - \hat x_0}{\sigma} $$
+#
+# The area over the pixel's bin; $\Phi$ is the area under the standard normal up to a point. Far out both round to 1, and the digits are lost:
+#
+# {printed}
+#
+# The mend: work in the lower tail, by symmetry, and with $\log\Phi$ from a library.
+#
+# Note: Ho et al. 2020, eq. 13. The bins at -1 and 1 are open to the outside, so that 256 probabilities add up to 1: the notebook checks it. For continuous data the last step is a plain Gaussian density. Ask what log of the plain probability would do to the loss (infinite).
 
 # %% [markdown]
 # Now the reconstruction term, the draw of all terms, and the unit in which images are compared. One nat is $1/\log 2$ bits;
@@ -229,6 +328,19 @@ def bits_per_dim(nats, d):
 # $A_t = \sqrt{\bar\alpha_{t-1}}\,\beta_t/(1-\bar\alpha_t)$, the factor of $x_0$ in $\tilde\mu$, and $\sigma_t^2$ the model's variance,
 #
 # $$ \mathbb E\,L_{t-1} = \mathrm{KL}\big(\mathcal N(0,\tilde\beta_t)\,\|\,\mathcal N(0,\sigma_t^2)\big) + \frac{A_t^2\,\mathrm{mse}_t}{2\sigma_t^2} \tag{5} $$
+
+# %% slide [markdown]
+# ## Where the truth is known, two numbers are enough
+#
+# No model beats the **entropy** $H = \mathbb E[-\log q(x_0)]$ on average. In one dimension:
+#
+# $$ \mathbb E\,L_{t-1} = \mathrm{KL}\big(\mathcal N(0,\tilde\beta_t)\,\|\,\mathcal N(0,\sigma_t^2)\big) + \frac{A_t^2\,\mathrm{mse}_t}{2\sigma_t^2} $$
+#
+# - $\mathrm{mse}_t = \mathbb E\,(x_0-\hat x_0(x_t))^2$: the error of the exact denoiser.
+# - $A_t$: the factor of $x_0$ in the posterior mean. $\sigma_t^2$: the model's variance.
+# - Data $\mathcal N(0, v)$: closed form. Two peaks: an integral over $x_t$.
+#
+# Note: The other number is the average of x_0², for the prior term. Ask what makes each of the two parts zero: the first, the variance β̃; the second, a denoiser without error, which no data but a single point allows.
 
 # %%
 def expected_terms(square, mse, schedule, variance):
@@ -318,6 +430,17 @@ show(fig, alt="The small variance is high near t = 1 and falls; the large one is
 # Now data that is no Gaussian: two narrow peaks. The entropy and the errors come from quadrature; all else is the same
 # code. A second, independent way to the same number is **Monte Carlo**: draw data, draw noise, average `elbo_terms`.
 
+# %% slide [markdown]
+# ## The gap to the entropy is a sum over steps
+#
+# $$ \mathrm{KL}\big(q(x_T)\,\|\,p(x_T)\big) + \sum_{t=1}^T \mathbb E\,\mathrm{KL}\big(q(x_{t-1}\mid x_t)\,\|\,p(x_{t-1}\mid x_t)\big) $$
+#
+# {picture}
+#
+# Data $\mathcal N(0, 0.25)$, $T = 100$. In all 0.79 nats with $\tilde\beta_t$, 0.006 with $\beta_t$.
+#
+# Note: Compare with the votes of the prediction. With β̃ nearly all of the gap is near the data: the true step back, without x_0, is almost as wide as β there. With β the little that is left is spread over the middle. The sum agrees with bound minus entropy to nine digits.
+
 # %%
 entropy = -torch.trapezoid(log_q.exp() * log_q, grid)
 print("data ½N(-1, 0.05) + ½N(1, 0.05), cosine, exact denoiser, Gaussian decoder, no clipping; nats")
@@ -336,6 +459,21 @@ for _ in range(runs):
     covered += int(abs(draws.mean() - truth) < 2 * draws.std() / n**0.5)
 print(f"the error bar of two standard errors covers the truth in {covered} of {runs} runs; 191 are expected")
 assert abs(covered - 191) < 4 * (runs * 0.954 * 0.046) ** 0.5
+
+# %% slide [markdown]
+# ## Two peaks: more steps help β, not β̃
+#
+# The bound in nats, for two narrow peaks; their entropy is 0.614:
+#
+# | steps | with $\tilde\beta$ | with $\beta$ |
+# |---|---|---|
+# | 10 | 1.174 | 0.896 |
+# | 100 | 1.333 | 0.648 |
+# | 1000 | 1.137 | 0.618 |
+#
+# A second way, random draws of $x_t$: the error bar of two standard errors covers the truth in 186 of 200 runs; 191 are expected.
+#
+# Note: This answers the prediction: neither is perfect, and with β the gap shrinks from 0.28 nats to 0.003. With β̃ it stays near half a nat, since near the data β̃/β is about (t-1)/t, which depends on t alone: smaller steps do not mend it.
 
 # %% [markdown]
 # **Try it.** One chain of $T = 20$ steps, with β, for data $x_0 = 1$. Dashed is the true step back, given $x_0$; orange is the model's,
@@ -372,6 +510,13 @@ Scrubber(beside(step_frames(s, x_t, x_0), with_marker(fig, ax, list(x_t))),
          "Left: the true step back and the model's. Right: the term that this step adds to the bound, on average.",
          "Two bell curves that move apart and together again as t falls, and beside them a line that moves along a curve.")
 
+# %% slide [markdown]
+# ## Where are the most nats paid?
+#
+# {picture}
+#
+# Note: One chain of 20 steps with β, for data at 1. Dashed: the true step, which knows x_0; orange: the model's. Press T and hold the right arrow. At t = 20 they agree. Stop at t = 8: the model leans to the wrong peak and pays 0.41 nats. At t = 2 only the width differs, by almost a factor of 2, and on average that is the largest term, 0.50 nats.
+
 # %% [markdown]
 # What to have seen: at $t = 20$ the two lie on each other. The model knows nothing of $x_0$, but $x_0$ hardly matters for that
 # step. Then the model leans to the wrong side: this noise has pushed $x_t$ to the left, and at $t = 8$ ($x_t = -0.09$) it might come from
@@ -402,6 +547,18 @@ for variance in ("small", "large"):
     excess = kl(0.0, v, 0.0, variance_of_data(v, cosine(100), variance)).item()
     assert 0 <= excess < 0.002
     print(f"variance {variance}: the model's own -log p is {excess:.4f} nats above the entropy")
+
+# %% slide [markdown]
+# ## A loose bound is not a bad model
+#
+# For Gaussian data the model's own $p(x_0)$ is a Gaussian, too, so the true price can be computed:
+#
+# {printed}
+#
+# - The bound said 0.79 nats for $\tilde\beta$ ("small") and 0.006 for $\beta$ ("large").
+# - It compares **whole chains**. $\tilde\beta$ makes chains too narrow; the data that comes out of them is nearly right.
+#
+# Note: Most of the gap is what Jensen's line lost. That is why the samples of a long chain (notebook 03) do not care which of the two variances was taken. Ask: what would you conclude from a paper that reports a worse bound? (Not that its samples are worse.)
 
 # %% [markdown]
 # Both are within a thousandth of a nat of the truth or so, and the bound for β̃ said 0.79. A bound can be loose without the
@@ -441,6 +598,15 @@ Live(gap_picture(known), caption="Left: the step terms over t. Right: the bound 
      "dashed: the entropy.", alt="Left a curve of the step terms over t, right the bound as a valley over the variance.",
      T=steps, w=blend)
 
+# %% slide [markdown]
+# ## Try it: steps, variance, decoder
+#
+# {picture}
+#
+# *Which slider moves the bound to the entropy (dashed)?*
+#
+# Note: Live in the notebook. With β (slider at 1) the bound falls towards the entropy as T grows; with β̃ (at 0) it does not. Right: too small a decoder variance is punished without limit, too large a one by half a nat for every factor of e. The best is the mse at t = 1.
+
 # %% [markdown]
 # What to have seen: with β (slider at 1) the bound falls towards the entropy as $T$ grows; with β̃ (at 0) it does not. On the
 # right, the valley: too small a decoder variance is punished without limit (the model is certain and
@@ -461,6 +627,19 @@ sizes = {"gzip": len(gzip.compress(raw, 9)), "xz": len(lzma.compress(raw, preset
 print(f"uniform {bits_per_dim(math.log(256), 1):.1f}, histogram {bits_per_dim(histogram, 1):.2f}, "
       + ", ".join(f"{name} {8 * size / test.numel():.1f}" for name, size in sizes.items()), "bits per dimension")
 assert sizes["xz"] < sizes["gzip"] < bits_per_dim(histogram, 1) * test.numel() / 8
+
+# %% slide [markdown]
+# ## Bits per dimension: what is a good number?
+#
+# One nat is $1/\log 2$ bits. Divide by the number of pixels, 784:
+#
+# {printed}
+#
+# - Uniform pixels, the histogram of all pixels, two programs that compress files.
+# - A good compressor gives short codes to likely data: its size in bits is a log-probability in disguise.
+# - A diffusion model of these digits must come out below xz.
+#
+# Note: Before the numbers: ask what uniform pixels cost (8 bits for 256 values). The test set is 28 × 28 digits. Notebook 08 puts our own model to that test, with the discretised decoder.
 
 # %% [markdown]
 # A diffusion model of these digits is worth its name as a compressor if its bound, with the discretised decoder, is below
@@ -527,6 +706,17 @@ show(fig, alt="Both weights fall steeply, from 0.6 and 0.3 at t = 2 to 0.005 nea
 #
 # A model gives an image of $d$ pixels a bound in nats. Turn it into bits per dimension.
 
+# %% slide [markdown]
+# ## The usual loss is the bound, with weights set to 1
+#
+# $$ L_{t-1} = \text{const} + w_t\,\|\varepsilon - \hat\varepsilon\|^2, \qquad w_t = \frac{\beta_t^2}{2\sigma_t^2\,\alpha_t\,(1-\bar\alpha_t)} $$
+#
+# {picture}
+#
+# $\hat\varepsilon$: the network's guess of the noise. $L_{\text{simple}}$ cares more about late $t$.
+#
+# Note: Ho et al. 2020, eqs. 12 and 14; linear schedule. Only the shape matters: a factor common to all t changes nothing. The bound cares most about the finest grain, at the first steps; a constant weight relatively more about the shape of the image. Better pictures, a slightly worse likelihood.
+
 # %% tags=["exercise"]
 def to_bits(nats, d):
     """Bits per dimension. nats: float64 (n,), for a whole image each; d: an int. Returns float64 (n,)."""
@@ -554,6 +744,17 @@ elbo.check_to_bits(to_bits)
 # ### Exercise 2 (core): a step term
 #
 # Write $L_{t-1}$ in one dimension from the two means and variances. Which of the two is $p$ in $\mathrm{KL}(q\,\|\,p)$?
+
+# %% slide [markdown]
+# ## In class: what does a step cost? (7 minutes)
+#
+# The true step is $\mathcal N(m, \tilde\beta)$, the model's is $\mathcal N(\hat m, \sigma^2)$.
+#
+# - *Same variance, different means: what is the KL?*
+# - *Same mean, $\sigma^2 = 2\tilde\beta$: what is it now?*
+# - *And for $\sigma^2 = \tilde\beta/2$: cheaper or dearer? Guess first.*
+#
+# Note: KL(q‖p) = ½ (r + (m - m̂)²/σ² - 1 - log r) with r = β̃/σ². First: (m - m̂)²/(2σ²), the squared error of every loss to come. Second: r = ½, ½ (½ - 1 + log 2) ≈ 0.10. Third: r = 2, ½ (2 - 1 - log 2) ≈ 0.15; too narrow costs more. Usual wrong answers: p and q exchanged, and "the same, by symmetry". Exercise 2 of the notebook checks the code.
 
 # %% tags=["exercise"]
 def step_term(q_mean, q_var, p_mean, p_var):
@@ -648,6 +849,19 @@ print("the KL of a point from a Gaussian would be infinite; the decoder's term i
       round(nll_recon(x_0, q_sample(x_0, 1, eps, cosine(T)), denoiser).mean().item(), 1), "nats")
 assert log_vars[0] == -math.inf
 
+# %% slide [markdown]
+# ## A common mistake: $t = 1$ like any other step
+#
+# ```python
+# log_vars = posterior_var(torch.arange(1, T + 1), cosine(T)).log()
+# ```
+#
+# For $t = 1, 2, 3$ this gives $-\infty$, −3.87, −2.83: given $x_0$, the state at time 0 has no width.
+#
+# **Symptom**: a loss of `inf` or `nan`, at once, or whenever a random $t$ happens to be 1. **Mend**: the last step is a decoder with a variance of its own.
+#
+# Note: Ask what the KL of a point from a Gaussian is (infinite). Clipping the logarithm hides the symptom and leaves a number that means nothing. The decoder's term is finite: -0.6 nats here, negative since it is a density.
+
 # %% [markdown]
 # *The symptom*: a loss that is `inf` or `nan` from the first batch on, or only now and then, when a random $t$ happens to be 1.
 # *The mend*: the last step is a decoder, with a variance of its own. (Clipping the logarithm hides the symptom and leaves
@@ -689,3 +903,14 @@ assert log_vars[0] == -math.inf
 # ## Next
 #
 # Notebook 05 replaces the exact denoiser by a network, and trains it until its loss reaches what theory allows.
+
+# %% slide [markdown]
+# ## Summary
+#
+# - Jensen, Bayes, a telescoping sum: prior, step, reconstruction terms.
+# - Each is a KL of Gaussians or a log-probability.
+# - The gap to the entropy is a sum over steps. More steps shrink it with $\beta$.
+# - A loose bound is not a bad model: with $\tilde\beta$ the samples are fine.
+# - $L_{\text{simple}}$ is the bound with every weight set to 1.
+#
+# Next: replace the exact denoiser by a network.
