@@ -44,6 +44,17 @@ Scrubber(frames, [f"t = {t}" for t in [1000] + [step.s for step in steps]],
          "Eight images on the way from noise (t = 1000) to digits (t = 0).",
          "Eight squares of grey noise in which, from left to right on the slider, eight handwritten digits appear.")
 
+# %% slide [markdown]
+# # Watch noise become a digit
+#
+# A trained network draws eight digits. It was told which digit goes where, and nothing else.
+#
+# {picture}
+#
+# *At which time can you first tell which digits they will be?*
+#
+# Note: Press T, then hold the right arrow, and let the room call "stop". For a long time nothing, then faint strokes at about t = 700, a readable digit at 400, and the last grains go at the very end. The time t counts down: 1000 is pure noise, 0 is the picture.
+
 # %% [markdown]
 # What to have seen: for a long time nothing, then faint strokes at about $t = 700$, a readable digit at 400, and the last
 # grains go at the very end. A trained network did this. It was told which digit to draw in which place, 0 to 7, and
@@ -55,6 +66,17 @@ Scrubber(frames, [f"t = {t}" for t in [1000] + [step.s for step in steps]],
 # images that it has seen? Decide before you go on. The next cell finds, for each of the eight, the nearest of the 4,000,
 # and does the same for 200 digits that were kept aside.
 
+# %% slide [markdown]
+# ## Predict first: composed, or copied?
+#
+# The network was trained on 4,000 images of handwritten digits.
+#
+# *Did it **compose** these eight, or are they **copies** of images that it has seen?*
+#
+# *How would you find out?*
+#
+# Note: Vote, then collect tests. The one to steer to: look for the nearest of the 4,000 images. Then ask: near, compared with what? (With real digits that were kept aside.)
+
 # %%
 images, labels = load_digits("train")
 kept_aside, _ = load_digits("test")
@@ -64,6 +86,18 @@ typical = torch.cdist(kept_aside[::5].flatten(1), images.flatten(1)).min(dim=1).
 print(f"distance to the nearest training digit: drawn digits {nearest:.0f}, real digits kept aside {typical:.0f}")
 assert 0.6 < nearest / typical < 1.6
 
+# %% slide [markdown]
+# ## They are composed
+#
+# For each digit, the distance to the nearest of the 4,000 training images:
+#
+# {printed}
+#
+# - A copy would have a distance of 0.
+# - Drawn digits lie as far away as digits that somebody else wrote.
+#
+# Note: The number is the median over the eight drawn digits and over 200 real ones; distance is the root of the summed squared differences of the pixels. Notebook 05 shows a denoiser that does copy, the exact one, and why a network does not become it.
+
 # %% [markdown]
 # They are composed. A copy would have a distance of 0. These lie about as far from the nearest training digit as a real
 # digit does that somebody else wrote. (Notebook 05 shows a denoiser that does copy, the exact one, and why a network does
@@ -71,7 +105,8 @@ assert 0.6 < nearest / typical < 1.6
 #
 # ## What a diffusion model is
 #
-# It has two directions (the article from which this course grew mixes them up; it says that diffusion takes data "from
+# It is a **generative model** (生成模型): a program that makes new examples like those that it was shown. It has two
+# directions (the article from which this course grew mixes them up; it says that diffusion takes data "from
 # noise to the original state").
 #
 # - **Forward**, from data to noise: a little noise is added to an image, again and again, until nothing of the image is
@@ -81,6 +116,16 @@ assert 0.6 < nearest / typical < 1.6
 #   not. (Notebooks 03 to 08.)
 #
 # Time is counted by $t$: $t = 0$ is the clean image, $t = 1000$ pure noise.
+
+# %% slide [markdown]
+# ## Two directions, and only one is learned
+#
+# - **Forward**, from data to noise: add a little noise, again and again. Fixed, nothing is learned.
+# - **Reverse**, from noise to data: a **denoiser** says what the clean image probably was; take a small step that way, add a little fresh noise, ask again.
+#
+# *Which of the two can you write down today, without any data?*
+#
+# Note: The forward one: it needs random numbers and a table of how much noise to add. In the reverse direction only the denoiser is learned; the rest is fixed, too. The article from which this course grew mixes the two directions up.
 
 # %%
 forward_times = [0, 125, 250, 375, 500, 625, 750, 875, 1000]
@@ -92,6 +137,15 @@ for ax, row, title in zip(axes, (forward, back), ("forward: add noise, t = 0 to 
     _ = ax.set_title(title + "  →")
     ax.set_axis_off()
 show(fig, alt="Two rows of nine pictures. Above, a digit fades into noise. Below, a digit emerges from noise.")
+
+# %% slide [markdown]
+# ## The whole of it in one picture
+#
+# {picture}
+#
+# Above $t$ rises from 0 to 1000, below it falls. The way back starts from **fresh** noise.
+#
+# Note: Above the diffusion process (扩散过程), below the denoising process (去噪过程), which ends in image generation (图像生成). Ask: does the lower row undo the upper one? (No. It starts from noise that has nothing to do with the digit, and makes a digit of its own.)
 
 # %% [markdown]
 # **Figure 1.** The whole of it. Above, the **diffusion process** (扩散过程): a digit drowns in noise drawn from the **noise
@@ -117,6 +171,15 @@ Live(lambda t: mosaic(torch.cat([made[2:3], *ask(t)]), scale=6),
      alt="Three squares: a digit, the same digit under noise, and the denoiser's answer, which blurs as the noise grows.",
      t=widgets.IntSlider(value=300, min=1, max=1000, description="t"))
 
+# %% slide [markdown]
+# ## How much noise can the denoiser see through?
+#
+# {picture}
+#
+# Left: a digit. Middle: the digit with noise. Right: what the denoiser takes it for. *How far can $t$ go until the answer is no digit?*
+#
+# Note: Do this live in the notebook. At t = 600 the middle looks like grain, and still the answer is the digit, with softer edges. Towards 900 it becomes a smudge, and at 1000 a grey cloud is left, the same for every digit.
+
 # %% [markdown]
 # What to have seen: at $t = 600$ the middle looks like grain to you, and still the answer is the digit, with softer edges.
 # Towards 900 it becomes a smudge, and at 1000 only a grey cloud is left, the same for every digit. It never names a wrong
@@ -124,9 +187,31 @@ Live(lambda t: mosaic(torch.cat([made[2:3], *ask(t)]), scale=6),
 #
 # ## The map
 
+# %% slide [markdown]
+# ## The denoiser gives an average
+#
+# It says what the clean image was **on average**, given what it sees.
+#
+# - Little noise: one digit fits, and the answer is sharp.
+# - More noise: several fit, and their average has soft edges.
+# - Pure noise: all fit, and the average of all digits is a grey cloud.
+#
+# It never names a wrong digit boldly.
+#
+# Note: The sentence to take home: an average of possibilities is blurred. It explains why one step is not enough, which comes at the end of the lesson. Ask: what would be the average of all faces?
+
 # %%
 show(course_map(written=[f"{number:02}" for number in range(9)]),
      alt="Nine boxes in two rows. Above, 00 to 04: what is true with pen and paper. Below, 05 to 08: what is learned.")
+
+# %% slide [markdown]
+# ## Nine notebooks, in two rows
+#
+# {picture}
+#
+# Above: what is true with pen and paper. Below: what is learned.
+#
+# Note: Follow the arrows. Each notebook begins with what you need for it and ends with what you can do. docs/routes.md has routes for two hours, a weekend and a month.
 
 # %% [markdown]
 # **Figure 2.** The course, in the order of the arrows. Each notebook begins with what you need for it, and ends with what
@@ -136,8 +221,7 @@ show(course_map(written=[f"{number:02}" for number in range(9)]),
 # [03 Reverse posterior](03_reverse_posterior.ipynb) · [04 The bound](04_elbo.ipynb) · [05 Denoiser](05_denoiser.ipynb) ·
 # [06 U-Net](06_unet.ipynb) · [07 Train](07_train.ipynb) · [08 Sample](08_sampling.ipynb)
 #
-# In a hurry? Two hours: this notebook, sections 1 and 3 of 02, sections 3 and 4 of 03. A weekend: all, with the
-# exercises marked *core*.
+# In a hurry? [Three routes](../docs/routes.md): two hours, a weekend, a month.
 #
 # ## How to use the notebooks
 #
@@ -146,7 +230,8 @@ show(course_map(written=[f"{number:02}" for number in range(9)]),
 # something looks odd, choose *Kernel → Restart Kernel and Run All Cells*.
 #
 # **In class.** The sliders are made to be shown: all frames are in the browser, and nothing waits. The questions headed
-# *Predict first* are meant for the room. *View → Presentation Mode* makes the text larger.
+# *Predict first* are meant for the room. *View → Appearance → Presentation Mode* makes the
+# text larger.
 #
 # **On Binder.** The badge at the top opens the notebook on a free computer on the web, with one slow processor and 2 GB
 # of memory. Keep one notebook open at a time. A session that is idle for about ten minutes ends, and **your answers go
@@ -164,12 +249,38 @@ show(course_map(written=[f"{number:02}" for number in range(9)]),
 # The next cell looks at Python, the packages, the sliders, the processor, the memory and the network, and says what to do
 # where something is missing. A network is not needed, except to download the full MNIST data, which no notebook requires.
 
+# %% slide [markdown]
+# ## How to use the notebooks
+#
+# - **Shift + Enter** runs a cell. Run them all, in order.
+# - Before a picture there is a question. Answer it first.
+# - Sliders: drag, or use the arrow keys; space plays.
+# - `make lab` opens *your own copy*. An update leaves your answers alone.
+# - Looks odd? *Kernel → Restart Kernel and Run All Cells*.
+#
+# Note: Let everybody run the first three cells of notebook 00 now. On Binder, a session that is idle for about ten minutes ends and the answers go with it: File → Download saves them.
+
 # %% tags=["nbval-ignore-output"]
 report()
 
 # %%
 assert all(finding.ok for finding in check() if finding.needed), "see the lines marked -> above"
 print("Python and all packages are as the course needs them.")
+
+# %% slide [markdown]
+# ## Is your computer ready?
+#
+# ```python
+# report()
+# ```
+#
+# - The check looks at Python, packages, sliders, cores, memory, network.
+# - Where something is missing, it says what to do.
+# - No notebook requires a network.
+#
+# In a terminal: `python -m diffusion_lab.doctor`
+#
+# Note: Wait until every screen shows "All is well." Usual cases: no slider to be seen (start with make lab), and a kernel of another environment (ModuleNotFoundError in the first cell).
 
 # %% [markdown]
 # ## Exercises
@@ -180,6 +291,16 @@ print("Python and all packages are as the course needs them.")
 # ### Exercise 1 (warm-up): images and pixels
 #
 # In this course the values of an image run from -1 (black) to 1 (white). A screen wants 0 (black) to 255 (white).
+
+# %% slide [markdown]
+# ## In class: images and pixels (5 minutes, alone)
+#
+# In this course an image runs from −1 (black) to 1 (white). A screen wants 0 (black) to 255 (white).
+#
+# - *Write the function that turns the one into the other.*
+# - *Give a wrong answer first, and read what the check says.*
+#
+# Note: Answer: (x + 1) * 127.5. Usual wrong answers: x * 255 (black becomes -255), and (x + 1) * 255 (white becomes 510). This is exercise 1 of the notebook: one cell for the answer, one that checks it, one with hint and solution, folded.
 
 # %% tags=["exercise"]
 def to_pixels(x):
@@ -220,6 +341,15 @@ print("a one-step answer has less than 0.7 of the contrast of a digit")
 show(mosaic(torch.cat([at_once, made]), columns=8),
      alt="Above, eight times the same blurred grey smudge. Below, eight clear digits.")
 
+# %% slide [markdown]
+# ## A common mistake: asking only once
+#
+# {picture}
+#
+# Above: the denoiser's answer to pure noise, taken for a sample. Below: fifty small steps. **Symptom**: samples are blurred, and all alike.
+#
+# Note: The article has one call of model.predict(noisy). Ask why the upper row looks the same eight times. From pure noise every digit is equally likely, so the best single answer is the average of them all.
+
 # %% [markdown]
 # **Figure 3.** Above: one step. Below: fifty. From pure noise every digit is equally likely, so the best single answer is
 # the average of them all. *The symptom*: samples are blurred, and all alike. Many small steps, each conditioned on the
@@ -252,28 +382,7 @@ show(mosaic(torch.cat([at_once, made]), columns=8),
 #
 # ## Glossary
 #
-# | term | Chinese | in one sentence | notebook |
-# |---|---|---|---|
-# | diffusion model | 扩散模型 | a generative model that learns to undo the gradual addition of noise | 00 |
-# | generative model | 生成模型 | a program that makes new examples like those that it was shown | 00 |
-# | noise | 噪声 | random numbers without any pattern; here always Gaussian | 01 |
-# | noise distribution | 噪声分布 | the law that the noise is drawn from | 01 |
-# | density (PDF) | 概率密度函数 | a height whose area is a probability | 01 |
-# | mean, variance | 均值, 方差 | the middle of a density; the average squared distance from it | 01 |
-# | standard deviation | 标准差 | the root of the variance | 01 |
-# | KL divergence | KL 散度 | how wrong it is to believe one density when another is true, in nats | 01 |
-# | diffusion process, forward process | 扩散过程, 前向过程 | data to noise, step by step; fixed | 02 |
-# | Markov chain | 马尔可夫链 | a sequence in which each state depends on the last one only | 02 |
-# | noise schedule | 噪声调度 | how much noise is added at which step | 02 |
-# | signal-to-noise ratio (SNR) | 信噪比 | variance of the signal over variance of the noise | 02 |
-# | prior, likelihood, posterior | 先验, 似然, 后验 | what was believed, what a measurement says, and both together | 03 |
-# | denoising process, reverse process | 去噪过程, 逆向过程 | noise to data, step by step; learned | 03 |
-# | denoiser | 去噪器 | says what the clean datum was on average, given a noisy one | 03 |
-# | ancestral sampling | 祖先采样 | drawing each state from the one after it, down to the data | 03 |
-# | image generation | 图像生成 | running the reverse process from fresh noise | 00, 08 |
-# | evidence lower bound (ELBO) | 证据下界 | a number that the log-probability of the data is never below | 04 |
-# | deep learning, neural network (DNN) | 深度学习, 神经网络 | functions with many parameters, fitted to data | 05 |
-# | convolutional network (CNN) | 卷积神经网络 | a network that looks at all places of an image in the same way | 06 |
+# [The words of the course, with the Chinese terms](../docs/glossary.md): what each means, and which notebook defines it.
 #
 # **Acronyms.** CNN: convolutional neural network. DDPM: denoising diffusion probabilistic model, the paper of Ho et al.
 # DNN: deep neural network. ELBO: evidence lower bound. GAN (生成对抗网络): generative adversarial network, another kind of
@@ -290,3 +399,23 @@ show(mosaic(torch.cat([at_once, made]), columns=8),
 # ## Next
 #
 # [Notebook 01](01_gaussian_pdf.ipynb) is about the noise itself: the Gaussian density.
+
+# %% slide [markdown]
+# ## Why many small steps work
+#
+# 1. Pure noise: all digits are possible, the guess is their average.
+# 2. A **small** step towards it, and fresh noise: some fit a little better now.
+# 3. Ask again, with the new time $t$: the average is of fewer digits.
+# 4. After some fifty rounds one is left.
+#
+# Note: The loop is the sampler of notebook 03. The image settles on coarse shape first and on detail last. Ask what the fresh noise is for, and leave the question open: notebooks 03 and 08 come back to it.
+
+# %% slide [markdown]
+# ## Summary
+#
+# - A diffusion model destroys data by a fixed forward process.
+# - It learns the way back: a denoiser, asked again and again.
+# - The denoiser's answer is an average; small steps make it a digit.
+# - Its digits are composed, not copied.
+#
+# Next: the noise itself, the Gaussian density.
