@@ -383,7 +383,7 @@ show(fig, alt="On logarithmic axes, the misfit is flat for large beta, then fall
 #
 # {picture}
 #
-# For small β the KL from a Gaussian is $\tfrac{1}{12}\,\beta^3\,\big(\tfrac{d^3}{dx^3}\log q(x_s)\big)^2$. That is why there are many small steps.
+# For small $\beta$ the KL from a Gaussian is $\tfrac{1}{12}\,\beta^3\,\big(\tfrac{d^3}{dx^3}\log q(x_s)\big)^2$. That is why there are many small steps.
 #
 # Note: Both axes are logarithmic. Ask for the slope of the straight part before you say it (3). Ten times as many steps, each a thousand times closer to a Gaussian: the sum improves by a hundred. A Gaussian needs only a mean and a variance, and that is all a network has to supply.
 
@@ -727,7 +727,7 @@ for v in (1.0, 0.1):
 # such that one more step of the same length would end at 0.
 
 # %% slide [markdown]
-# ## β or β̃? With many steps it hardly matters
+# ## $\beta$ or $\tilde\beta$? With many steps it hardly matters
 #
 # The samples' variance as a share of the data's, for data $\mathcal N(0, v)$ and $n$ steps:
 #
@@ -945,7 +945,7 @@ show(mosaic(torch.cat([last.x_s, grainy]), columns=8),
 # ## Summary
 #
 # - Given $x_t$ and $x_0$, the step back is Gaussian: mean $\tilde\mu$, variance $\tilde\beta$.
-# - Given $x_t$ alone it is nearly so for small β; the misfit falls like β³.
+# - Given $x_t$ alone it is nearly so for small $\beta$; the misfit falls like $\beta^3$.
 # - All it needs from the data is the denoised mean $\hat x_0 = \mathbb E[x_0 \mid x_t]$.
 # - Ancestral sampling: $\tilde\mu(\hat x_0, x_t)$ plus noise, none at the end.
 # - With many steps both $\beta$ and $\tilde\beta$ will do, unless data is very narrow.

@@ -461,7 +461,7 @@ print(f"the error bar of two standard errors covers the truth in {covered} of {r
 assert abs(covered - 191) < 4 * (runs * 0.954 * 0.046) ** 0.5
 
 # %% slide [markdown]
-# ## Two peaks: more steps help β, not β̃
+# ## Two peaks: more steps help $\beta$, not $\tilde\beta$
 #
 # The bound in nats, for two narrow peaks; their entropy is 0.614:
 #
