@@ -10,19 +10,19 @@ W = torch.tensor([[1.0, -2.0], [0.5, 4.0]], dtype=torch.float64)
 @answers
 def check_average(attempt):
     for step in (0, 5, 100_000):
-        d = min(0.99, (1 + step) / (10 + step))
-        given, expected = tensor_like(attempt(W, -W, step, 0.99), W), d * W + (1 - d) * -W
-        if close(given, (1 - d) * W + d * -W):
-            raise Wrong("old and new are swapped: d is the share of the old one, and most is forgotten at each step.")
+        mu = min(0.99, (1 + step) / (10 + step))
+        given, expected = tensor_like(attempt(W, -W, step, 0.99), W), mu * W + (1 - mu) * -W
+        if close(given, (1 - mu) * W + mu * -W):
+            raise Wrong("old and new are swapped: μ is the share of the old one, and most is forgotten at each step.")
         if step == 0 and close(given, 0.99 * W - 0.01 * W):
             raise Wrong("without a warm-up the first, random weights keep a share for hundreds of steps: "
-                        "d = min(decay, (1 + step) / (10 + step)).")
+                        "μ = min(decay, (1 + step) / (10 + step)).")
         if step == 100_000 and close(given, (1 + step) / (10 + step) * W + 9 / (10 + step) * -W):
-            raise Wrong("right at first; but later d goes on to 1, and the average stands still. `decay` is its limit.")
+            raise Wrong("right at first; but later μ goes on to 1, and the average stands still. `decay` is its limit.")
         if close(given, -W):
             raise Wrong("that is the new value alone: nothing is averaged.")
         if not close(given, expected):
-            raise Wrong(f"at step {step} d is {d:.4f}, and the average is d · average + (1 - d) · weight.")
+            raise Wrong(f"at step {step} μ is {mu:.4f}, and the average is μ · average + (1 - μ) · weight.")
     return "Short memory at first, long memory later."
 
 

@@ -96,9 +96,9 @@ def batch_at(step, n, recipe):
 
 @torch.no_grad()
 def update_average(average, network, step, decay):
-    """average ← d average + (1-d) network, d = min(decay, (1+step)/(10+step)): short while all still moves."""
-    d = min(decay, (1 + step) / (10 + step))
-    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - d)
+    """average ← μ average + (1-μ) network, μ = min(decay, (1+step)/(10+step)): short while all still moves."""
+    mu = min(decay, (1 + step) / (10 + step))
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - mu)
 
 
 def train(run, images, labels):

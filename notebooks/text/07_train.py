@@ -77,7 +77,7 @@ show(mosaic(first_of_each, columns=10), alt="Two rows of ten handwritten digits,
 #
 # {picture}
 #
-# It has never seen a rule for drawing digits. It sees these images with noise on them, and is asked what is what.
+# It has never seen a rule for drawing digits. It sees these images with noise on them, and is asked to tell the two apart.
 #
 # Note: Start the training in the notebook now, if the room is to watch it, and go on talking; on a slow laptop it takes longer. The images are two of each kind from the 4,000 training digits.
 
@@ -93,7 +93,7 @@ show(mosaic(first_of_each, columns=10), alt="Two rows of ten handwritten digits,
 
 # %% [markdown]
 # **Figure 1.** Two of each kind from the 4,000 training digits. The network has never seen a rule for drawing them. It
-# sees these images with noise on them, and is asked what is what.
+# sees these images with noise on them, and is asked to tell the two apart.
 #
 # ## Predict first
 #
@@ -160,10 +160,10 @@ def objective(network, x_0, label, schedule, generator, predicts="v", times=spre
 
 # %% [markdown]
 # Three checks. First the times: over 5,000 draws, each of 8 places in a batch must meet each of $T = 10$ times equally
-# often, and neighbours must be $T/n$ apart. Then the loss, against a number known beforehand. The U-Net of notebook 06
+# often, and (for $T = 1{,}000$) neighbours must be $T/n$ apart, up to rounding. Then the loss, against a number known beforehand. The U-Net of notebook 06
 # begins by answering 0 everywhere, so its loss is the mean of $v^2$. As
-# $v = \sqrt{\bar\alpha_t}\,\varepsilon - \sqrt{1-\bar\alpha_t}\,x_0$, and the noise has mean 0 and variance 1 and knows
-# nothing of the image, that is $\mathbb E[\bar\alpha_t] + \mathbb E[1-\bar\alpha_t]\,\mathbb E[x_0^2]$. Last, the two ways to
+# $v = \sqrt{\bar\alpha_t}\,\varepsilon - \sqrt{1-\bar\alpha_t}\,x_0$, and the noise has mean 0 and variance 1 and is
+# independent of the image, that is $\mathbb E[\bar\alpha_t] + \mathbb E[1-\bar\alpha_t]\,\mathbb E[x_0^2]$. Last, the two ways to
 # draw times. How much does a mean over 32 times jump from batch to batch? We take $\bar\alpha_t$ for that, which this loss
 # depends on. (The loss of a batch also jumps because its images and its noise differ. That remains.)
 
@@ -190,7 +190,7 @@ print(f"the loss of a network that answers 0: expected {expected:.2f}, found {fo
 #
 # {printed}
 #
-# Note: Let the room find the formula: the noise has mean 0 and variance 1 and knows nothing of the image, so the mixed term vanishes. The assertion allows four standard errors of 40 batches. A first loss that is far from this number is the cheapest sign of a wrong target or of badly scaled images.
+# Note: Let the room find the formula: the noise has mean 0 and variance 1 and is independent of the image, so the mixed term vanishes. The assertion allows four standard errors of 40 batches. A first loss that is far from this number is the cheapest sign of a wrong target or of badly scaled images.
 
 # %%
 jitter = {}
@@ -227,11 +227,12 @@ print("with spread times the mean over a batch is steadier by a factor of more t
 # in a few directions only. **Muon** (Jordan et al. 2024) replaces $G = U S V^\top$ by $U V^\top$. The directions stay
 # as they are; all singular values become about 1, and all directions learn at the same speed.
 #
-# To find $U$, $S$ and $V$ at each step would take long. It is not needed. Begin with $X = G/\|G\|$, and repeat five times
+# To find $U$, $S$ and $V$ at each step would take long. It is not needed. Begin with $X = G/\|G\|$, where $\|G\|$ is the root of
+# the sum of all squares, so that no singular value is above 1, and repeat five times
 #
 # $$ X \leftarrow aX + \big(b\,XX^\top + c\,(XX^\top)^2\big)X, \qquad a, b, c = 3.4445,\ -4.7750,\ 2.0315 \tag{3} $$
 #
-# Put $X = U S V^\top$ in: as $U^\top U$ and $V^\top V$ are 1, each round applies the polynomial $as + bs^3 + cs^5$ to every
+# Put $X = U S V^\top$ in: as $U^\top U$ and $V^\top V$ are the identity, each round applies the polynomial $as + bs^3 + cs^5$ to every
 # singular value $s$, and leaves $U$ and $V$ alone. It is chosen so that all values between 0 and 1, the tiniest aside, are
 # driven into a band around 1. (What multiplies $X$ is made of the small, square matrix $XX^\top$ alone. So the code works on
 # that one in all five rounds, and multiplies with the long $X$ once, at the end. It takes half the time.)
@@ -303,7 +304,7 @@ for _ in range(5):
 assert torch.allclose(orthogonalised(gradient), U @ torch.diag(s) @ Vh, atol=1e-5)
 assert S[1] < 0.5 * S[0]
 assert S[-1] < 0.03 * S[0]
-assert 0.6 < s.min() < s.max() < 1.3
+assert 0.68 < s.min() < s.max() < 1.14
 rank, after = torch.arange(1, len(S) + 1), torch.linalg.svdvals(orthogonalised(gradient))
 fig, ax = figure(width=7, height=2.8)
 _ = curves(ax, [(rank, S / S[0], "data", "gradient"), (rank, after, "model", "after five rounds")],
@@ -313,9 +314,10 @@ show(fig, alt="One curve falls by orders of magnitude; the other stays near 1 an
 # %% [markdown]
 # **Figure 2.** The singular values of one gradient, the largest set to 1, before and after (3). Before, the second is already
 # far below the first, and the last ones are about a hundredth of it: a step would hardly move the weights in those
-# directions. After, all are close to 1.
+# directions. After, all lie between 0.68 and 1.14.
 #
-# What has no matrix, the vectors of biases and norms, and what sits at the network's two ends, is left to Adam. Of all that
+# What has no matrix, the vectors of biases and norms, and what sits at the network's two ends, is left to Adam (to `AdamW`, which
+# also shrinks the weights a little). Of all that
 # we tried, Muon gained most; `python benchmarks/training.py` trains the same network with Adam alone beside it.
 #
 # ## 3 · The loop
@@ -323,12 +325,12 @@ show(fig, alt="One curve falls by orders of magnitude; the other stays near 1 an
 # Four small parts are left, a function for each. `optimizers` hands the weights to Muon and Adam. The **learning rate** starts small, because the first gradients come from random weights, and
 # ends small, so that the weights come to rest: a straight line up (the *warm-up*), then half a cosine down. The **order** of
 # the images is drawn anew in each **epoch**, one pass over all of them, and depends on the epoch's number alone. And beside
-# the weights we keep their **exponential moving average** (EMA). With each step $k$
+# the weights we keep their **exponential moving average** (EMA). With each step $k$, counted from 0,
 #
-# $$ \bar\theta \leftarrow d\,\bar\theta + (1-d)\,\theta, \qquad d = \min\!\Big(d_{\max},\ \frac{1+k}{10+k}\Big) \tag{4} $$
+# $$ \bar\theta \leftarrow \mu\,\bar\theta + (1-\mu)\,\theta, \qquad \mu = \min\!\Big(\mu_{\max},\ \frac{1+k}{10+k}\Big) \tag{4} $$
 #
-# Single steps jitter; their mean over the last hundred does not. At first $d$ is small, so that the random weights of the
-# start are forgotten at once. It is $\bar\theta$ that we sample with.
+# Single steps jitter, and an average jitters less. With $\mu_{\max} = 0.99$ it reaches back about $1/(1-\mu) = 100$ steps;
+# before step 890 it is shorter, about a ninth of the steps so far. So the random weights of the start are soon forgotten. It is $\bar\theta$ that we sample with.
 #
 # The cell with these four is followed by two with classes. All that decides what a run gives stands in one small object, the
 # **recipe**. A **run** is a recipe, the weights, and all the rest that is needed to go on: the average, the optimisers' memory,
@@ -343,18 +345,19 @@ show(fig, alt="One curve falls by orders of magnitude; the other stays near 1 an
 #
 # Each round applies $as + bs^3 + cs^5$ to every singular value $s$ of a gradient.
 #
-# Note: U and V stay as they are, because U transposed times U is 1, and V likewise: put X = U S Vᵀ in. The notebook checks it against PyTorch's own decomposition. Blue: the singular values of one gradient, largest set to 1. Orange: the same after five rounds.
+# Note: U and V stay as they are, because U transposed times U is the identity, and V likewise: put X = U S Vᵀ in. The notebook checks it against PyTorch's own decomposition. Blue: the singular values of one gradient, largest set to 1. Orange: the same after five rounds.
 
 # %% slide [markdown]
 # ## Sample with the average of the weights
 #
-# $$ \bar\theta \leftarrow d\,\bar\theta + (1-d)\,\theta, \qquad d = \min\!\Big(d_{\max},\ \frac{1+k}{10+k}\Big) $$
+# $$ \bar\theta \leftarrow \mu\,\bar\theta + (1-\mu)\,\theta, \qquad \mu = \min\!\Big(\mu_{\max},\ \frac{1+k}{10+k}\Big) $$
 #
 # - $\theta$: the weights after step $k$. $\bar\theta$: their **exponential moving average**.
-# - Single steps jitter; the mean of the last hundred does not.
-# - *Why is* $d$ *small at first?*
+# - Single steps jitter; an average jitters less.
+# - It reaches back about a ninth of the steps so far, and at most about 100 steps.
+# - *Why is* $\mu$ *small at first?*
 #
-# Note: So that the random weights of the start are forgotten at once: with d = 0.99 from the beginning they would keep a share for hundreds of steps. Two networks from here on: the weights, which are trained, and the average, which draws. People get stuck here: ask which of the two the optimiser sees.
+# Note: So that the random weights of the start are forgotten at once: with μ = 0.99 from the beginning they would keep a share for hundreds of steps. Two networks from here on: the weights, which are trained, and the average, which draws. People get stuck here: ask which of the two the optimiser sees.
 
 # %% tags=["export:diffusion_lab.training.loop"]
 def optimizers(network, recipe):
@@ -380,14 +383,14 @@ def batch_at(step, n, recipe):
 @torch.no_grad()
 def update_average(average, network, step, decay):
     """Equation (4), for all weights at once."""
-    d = min(decay, (1 + step) / (10 + step))
-    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - d)
+    mu = min(decay, (1 + step) / (10 + step))
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - mu)
 
 
 # %% tags=["export:diffusion_lab.training.loop"]
 @dataclass(frozen=True)
 class Recipe:
-    """Steps; images in a batch; peak rates of Muon and Adam; warm-up; d_max; share of images augmented; seed; data."""
+    """Steps; images in a batch; peak rates of Muon and Adam; warm-up; μ_max; share of images augmented; seed; data."""
 
     steps: int = 800
     batch: int = 32
@@ -439,8 +442,9 @@ def start(recipe, build=UNet):
 # %% [markdown]
 # And this is the loop. It is a generator: after each step it hands out a `Progress` and waits until it is asked for the
 # next. Plots, progress bars and files are the business of the one who asks. Between `backward` and the step the gradient is
-# **clipped**: if all its numbers together have a length over 1, it is shortened to 1. A rare, strange batch then does no
-# more harm than any other. (`augmented` turns and shifts some of the images a little. Here `augment` is 0. The shipped
+# **clipped**: if all its numbers together have a length over 1, it is shortened to 1. Early on
+# that happens at every second step or so. Muon's steps have a fixed length, clipped or not; with it, clipping limits the share
+# that one batch has in the momentum. (`augmented` turns and shifts some of the images a little. Here `augment` is 0. The shipped
 # weights were trained for longer, and with it.)
 
 # %% tags=["export:diffusion_lab.training.loop"]
@@ -477,7 +481,7 @@ def train(run, images, labels):
 # 5. Muon moves the matrices inside, Adam the rest.
 # 6. The average follows. Hand out what happened, and wait.
 #
-# Note: The loop is a generator. Plots, progress bars and files are the business of the one who asks for the next step. Clipping: a rare, strange batch then does no more harm than any other. The rate starts small because the first gradients come from random weights, and ends small so that the weights come to rest.
+# Note: The loop is a generator. Plots, progress bars and files are the business of the one who asks for the next step. Clipping: Muon's steps have a fixed length anyway; it limits the share that one batch has in the momentum. The rate starts small because the first gradients come from random weights, and ends small so that the weights come to rest.
 
 # %% [markdown]
 # ## 4 · Two and a half minutes
@@ -570,12 +574,13 @@ steps, readable = range(1, len(losses) + 1), [10 * label_accuracy(judge, digits,
 fig, (left, right) = figure(columns=2, width=8.6, height=2.8)
 _ = curves(left, [(steps, losses, "noise", "each batch"), (steps, [held_out_loss(trained)] * len(losses), "model", "test digits, in the end")],
            "step", "loss", yscale="log")
-_ = curves(right, [([step for step, _ in moments], readable, "model", None)], "step", "readable digits of ten", ylim=(0, 10.5))
+_ = curves(right, [([seconds for _, seconds in moments], readable, "model", None)], "seconds", "readable digits of ten", ylim=(0, 10.5))
 show(fig, alt="Left: a ragged curve that falls fast, then ever slower, to a horizontal line. Right: a curve that rises to ten.")
 
 # %% [markdown]
-# **Figure 4.** Left: the loss of each batch (grey), and of held-out digits with the averaged weights of the end (orange). Right:
-# of the ten digits of Figure 3, how many the judge reads as what they should be. Half-way, nearly all of the fall of the loss is
+# **Figure 4.** Left: the loss of each batch (grey), and of held-out digits at the end (orange). It is measured with averaged
+# weights and with all labels, so it may lie lower. A network that had learned its training digits by heart would lie far above
+# the grey curve. Right: of the ten digits of Figure 3, how many the judge reads as what they should be. Half-way, nearly all of the fall of the loss is
 # done. What is left looks like little in the left picture, and yet it is what turns strokes into digits. A loss curve says that
 # training works; it does not say when to stop.
 #
@@ -587,16 +592,18 @@ show(fig, alt="Left: a ragged curve that falls fast, then ever slower, to a hori
 # - **Label accuracy**: of the digits that were asked for, how many does the judge read as such?
 # - **Fréchet distance**: inside the judge, each digit is 64 numbers, its *features*. Describe those of the drawn digits by
 #   their mean $m_a$ and covariance $C_a$, and those of the 1,000 test digits by $m_b$ and $C_b$. The squared distance of the
-#   two Gaussians sees wrong shapes, and missing variety, too:
+#   two Gaussians, printed below as *distance*, sees wrong shapes, and missing variety, too:
 #
-# $$ d^2 = \|m_a - m_b\|^2 + \operatorname{tr}\big(C_a + C_b - 2\,(C_aC_b)^{1/2}\big) \tag{5} $$
+# $$ F = \|m_a - m_b\|^2 + \operatorname{tr}\big(C_a + C_b - 2\,(C_aC_b)^{1/2}\big) \tag{5} $$
 #
-# - **The floor**: the same distance for as many *real* training digits, equally many of each kind, as the drawn digits and the
-#   test digits have. It is not 0, since a few hundred digits are only a sample. Digits that are as good as real ones lie at
+# - **The floor**: the same distance, measured on *real* training digits in place of the drawn ones: as many of them, and equally
+#   many of each kind. It is not 0, since a few hundred digits are only a sample. Digits that are as good as real ones lie at
 #   about the floor. A distance means nothing without it.
 #
-# Two values of (5) are known beforehand. If all features are moved by 1, only the first term is left, and $d^2 = 64$. If all are
-# doubled, the covariance is four times as large, and $d^2 = \|m\|^2 + \operatorname{tr} C$.
+# None of these numbers notices a network that copies its training digits; the package's `memorisation_ratio` does.
+#
+# Two values of (5) are known beforehand. If all features are moved by 1, only the first term is left, and $F = 64$. If all are
+# doubled, the covariance is four times as large, and $F = \|m\|^2 + \operatorname{tr} C$.
 
 # %% slide [markdown]
 # ## The loss hardly falls, the digits still improve
@@ -613,11 +620,11 @@ show(fig, alt="Left: a ragged curve that falls fast, then ever slower, to a hori
 # - **Label accuracy**: how many does the judge read as what was asked for?
 # - **Fréchet distance**: the judge turns each digit into 64 **features**. Compare their mean $m$ and covariance $C$ for drawn ($a$) and test digits ($b$):
 #
-# $$ d^2 = \|m_a - m_b\|^2 + \operatorname{tr}\big(C_a + C_b - 2\,(C_aC_b)^{1/2}\big) $$
+# $$ F = \|m_a - m_b\|^2 + \operatorname{tr}\big(C_a + C_b - 2\,(C_aC_b)^{1/2}\big) $$
 #
 # It sees wrong shapes, and missing variety, too.
 #
-# Note: Ten pictures are few, and a look is no measure. Two values are known beforehand, and checked: all features moved by 1 give d² = 64; all features doubled give the squared length of the mean plus the trace of the covariance. Ask what the label accuracy does not see: ten times the same perfect digit.
+# Note: Ten pictures are few, and a look is no measure. Two values are known beforehand, and checked: all features moved by 1 give F = 64; all features doubled give the squared length of the mean plus the trace of the covariance. Ask what the label accuracy does not see: ten times the same perfect digit.
 
 # %% slide [markdown]
 # ## A distance means nothing without its floor
@@ -664,8 +671,8 @@ print("the loss has fallen, on test digits too; most digits are read as what was
 # ## 6 · Stop and go on
 #
 # A run that cannot be stopped is one that you do not dare to start. `save_run` writes all of it into a folder, a
-# **checkpoint**: weights in the *safetensors* format and the rest as JSON, so that nothing in a file can ever run as a program
-# (a pickle can). It writes beside the old files and replaces them in one step at the end, so that a crash in between leaves the
+# **checkpoint**: weights in the *safetensors* format and the rest as JSON, which is plain text, so that nothing in a
+# file can ever run as a program (in a pickle, Python's own format for objects, it can). It writes beside the old files and replaces them in one step at the end, so that a crash in between leaves the
 # old ones. In a terminal, Ctrl-C ends the training with a checkpoint, and the same command with `--resume` goes on.
 #
 # Below, a run is saved after three steps and goes on to five; then it is loaded and goes on from the third. The weights must be
@@ -682,8 +689,9 @@ for progress in loop.train(uninterrupted, images, labels):
 resumed = load_run(folder, short)
 assert resumed.step == 3
 assert len(list(loop.train(resumed, images, labels))) == 2
-for name, weight in resumed.average.state_dict().items():
-    assert torch.equal(weight, uninterrupted.average.state_dict()[name])
+for part in ("network", "average"):
+    for name, weight in getattr(resumed, part).state_dict().items():
+        assert torch.equal(weight, getattr(uninterrupted, part).state_dict()[name])
 print("three steps, a file, and two more steps: the same weights, bit by bit, as five steps")
 try:
     load_run(folder, loop.Recipe(steps=5, batch=16, seed=1))
@@ -718,7 +726,7 @@ assert torch.allclose(kept(x_t, 500, label=3), yours(x_t, 500, label=3), atol=1e
 # held-out loss of both the weights and their average.
 #
 # **A learning rate that is too high**: the same model, the same data, and steps twenty times as long. **No average**: the
-# finished tiny model goes on, and its rate rises to the peak again and stays there.
+# tiny model of the left picture goes on from its average, and its rate rises to the peak again and stays there.
 #
 # **A time that is off by one.** A sampler goes from $t$ to $s$, and the network must be told $t$, the amount of noise that is
 # in its input. Told $s$, the next entry of the list, it expects less noise than there is. Among 1,000 steps the next entry
@@ -773,8 +781,7 @@ show(fig, alt="Left: two falling curves, one flat and far above the other. Right
 
 # %% [markdown]
 # **Figure 5.** Left: the high rate (orange) is no disaster at first sight. Then it stays flat, far above the other. *The
-# symptom*: a loss that stops falling early. (With Adam alone the loss may shoot up instead, or become NaN. Muon's steps have
-# a fixed length, so they only wander.) Right: the tiny model is far from finished, and both curves still fall. But at the full
+# symptom*: a loss that stops falling early. Right: the tiny model is far from finished, and both curves still fall. But at the full
 # rate the weights never settle. They circle around a good place, and their average (orange) is closer to it than they are.
 # *The symptom* of sampling with raw weights: samples that differ in quality from one checkpoint to the next. At the end of
 # a full schedule the rate is nearly 0, and the difference vanishes.
@@ -788,7 +795,7 @@ show(fig, alt="Left: two falling curves, one flat and far above the other. Right
 #
 # Left, **rate too high**: a loss that stays flat, far above. Right, **no average**: at full rate the weights circle around a better place, and their average is nearer to it.
 #
-# Note: Show the picture first, and let the room find the causes. A tiny model, so that each takes seconds; the high rate is twenty times the other. With Adam alone the loss may shoot up instead, or become NaN; Muon's steps have a fixed length, so they only wander. The symptom of sampling with raw weights: samples that differ in quality from one checkpoint to the next. At the end of a full schedule the rate is nearly 0, and the difference vanishes.
+# Note: Show the picture first, and let the room find the causes. A tiny model, so that each takes seconds; the high rate is twenty times the other. The symptom of sampling with raw weights: samples that differ in quality from one checkpoint to the next. At the end of a full schedule the rate is nearly 0, and the difference vanishes.
 
 # %% tags=["nbval-ignore-output"]
 right_time = as_denoiser(trained, schedule)
@@ -797,7 +804,7 @@ show(mosaic(torch.cat([made["right"][:10], made["off by one"][:10]]), columns=10
      alt="Two rows of ten digits; the upper row is clean, the lower one is covered with grains.")
 
 # %% [markdown]
-# **Figure 6.** Above, the network is told the right time; below, the time of the next step. *The symptom*: grains that stay. What
+# **Figure 6.** Above, the denoiser is told the right time; below, the time of the next step. *The symptom*: grains that stay. What
 # the network does not know to be noise, it takes for a part of the image, and keeps. No loss shows this failure: the training was
 # right, and only the sampler is wrong.
 
@@ -806,7 +813,7 @@ show(mosaic(torch.cat([made["right"][:10], made["off by one"][:10]]), columns=10
 #
 # {picture}
 #
-# Below, a **time off by one**: the network is told the time of the *next* step, so it expects less noise than there is. What it does not know to be noise, it keeps: **grains**.
+# Below, a **time off by one**: the denoiser is told the time of the *next* step, so it expects less noise than there is. What it does not know to be noise, it keeps: **grains**.
 #
 # Note: The training was right, and only the sampler is wrong, so no loss can show it. Among 1,000 steps the next entry is a thousandth of the chain away, and the failure hides; among 20, as here, it is a twentieth. What to do: look at the border, which must be black.
 
@@ -853,9 +860,9 @@ print("convolution takes the largest part of a step")
 # %% [markdown]
 # How to read the table: the first lines are convolutions, backward before forward, as a backward pass does twice the work. That
 # is as it should be: the processor spends its time on what the network is made of. If the first line were copies or
-# conversions (`aten::copy_`), or thousands of calls that take little each, there would be something to gain. Three parts of
-# this course's code are there for speed alone: memory in the order "channels last", four pixels in the channels of one place,
-# and one call that averages all weights.
+# conversions (`aten::copy_`), or thousands of calls that take little each, there would be something to gain. Several parts
+# of this course's code are there for speed, among them memory in the order "channels last", four pixels in the channels of
+# one place, and one call that averages all weights.
 #
 # ## Exercises
 #
@@ -863,7 +870,7 @@ print("convolution takes the largest part of a step")
 
 # %% tags=["exercise"]
 def new_average(average, weight, step, decay):
-    """Equation (4). average, weight: tensors of one shape; step: int; decay: d_max. Returns the new average."""
+    """Equation (4). average, weight: tensors of one shape; step: int; decay: μ_max. Returns the new average."""
     raise NotImplementedError
 
 
@@ -873,15 +880,15 @@ check_average(new_average)
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
 #
-# Compute $d$ first. It is the share of the *old* average.
+# Compute $\mu$ first. It is the share of the *old* average.
 # </details>
 #
 # <details><summary>Solution</summary>
 #
 # ```python
 # def new_average(average, weight, step, decay):
-#     d = min(decay, (1 + step) / (10 + step))
-#     return d * average + (1 - d) * weight
+#     mu = min(decay, (1 + step) / (10 + step))
+#     return mu * average + (1 - mu) * weight
 # ```
 # </details>
 
@@ -943,7 +950,7 @@ check_stratified_times(stratified_times)
 #     return (T * (torch.arange(n) + u) / n).long().clamp(max=T - 1) + 1
 # ```
 #
-# The mean is steadier still than with (1): about 0.0006 against 0.0045. With one $u$ all times move the same way; with many, the
+# The mean is steadier still than with (1): about 0.0018 against 0.0090 (and 0.062 if each is drawn by itself). With one $u$ all times move the same way; with many, the
 # moves cancel.
 # </details>
 
@@ -1020,7 +1027,7 @@ print(f"after the weights moved by 1, the average is behind by {behind['deepcopy
 
 # %% [markdown]
 # *The symptom*: weights and average are equal, to the last bit, in the middle of training. *The test*: compare them after ten
-# steps; they must differ. The mend is `copy.deepcopy`.
+# steps; they must differ. The remedy is `copy.deepcopy`.
 #
 # ## Summary
 #
@@ -1077,7 +1084,7 @@ print(f"after the weights moved by 1, the average is behind by {behind['deepcopy
 #
 # **Symptom**: weights and average are equal to the last bit in mid-training. **Test**: compare them after ten steps.
 #
-# Note: Ask what update_average does to the second one: it averages the network with itself. The mend is copy.deepcopy. Follow with exercise 1 of the notebook if there is time: one step of the average.
+# Note: Ask what update_average does to the second one: it averages the network with itself. The remedy is copy.deepcopy. Follow with exercise 1 of the notebook if there is time: one step of the average.
 
 # %% slide [markdown]
 # ## Summary
