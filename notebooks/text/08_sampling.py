@@ -737,11 +737,6 @@ more = bound_weight / loss_weight
 print(f"one grey step: {2 / 255:.4f}; noise at t = 1: {(1 - schedule.alpha_bar[1]).sqrt():.4f}")
 print(f"weight of the bound over weight of the loss: at t = 10 {more[9] / more[499]:.0f} times what it is at t = 500")
 
-# %% [markdown]
-# ## Exercises
-#
-# ### Exercise 1 (warm-up): guidance
-
 # %% slide [markdown]
 # ## Good samples, poor compression: how?
 #
@@ -753,6 +748,11 @@ print(f"weight of the bound over weight of the loss: at t = 10 {more[9] / more[4
 # - At small $t$ the bound asks for far more than the training loss does.
 #
 # Note: The numbers are printed in section 5. The bound is an upper limit on the bits; the true number may be lower. Ask: the digits look good, and a program that knows no digits packs them better. A contradiction? No: at t below 50 the noise has a deviation below 0.1, hardly visible on a black-and-white stroke, and that is where the bits are. A network for compression is trained with the weights of the bound.
+
+# %% [markdown]
+# ## Exercises
+#
+# ### Exercise 1 (warm-up): guidance
 
 # %% tags=["exercise"]
 def guide(with_label, without_label, w):
