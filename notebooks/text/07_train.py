@@ -73,7 +73,7 @@ show(mosaic(first_of_each, columns=10), alt="Two rows of ten handwritten digits,
 # %% slide [markdown]
 # # Train a U-Net on handwritten digits
 #
-# A network of nearly a million weights learns to draw on your own processor, in about two and a half minutes.
+# A network of nearly a million weights learns to draw digits, on your own processor, in about two and a half minutes.
 #
 # {picture}
 #

@@ -610,7 +610,7 @@ show(mosaic(torch.cat(fours), columns=8, scale=2), alt="Three rows of eight four
 # such a network, with an error of one hundredth in $\hat\varepsilon$.
 
 # %% slide [markdown]
-# ## Gained: clarity. Lost: variety
+# ## More guidance: bolder, and more alike
 #
 # {picture}
 #
@@ -742,7 +742,7 @@ print(f"weight of the bound over weight of the loss: at t = 10 {more[9] / more[4
 #
 # **Bits per dimension**: bits for one pixel, were the model used to compress. Raw pixels take 8.
 #
-# - `xz` and `gzip` know nothing of digits, and need fewer. Ours fails the test.
+# - `xz` and `gzip` know nothing of digits, and yet need fewer.
 # - About four fifths of the model's bits come from $t < 50$: noise that the eye hardly sees.
 # - The shapes, all that we have looked at, cost a small part.
 # - At small $t$ the bound asks for far more than the training loss does.
