@@ -160,12 +160,12 @@ def objective(network, x_0, label, schedule, generator, predicts="v", times=spre
 
 # %% [markdown]
 # Three checks. First the times: over 5,000 draws, each of 8 places in a batch must meet each of $T = 10$ times equally
-# often, and (for $T = 1{,}000$) neighbours must be $T/n$ apart, up to rounding. Then the loss, against a number known beforehand. The U-Net of notebook 06
-# begins by answering 0 everywhere, so its loss is the mean of $v^2$. As
+# often, and (for $T = 1{,}000$) neighbours must be $T/n$ apart, up to rounding. Then the loss, against a number known
+# beforehand. The U-Net of notebook 06 begins by answering 0 everywhere, so its loss is the mean of $v^2$. As
 # $v = \sqrt{\bar\alpha_t}\,\varepsilon - \sqrt{1-\bar\alpha_t}\,x_0$, and the noise has mean 0 and variance 1 and is
-# independent of the image, that is $\mathbb E[\bar\alpha_t] + \mathbb E[1-\bar\alpha_t]\,\mathbb E[x_0^2]$. Last, the two ways to
-# draw times. How much does a mean over 32 times jump from batch to batch? We take $\bar\alpha_t$ for that, which this loss
-# depends on. (The loss of a batch also jumps because its images and its noise differ. That remains.)
+# independent of the image, that is $\mathbb E[\bar\alpha_t] + \mathbb E[1-\bar\alpha_t]\,\mathbb E[x_0^2]$. Last, the
+# two ways to draw times. How much does a mean over 32 times jump from batch to batch? We take $\bar\alpha_t$ for that,
+# which this loss depends on. (The loss of a batch also jumps because its images and its noise differ. That remains.)
 
 # %%
 many = torch.stack([spread_times(8, 10, generator) for _ in range(5000)])
@@ -227,8 +227,8 @@ print("with spread times the mean over a batch is steadier by a factor of more t
 # in a few directions only. **Muon** (Jordan et al. 2024) replaces $G = U S V^\top$ by $U V^\top$. The directions stay
 # as they are; all singular values become about 1, and all directions learn at the same speed.
 #
-# To find $U$, $S$ and $V$ at each step would take long. It is not needed. Begin with $X = G/\|G\|$, where $\|G\|$ is the root of
-# the sum of all squares, so that no singular value is above 1, and repeat five times
+# To find $U$, $S$ and $V$ at each step would take long. It is not needed. Begin with $X = G/\|G\|$, where $\|G\|$ is the
+# root of the sum of all squares, so that no singular value is above 1, and repeat five times
 #
 # $$ X \leftarrow aX + \big(b\,XX^\top + c\,(XX^\top)^2\big)X, \qquad a, b, c = 3.4445,\ -4.7750,\ 2.0315 \tag{3} $$
 #
@@ -316,9 +316,9 @@ show(fig, alt="One curve falls by orders of magnitude; the other stays near 1 an
 # far below the first, and the last ones are about a hundredth of it: a step would hardly move the weights in those
 # directions. After, all lie between 0.68 and 1.14.
 #
-# What has no matrix, the vectors of biases and norms, and what sits at the network's two ends, is left to Adam (to `AdamW`, which
-# also shrinks the weights a little). Of all that
-# we tried, Muon gained most; `python benchmarks/training.py` trains the same network with Adam alone beside it.
+# What has no matrix, the vectors of biases and norms, and what sits at the network's two ends, is left to Adam (to
+# `AdamW`, which also shrinks the weights a little). Of all that we tried, Muon gained most;
+# `python benchmarks/training.py` trains the same network with Adam alone beside it.
 #
 # ## 3 · The loop
 #
@@ -329,8 +329,9 @@ show(fig, alt="One curve falls by orders of magnitude; the other stays near 1 an
 #
 # $$ \bar\theta \leftarrow \mu\,\bar\theta + (1-\mu)\,\theta, \qquad \mu = \min\!\Big(\mu_{\max},\ \frac{1+k}{10+k}\Big) \tag{4} $$
 #
-# Single steps jitter, and an average jitters less. With $\mu_{\max} = 0.99$ it reaches back about $1/(1-\mu) = 100$ steps;
-# before step 890 it is shorter, about a ninth of the steps so far. So the random weights of the start are soon forgotten. It is $\bar\theta$ that we sample with.
+# Single steps jitter, and an average jitters less. With $\mu_{\max} = 0.99$ it reaches back about $1/(1-\mu) = 100$
+# steps; before step 890 it is shorter, about a ninth of the steps so far. So the random weights of the start are soon
+# forgotten. It is $\bar\theta$ that we sample with.
 #
 # The cell with these four is followed by two with classes. All that decides what a run gives stands in one small object, the
 # **recipe**. A **run** is a recipe, the weights, and all the rest that is needed to go on: the average, the optimisers' memory,
@@ -441,11 +442,11 @@ def start(recipe, build=UNet):
 
 # %% [markdown]
 # And this is the loop. It is a generator: after each step it hands out a `Progress` and waits until it is asked for the
-# next. Plots, progress bars and files are the business of the one who asks. Between `backward` and the step the gradient is
-# **clipped**: if all its numbers together have a length over 1, it is shortened to 1. Early on
-# that happens at every second step or so. Muon's steps have a fixed length, clipped or not; with it, clipping limits the share
-# that one batch has in the momentum. (`augmented` turns and shifts some of the images a little. Here `augment` is 0. The shipped
-# weights were trained for longer, and with it.)
+# next. Plots, progress bars and files are the business of the one who asks. Between `backward` and the step the gradient
+# is **clipped**: if all its numbers together have a length over 1, it is shortened to 1. Early on that happens at every
+# second step or so. Muon's steps have a fixed length, clipped or not; there clipping limits the share that one batch
+# has in the momentum. (`augmented` turns and shifts some of the images a little. Here `augment` is 0. The shipped weights
+# were trained for longer, and with it.)
 
 # %% tags=["export:diffusion_lab.training.loop"]
 def train(run, images, labels):
@@ -578,11 +579,11 @@ _ = curves(right, [([seconds for _, seconds in moments], readable, "model", None
 show(fig, alt="Left: a ragged curve that falls fast, then ever slower, to a horizontal line. Right: a curve that rises to ten.")
 
 # %% [markdown]
-# **Figure 4.** Left: the loss of each batch (grey), and of held-out digits at the end (orange). It is measured with averaged
-# weights and with all labels, so it may lie lower. A network that had learned its training digits by heart would lie far above
-# the grey curve. Right: of the ten digits of Figure 3, how many the judge reads as what they should be. Half-way, nearly all of the fall of the loss is
-# done. What is left looks like little in the left picture, and yet it is what turns strokes into digits. A loss curve says that
-# training works; it does not say when to stop.
+# **Figure 4.** Left: the loss of each batch (grey), and of held-out digits at the end (orange). The orange one is measured with
+# averaged weights and with all labels, so it may lie lower. A network that had learned its training digits by heart
+# would lie far above the grey curve. Right: of the ten digits of Figure 3, how many the judge reads as what they should
+# be. Half-way, nearly all of the fall of the loss is done. What is left looks like little in the left picture, and yet
+# it is what turns strokes into digits. A loss curve says that training works; it does not say when to stop.
 #
 # ## 5 · Numbers for pictures
 #
@@ -780,11 +781,11 @@ _ = curves(axes[1], [(further, raw, "noise", "the weights themselves"), (further
 show(fig, alt="Left: two falling curves, one flat and far above the other. Right: the average lies below the weights.")
 
 # %% [markdown]
-# **Figure 5.** Left: the high rate (orange) is no disaster at first sight. Then it stays flat, far above the other. *The
-# symptom*: a loss that stops falling early. Right: the tiny model is far from finished, and both curves still fall. But at the full
-# rate the weights never settle. They circle around a good place, and their average (orange) is closer to it than they are.
-# *The symptom* of sampling with raw weights: samples that differ in quality from one checkpoint to the next. At the end of
-# a full schedule the rate is nearly 0, and the difference vanishes.
+# **Figure 5.** Left: the high rate (orange) is no disaster at first sight. Then it stays flat, far above the other.
+# *The symptom*: a loss that stops falling early. Right: the tiny model is far from finished, and both curves still
+# fall. But at the full rate the weights never settle. They circle around a good place, and their average (orange) is
+# closer to it than they are. *The symptom* of sampling with raw weights: samples that differ in quality from one
+# checkpoint to the next. At the end of a full schedule the rate is nearly 0, and the difference vanishes.
 #
 # The wrong time comes next.
 
