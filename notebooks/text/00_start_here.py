@@ -89,9 +89,12 @@ assert 0.6 < nearest / typical < 1.6
 # %% slide [markdown]
 # ## They are composed
 #
-# For each digit, the distance to the nearest of the 4,000 training images:
+# The distance to the nearest of the 4,000 training images:
 #
-# {printed}
+# - the eight drawn digits: **10**
+# - real digits that were kept aside: **10**
+#
+# So:
 #
 # - A copy would have a distance of 0.
 # - Drawn digits lie as far away as digits that somebody else wrote.

@@ -259,9 +259,14 @@ print("Bayes: best guess for each,", [round(v, 2) for v in clean_mean.tolist()],
 #
 # *What happens to the factor $\exp(\theta_2 x')$ when the shares are divided by their sum?*
 #
-# {printed}
+# It cancels. Five different inputs, one answer:
 #
-# It cancels: five different inputs, one answer. By Bayes' rule each noisy number has an answer of its own.
+# | $x'$ | 0.5 | −0.5 | 0.2 | −0.8 | 0.1 |
+# |---|---|---|---|---|---|
+# | largest share | 0.64 | 0.64 | 0.64 | 0.64 | 0.64 |
+# | Bayes: best guess | 0.35 | −0.35 | 0.14 | −0.57 | 0.07 |
+#
+# By Bayes' rule each noisy number has an answer of its own.
 #
 # Note: The proposal is from the article from which this course grew. The factor is the same for every candidate x, so dividing by the sum removes it: whatever was measured, the answer is the same. The Bayes line is for clean values spread as N(0, 1) and ᾱ = 0.5: √0.5 ≈ 0.71 times the number.
 
