@@ -417,9 +417,9 @@ print("slope after twenty new residual blocks: 1; after twenty plain convolution
 # $$ \text{block}(x, c) = x + f(x, c), \qquad h \leftarrow (1 + \text{scale})\,h + \text{shift} $$
 #
 # - The path around $f$ is the **shortcut**.
-# - The last layer of $f$ begins with zeros: a new block passes on its shortcut alone.
+# - The last layer of $f$ begins with zeros: at first, $f = 0$.
 # - Between its two convolutions, $c$ scales and shifts each channel.
-# - Slope after twenty new blocks: 1. After twenty plain convolutions: below 0.01.
+# - Slope after twenty new blocks: 1. Plain convolutions: below 0.01.
 #
 # Note: Ask first why zeros are no dead end: the zeroed layer itself gets a slope, leaves zero at the first steps, and then the layers before it get slopes too. Two zeroed layers directly in a row would stay dead. The last point is the reason for the shortcut: through twenty plain convolutions the slope fades to nearly nothing.
 
@@ -779,8 +779,8 @@ Scrubber([ends[0], *[mosaic(channels_of(output), columns=8) for _, output in sta
 #
 # {printed}
 #
-# - Step by step, from shrink to coarse_up, the network is about the digit.
-# - It is trained to answer $v$, in which the noise has the larger share here. It must say where each grain lies, and only the skip can tell it.
+# - From shrink to coarse_up, the network is about the digit.
+# - Its answer $v$ is mostly noise here. Only the skip has every grain.
 #
 # Note: The numbers are cosines, with the mean taken out. That the noise comes back at fine_up, and has won at leave, is no failure. as_denoiser then takes v off x_t, each with its factor, and a clean seven remains: the last frame of the player.
 
