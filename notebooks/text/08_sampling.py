@@ -50,7 +50,7 @@ from diffusion_lab.view.scrubber import Scrubber
 from diffusion_lab.view.style import figure
 
 # %%
-denoiser, schedule, eight = load_pretrained("mnist"), cosine(), torch.arange(8)
+denoiser, schedule, eight, judge = load_pretrained("mnist"), cosine(), torch.arange(8), judges.load_judge()
 
 
 def seeded(seed):
@@ -209,9 +209,10 @@ print("eta = 1: ddpm, step by step; eta = 0: the share of samples below any numb
 # of digit at $\eta = 1$?
 
 # %%
-twice, etas = x_T[:5].repeat(2, 1, 1, 1), (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-by_eta = [run(ddim, denoiser, twice, spaced(1000, 20), torch.arange(5).repeat(2), eta=eta, generator=seeded(4))[-1].x_s
-          for eta in etas]
+twice, etas = torch.randn(5, 1, 28, 28, generator=seeded(9)).repeat(2, 1, 1, 1), (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+kinds = torch.arange(5).repeat(2)
+by_eta = [run(ddim, denoiser, twice, spaced(1000, 20), kinds, eta=eta, generator=seeded(5))[-1].x_s for eta in etas]
+assert all(label_accuracy(judge, digits.clamp(-1, 1), kinds) == 1 for digits in by_eta)
 apart = [(digits[:5] - digits[5:]).abs().mean().item() for digits in by_eta]
 assert apart[0] < 1e-3
 assert apart[0] < apart[2] < apart[5]
@@ -367,8 +368,8 @@ show(fig, alt="Two falling lines, one straight and one that bends; that of DPM-S
 # Data from one Gaussian, where the exact path is known. DDIM has **order** 1: its error falls like $1/n$, with $n$ the number of steps. DPM-Solver++ has order 2, like $1/n^2$.
 
 # %%
-judge, (test_images, test_labels) = judges.load_judge(), load_digits("test")
-measured, table = json.loads(Path(judges.__file__).with_name("steps.json").read_text()), {}
+(test_images, test_labels), table = load_digits("test"), {}
+measured = json.loads(Path(judges.__file__).with_name("steps.json").read_text())
 floor, spread = floor_distance(judge, (images, labels), test_images, n=1000)
 assert abs(floor / measured["floor"]["1000"][0] - 1) < 1e-3
 print(f"floor of 1,000 digits: {floor:.2f} ± {spread:.2f}\n")
@@ -487,7 +488,7 @@ Scrubber(frames, [f"t = {t}" for t in [1000] + [step.s for step in chains["DDIM"
 # can see that shape in $x_t$? Which of the three rows is noisier, the first or the third?
 
 # %%
-fine = run(ddpm, denoiser, x_T[1:4], spaced(1000, 40), torch.arange(1, 4), generator=seeded(2))
+fine = run(ddpm, denoiser, x_T[1:4], spaced(1000, 40), torch.arange(1, 4), generator=seeded(4))
 fig, ax = figure(width=3, height=2.64)
 _ = curves(ax, [(range(1, 1001), schedule.log_snr[1:], "exact", "")], "t", "log SNR", xlim=(1000, 0), ylim=(-20, 11))
 _ = ax.axhline(0, color="grey", linewidth=0.8)
@@ -501,8 +502,13 @@ Scrubber(beside(pictures, curve), [f"t = {step.t} · log SNR {schedule.log_snr[s
 final = fine[-1].x_0_hat
 left = [((step.x_0_hat - final).square().sum() / (fine[0].x_0_hat - final).square().sum()).item() for step in fine]
 settled = next(step.t for step, share in zip(fine, left) if share < 0.1)
-assert schedule.log_snr[settled] < 0.5
-print("nine tenths of the way from the smudge to the digit (in squared distance) are done by log SNR = 0.5")
+early = next(step for step in fine if step.t == 800)
+assert label_accuracy(judge, final.clamp(-1, 1), torch.arange(1, 4)) == 1
+assert label_accuracy(judge, early.x_0_hat.clamp(-1, 1), torch.arange(1, 4)) == 1
+assert label_accuracy(judge, early.x_t.clamp(-1, 1), torch.arange(1, 4)) == 0
+assert 400 <= settled <= 600
+print("at t = 800 the judge reads all three answers and none of the states; nine tenths of the way from the smudge")
+print("to the digit (in squared distance) are done by about t = 500")
 
 # %% slide [markdown]
 # ## When does the network know which digit?
