@@ -45,7 +45,10 @@ def jupyter_lab(folder):
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1",
                "--IdentityProvider.token=", "--ServerApp.password=", f"--ServerApp.root_dir={folder}",
-               "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+               "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    news = Path(folder, ".settings", "@jupyterlab", "apputils-extension", "notification.jupyterlab-settings")
+    news.parent.mkdir(parents=True, exist_ok=True)
+    news.write_text('{"fetchNews": "false"}')  # nor asks whether it should: the question would lie over the page
     settings = {"JUPYTERLAB_SETTINGS_DIR": f"{folder}/.settings", "JUPYTERLAB_WORKSPACES_DIR": f"{folder}/.workspaces"}
     server = subprocess.Popen(command, env=os.environ | settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -90,7 +93,7 @@ def open_and_run(page, address, name, ready):
     """Open a notebook, run all its cells, and wait for the CSS selector `ready`."""
     open_notebook(page, address, name)
     run_all(page)
-    page.locator(ready).first.wait_for(timeout=PATIENCE)
+    page.locator(ready).first.wait_for(timeout=60_000)  # all has run: a picture that is not there now will not come
     page.wait_for_timeout(1000)
 
 
