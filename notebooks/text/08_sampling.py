@@ -669,13 +669,14 @@ show(mosaic(torch.cat([far["as if from ε"][-1].x_s, far["the same, clipped"][-1
 # model were used to compress. Raw pixels take 8.
 #
 # The bound has a term for each time of each digit, and all but $L_T$ ask the network (here without labels). To save time,
-# ask for a few. Cut the times $2 \dots T$ into **strata** $S$ of neighbours, take one time $t_S$ at random in each, and let its term stand for all:
+# ask for a few. Cut the times $2 \dots T$ into **strata** $S$ of neighbours, take one time $t_S$ at random in each, and
+# let its term stand for all:
 #
 # $$ \sum_{t=2}^{T} L_{t-1} \;\approx\; \sum_S |S|\; L_{t_S - 1}, \qquad t_S \text{ uniform in } S \tag{5} $$
 #
-# $L_0$ and $L_T$ are added. The mean of the right side is the left side. It scatters little if the terms of a stratum are alike, so the strata are
-# narrow where terms change fast, at small $t$. `python benchmarks/likelihood.py` does this for all 1,000 test digits;
-# here are ten digits and wider strata.
+# $L_0$ and $L_T$ are added. The mean of the right side is the left side. It scatters little if the terms of a stratum
+# are alike, so the strata are narrow where terms change fast, at small $t$. `python benchmarks/likelihood.py` does this
+# for all 1,000 test digits; here are ten digits and wider strata.
 
 # %% slide [markdown]
 # ## A fence for the answers: clip $\hat x_0$
