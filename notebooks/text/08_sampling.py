@@ -466,7 +466,7 @@ kept = {name: torch.corrcoef(torch.stack([five.flatten(), noise.flatten()]))[0, 
 assert kept["DDPM"] < 0.5 < 0.9 < min(kept["DDIM"], kept["DPM-Solver++"])
 ends = {name: steps[-1].x_s for name, steps in chains.items()}
 assert (ends["DPM-Solver++"] - ends["DDIM"]).abs().mean() < 0.5 * (ends["DPM-Solver++"] - ends["DDPM"]).abs().mean()
-print("half-way, correlation with the noise of the start:", {name: round(value, 1) for name, value in kept.items()})
+print("half-way, correlation with the noise of the start:", {name: round(value, 1) + 0.0 for name, value in kept.items()})
 Scrubber(frames, [f"t = {t}" for t in [1000] + [step.s for step in chains["DDIM"]]],
          "Rows: DDPM, DDIM, DPM-Solver++. The same noise, ten steps each.",
          "Three rows of five squares of noise that become digits; the two lower rows become nearly the same ones.")
@@ -608,7 +608,7 @@ show(mosaic(torch.cat(fours), columns=8, scale=2), alt="Three rows of eight four
 # With guidance, hardly more digits are read as asked; without it nearly all were. The price is variety: it falls at once,
 # to about half of what real digits have, or less, already at $w = 1$, and the distance rises in the end. So the weight is
 # a choice between the two, not a knob that makes everything better. (Five steps of DDPM are less varied, too, than ten of
-# the solver: hence the many that were read as asked in section 3.)
+# the solver; that goes with the many that were read as asked in section 3.)
 #
 # ### Why answers are clipped
 #
