@@ -128,7 +128,8 @@ show(mosaic(first_of_each, columns=10), alt="Two rows of ten handwritten digits,
 #
 # $$ L = \mathbb E\,\tfrac1d\,\big\| v - v_\theta(x_t, t, \mathrm{label}) \big\|^2 $$
 #
-# - Image $x_0$, time $t$ and noise $\varepsilon$ make $x_t$. The network $v_\theta$ is asked for $v = \sqrt{\bar\alpha_t}\,\varepsilon - \sqrt{1-\bar\alpha_t}\,x_0$, at each of $d = 784$ pixels.
+# - Image $x_0$, time $t$ and noise $\varepsilon$ make $x_t$, an image of $d = 784$ pixels.
+# - The network $v_\theta$ is asked for $v = \sqrt{\bar\alpha_t}\,\varepsilon - \sqrt{1-\bar\alpha_t}\,x_0$.
 # - New: the times of a batch are spread over the chain.
 # - New: one label in ten is replaced by the **null label**, "any digit".
 #
