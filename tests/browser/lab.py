@@ -92,6 +92,7 @@ def run_all(page):
 def open_and_run(page, address, name, ready):
     """Open a notebook, run all its cells, and wait for the CSS selector `ready`."""
     open_notebook(page, address, name)
+    menu(page, "Edit", "Clear Outputs of All Cells")  # a saved [1] could not be told from the new one
     run_all(page)
     page.locator(ready).first.wait_for(timeout=60_000)  # all has run: a picture that is not there now will not come
     page.wait_for_timeout(1000)
