@@ -195,6 +195,8 @@ exact, start = mixture.denoiser(schedule), torch.randn(4000, 1, generator=seeded
 one = run(ddim, exact, start, spaced(1000, 40), eta=1.0, generator=seeded(4))
 other = run(ddpm, exact, start, spaced(1000, 40), generator=seeded(4))
 assert all(torch.allclose(a.x_s, b.x_s, atol=1e-9) for a, b in zip(one, other))
+
+# %%
 samples = run(ddim, exact, start, spaced(1000, 200))[-1].x_s
 grid = torch.linspace(-2.5, 3, 56, dtype=torch.float64)
 found = (samples <= grid).double().mean(dim=0)
@@ -216,8 +218,9 @@ kinds = torch.arange(5).repeat(2)
 by_eta = [run(ddim, denoiser, twice, spaced(1000, 20), kinds, eta=eta, generator=seeded(5))[-1].x_s for eta in etas]
 assert all(label_accuracy(judge, digits.clamp(-1, 1), kinds) == 1 for digits in by_eta)
 apart = [(digits[:5] - digits[5:]).abs().mean().item() for digits in by_eta]
-assert apart[0] < 1e-3
-assert apart[0] < apart[2] < apart[5]
+assert apart[0] < 1e-3 < apart[2] < apart[5]
+
+# %%
 Scrubber([mosaic(digits, columns=5) for digits in by_eta], [f"η = {eta}" for eta in etas],
          "Two rows from the same noise; each row gets fresh noise of its own, as much as η says.",
          "Two rows of the digits 0 to 4: equal at eta 0; their strokes drift apart as eta grows.")
@@ -371,6 +374,7 @@ show(fig, alt="Two falling lines, one straight and one that bends; that of DPM-S
 
 # %%
 (test_images, test_labels), table = load_digits("test"), {}
+target = judges.in_batches(judge.features, test_images)
 measured = json.loads(Path(judges.__file__).with_name("steps.json").read_text())
 floor, spread = floor_distance(judge, (images, labels), test_images, n=1000)
 assert abs(floor / measured["floor"]["1000"][0] - 1) < 1e-3
@@ -491,16 +495,6 @@ Scrubber(frames, [f"t = {t}" for t in [1000] + [step.s for step in chains["DDIM"
 
 # %%
 fine = run(ddpm, denoiser, x_T[1:4], spaced(1000, 40), torch.arange(1, 4), generator=seeded(4))
-fig, ax = figure(width=3, height=2.64)
-_ = curves(ax, [(range(1, 1001), schedule.log_snr[1:], "exact", "")], "t", "log SNR", xlim=(1000, 0), ylim=(-20, 11))
-_ = ax.axhline(0, color="grey", linewidth=0.8)
-curve = with_marker(fig, ax, [step.t for step in fine])
-pictures = [mosaic(torch.cat([step.x_t, step.x_0_hat, step.mean]), columns=3) for step in fine]
-Scrubber(beside(pictures, curve), [f"t = {step.t} · log SNR {schedule.log_snr[step.t].item():+.1f}" for step in fine],
-         "Rows: the state, what the network takes for the digit, the posterior mean. Right: the log-SNR.",
-         "Three rows: noise that clears up; smudges that sharpen to digits early; a less noisy state. Right, a rising curve.")
-
-# %%
 final = fine[-1].x_0_hat
 left = [((step.x_0_hat - final).square().sum() / (fine[0].x_0_hat - final).square().sum()).item() for step in fine]
 settled = next(step.t for step, share in zip(fine, left) if share < 0.1)
@@ -509,8 +503,14 @@ assert label_accuracy(judge, final.clamp(-1, 1), torch.arange(1, 4)) == 1
 assert label_accuracy(judge, early.x_0_hat.clamp(-1, 1), torch.arange(1, 4)) == 1
 assert label_accuracy(judge, early.x_t.clamp(-1, 1), torch.arange(1, 4)) == 0
 assert 400 <= settled <= 600
-print("at t = 800 the judge reads all three answers and none of the states; nine tenths of the way from the smudge")
-print("to the digit (in squared distance) are done by about t = 500")
+fig, ax = figure(width=3, height=2.64)
+_ = curves(ax, [(range(1, 1001), schedule.log_snr[1:], "exact", "")], "t", "log SNR", xlim=(1000, 0), ylim=(-20, 11))
+_ = ax.axhline(0, color="grey", linewidth=0.8)
+curve = with_marker(fig, ax, [step.t for step in fine])
+pictures = [mosaic(torch.cat([step.x_t, step.x_0_hat, step.mean]), columns=3) for step in fine]
+Scrubber(beside(pictures, curve), [f"t = {step.t} · log SNR {schedule.log_snr[step.t].item():+.1f}" for step in fine],
+         "Rows: the state, what the network takes for the digit, the posterior mean. Right: the log-SNR.",
+         "Three rows: noise that clears up; smudges that sharpen to digits early; a less noisy state. Right, a rising curve.")
 
 # %% slide [markdown]
 # ## When does the network know which digit?
@@ -579,7 +579,6 @@ with torch.no_grad():
     formula = 3 * denoiser(x_T, 500, eight) - 2 * denoiser(x_T, 500)
     assert torch.allclose(guided(denoiser, 2.0)(x_T, 500, eight), formula, atol=1e-4)
 hundred, noise, by_weight = torch.arange(100) % 10, torch.randn(100, 1, 28, 28, generator=seeded(5)), {}
-target = judges.in_batches(judge.features, test_images)
 
 # %% tags=["nbval-ignore-output"]
 print("    w   read as asked   diversity   distance")
@@ -704,14 +703,13 @@ with torch.no_grad():
     for first, end in zip(edges, edges[1:]):
         t = int(torch.randint(first, end, (1,), generator=generator))
         terms[first] = (end - first) * kl_t(ten_digits, noisy(t), t, denoiser)
-
-# %%
 bpd = {first: bits_per_dim(term, 784).mean().item() for first, term in terms.items()}
 rough = sum(bpd.values())
 share = {name: sum(value for first, value in bpd.items() if first in which) / rough
          for name, which in {"t = 1": [1], "t < 50": range(50), "300 ≤ t ≤ 1000": range(300, 1001)}.items()}
 print(f"ten digits, {len(terms)} terms each: about {rough:.1f} bits per dimension; of them, in per cent:",
       ", ".join(f"{name}: {100 * value:.0f}" for name, value in share.items()))
+print(f"one grey step: {2 / 255:.4f}; noise at t = 1: {(1 - schedule.alpha_bar[1]).sqrt():.4f}")
 assert share["t = 1"] > 0.25
 assert share["t < 50"] > 0.7
 assert share["300 ≤ t ≤ 1000"] < 0.1
@@ -737,13 +735,11 @@ assert likelihood["xz"] < likelihood["gzip"] < likelihood["bpd"] - 2 * likelihoo
 # small $t$ the bound asks for far more:
 
 # %%
-snr, x_10 = schedule.log_snr.exp(), noisy(10)
-bound_weight, loss_weight = (snr[:-1] - snr[1:]) / 2, 1 / (1 - schedule.alpha_bar[1:])  # entry 0 is for t = 1
+x_10, bound_weight = noisy(10), -schedule.log_snr.exp().diff() / 2  # entry 0 is for t = 1
 with torch.no_grad():
     error = (ten_digits - denoiser(x_10, 10)).square().flatten(1).sum(dim=1)
     assert torch.allclose(kl_t(ten_digits, x_10, 10, denoiser).double(), bound_weight[9] * error.double(), rtol=1e-3)
-more = bound_weight / loss_weight
-print(f"one grey step: {2 / 255:.4f}; noise at t = 1: {(1 - schedule.alpha_bar[1]).sqrt():.4f}")
+more = bound_weight * (1 - schedule.alpha_bar[1:])  # over the weight of the loss
 print(f"weight of the bound over weight of the loss: at t = 10 {more[9] / more[499]:.0f} times what it is at t = 500")
 
 # %% slide [markdown]
