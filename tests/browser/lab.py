@@ -22,7 +22,7 @@ PATIENCE = 300_000  # ms that a slow machine may take to start a kernel, or to r
 # The first cell has run since it had this prompt, none waits or runs (a star), and the kernel rests.
 PROMPT = ".jp-CodeCell .jp-InputPrompt"
 HAS_RUN = """([selector, before]) => {
-  const prompts = [...document.querySelectorAll(selector)].map((prompt) => prompt.innerText);
+  const prompts = [...document.querySelectorAll(selector)].map((prompt) => prompt.textContent);  // folded cells too
   return /\\d/.test(prompts[0]) && prompts[0] !== before && !prompts.some((prompt) => prompt.includes("*"))
       && document.body.innerText.includes("| Idle");
 }"""
@@ -84,7 +84,7 @@ def open_notebook(page, address, name):
 
 def run_all(page):
     """Run all cells; returns when the last one has run."""
-    before = page.locator(PROMPT).first.inner_text()
+    before = page.locator(PROMPT).first.text_content()
     menu(page, "Run", "Run All Cells")
     page.wait_for_function(HAS_RUN, arg=[PROMPT, before], timeout=PATIENCE)
 
