@@ -16,10 +16,10 @@ spacing with n that divides 1000, no clipping.
 import json
 import statistics
 import time
+from pathlib import Path
 
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
-from steps import FILE
 
 from diffusion_lab.data.digits import load_digits
 from diffusion_lab.evaluation.distances import distance_to_test, floor_distance, label_accuracy
@@ -32,6 +32,7 @@ from diffusion_lab.theory.parameterization import as_denoiser
 from diffusion_lab.theory.schedule import cosine
 from diffusion_lab.training.pretrained import SHIPPED, load_network
 
+FILE = Path(__file__).parents[1] / "diffusion_lab" / "evaluation" / "steps.json"
 SCHEDULE, DIGITS, SEEDS = cosine(), 400, 3
 THEIRS = {"beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction", "timestep_spacing": "trailing"}
 WHOLE = {"clip_sample": False}

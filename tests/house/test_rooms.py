@@ -27,7 +27,8 @@ MATHEMATICS = {"torch", "scipy", "sklearn"}
 COURSE = ["00_start_here", "01_gaussian_pdf", "02_forward_markov_chain", "03_reverse_posterior", "04_elbo",
           "05_denoiser", "06_unet", "07_train", "08_sampling"]
 TAUGHT_ROOMS = {"theory", "networks", "sampling", "training"}
-PLUMBING = {"theory/check.py", "training/checkpoint.py", "training/pretrained.py", "training/resume.py"}
+PLUMBING = {"theory/check.py", "training/checkpoint.py", "training/pretrained.py", "training/resume.py",
+            "training/stop.py"}
 LONGEST = {"networks/unet.py": 250}
 
 each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: inside(path))
