@@ -351,7 +351,8 @@ def test_a_recipe_that_cannot_be(capsys, tmp_path, arguments, words):
     ("--seed many", "argument --seed: invalid int value: 'many'"),
     ("--data cifar", "argument --data: invalid choice: 'cifar' (choose from"),
     ("--augment much", "argument --augment: invalid float value: 'much'"),
-    ("--lr 1", "unrecognized arguments: --lr 1"),
+    ("--lr fast", "argument --lr: invalid float value: 'fast'"),
+    ("--epochs 3", "unrecognized arguments: --epochs 3"),
 ])
 def test_words_that_are_no_arguments(capsys, tmp_path, arguments, words):
     with pytest.raises(SystemExit) as ended:
