@@ -14,6 +14,7 @@ from lab import CHROMIUM, HOW_TO_INSTALL, browser
 from look_at_slides import WRONG, each_slide, opened
 
 WIDE, SQUARE = (200, 600), (300, 300)  # the sizes of the players' frames: below the text, and beside it
+NEVER_SQUARE = {("00_start_here", 0), ("08_sampling", 5)}  # their own players are rows of digits, twice as wide as high
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,8 @@ def test_nothing_overflows_where_a_player_stands_beside_the_text(deck, name):
     page = deck(f"{name}.square")
     with_player = page.evaluate("Reveal.getSlides().flatMap((slide, i) => slide.querySelector('iframe') ? [i] : [])")
     for i in with_player:
+        if (name, i) in NEVER_SQUARE:
+            continue
         page.evaluate(f"Reveal.slide({i})")
         page.wait_for_timeout(60)
         assert page.evaluate(WRONG) == [], i + 1
@@ -77,11 +80,11 @@ def test_nothing_overflows_where_a_player_stands_beside_the_text(deck, name):
 
 @pytest.fixture
 def at_the_player(deck):
-    """The first deck with a player, open at its slide; with the player's frame."""
+    """The first deck with a player after its first slide, open at that slide; with the player's frame."""
     for name in WITH_SLIDES:
         page = deck(name)
         place = page.evaluate("Reveal.getSlides().findIndex((slide) => slide.querySelector('iframe'))")
-        if place >= 0:
+        if place > 0:
             page.evaluate(f"Reveal.slide({place})")
             return page, page.frame_locator("section.present iframe"), place
     return pytest.fail("no deck has a player")
@@ -145,9 +148,8 @@ def test_the_speaker_has_the_notes_with_formulas(deck):
 
 
 def test_the_notes_on_paper_and_the_index(deck, folder):
-    context = deck(WITH_SLIDES[0]).context
-    page = context.new_page()
-    page.goto((folder / f"{WITH_SLIDES[0]}.notes.html").as_uri())
+    page = deck("02_forward_markov_chain").context.new_page()
+    page.goto((folder / "02_forward_markov_chain.notes.html").as_uri())
     assert page.locator("article").count() >= 12
     assert page.locator("article math").count() > 12
     assert page.evaluate("document.documentElement.scrollWidth <= 1280")
