@@ -166,7 +166,7 @@ def test_a_small_gradient_is_left_as_it_is(monkeypatch):
 def test_the_loss_falls():
     """At the start v̂ = 0, and the loss is E v² = E[ᾱ + (1-ᾱ) x_0²]; sixteen images are then soon learned."""
     images, labels = digits()
-    run = start(Recipe(steps=80, batch=16, seed=1), small)
+    run = start(Recipe(steps=300, batch=16, seed=1), small)
     losses = [progress.loss for progress in train(run, images, labels)]
     alpha_bar = loop.cosine().alpha_bar[1:].mean().item()
     assert losses[0] == pytest.approx(alpha_bar + (1 - alpha_bar) * images.square().mean().item(), rel=0.15)
