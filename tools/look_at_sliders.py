@@ -2,9 +2,10 @@
 
     python tools/look_at_sliders.py FOLDER [00 01 …]      all notebooks if none is named
 
-Needs Chromium. The notebooks themselves stay as they are.
+Needs Chromium. The notebooks themselves stay as they are. 07 takes the shipped weights instead of training.
 """
 
+import os
 import shutil
 import sys
 import tempfile
@@ -37,6 +38,7 @@ def main(target, *chosen):
     if CHROMIUM is None:
         sys.exit(HOW_TO_INSTALL)
     Path(target).mkdir(parents=True, exist_ok=True)
+    os.environ["DIFFUSION_LAB_SHIPPED"] = "1"
     with tempfile.TemporaryDirectory() as folder, jupyter_lab(folder) as address, browser() as chromium:
         settings = Path(folder) / ".settings" / "@jupyterlab" / "notebook-extension"
         settings.mkdir(parents=True)

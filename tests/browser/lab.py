@@ -19,10 +19,11 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
          "--disable-component-update", "--disable-sync"]
 PATIENCE = 300_000  # ms that a slow machine may take to start a kernel, or to run a notebook
 
-# The first cell has run since it had this prompt, none waits or runs (a star), and the kernel rests.
-PROMPT = ".jp-CodeCell .jp-InputPrompt"
+# The first cell has run since it had this prompt, none waits or runs (a star), and the kernel rests. JupyterLab leaves
+# the prompt of a folded cell empty, whether it has run or not.
+PROMPT = ".jp-CodeCell .jp-InputPrompt:not(:empty)"
 HAS_RUN = """([selector, before]) => {
-  const prompts = [...document.querySelectorAll(selector)].map((prompt) => prompt.textContent);  // folded cells too
+  const prompts = [...document.querySelectorAll(selector)].map((prompt) => prompt.textContent);
   return /\\d/.test(prompts[0]) && prompts[0] !== before && !prompts.some((prompt) => prompt.includes("*"))
       && document.body.innerText.includes("| Idle");
 }"""
