@@ -204,7 +204,7 @@ def bayes_picture(schedule, x_0):
         says_x_t = log_prob(grid, x[0] / a.sqrt(), (1 - a) / a).exp()
         both = log_prob(grid, posterior_mean(x_0, x, t, schedule)[0], posterior_var(t, schedule).clamp(min=1e-4)).exp()
         for line, density in zip(ax.lines, (says_x_0, says_x_t, both)):
-            line.set_ydata(density)
+            line.set_ydata(density.numpy())  # faster than a tensor
         return paint()
 
     return draw
