@@ -151,7 +151,7 @@ def changes(control, most=20):
     """Values of a control, from one end to the other."""
     if hasattr(control, "options"):
         return control.options
-    return np.unique(np.linspace(control.min, control.max, most).round(2)).astype(type(control.value)).tolist()
+    return np.unique(np.linspace(control.min, control.max, most).round(2).astype(type(control.value))).tolist()
 
 
 def new_figure():
@@ -165,6 +165,8 @@ def each_change(control):
     """ms that each change of a control takes until the new picture is ready to be sent."""
     before, took = control.value, []
     for value in changes(control):
+        if value == control.value:
+            continue  # nothing is drawn
         start = perf_counter()
         control.value = value
         took.append(1000 * (perf_counter() - start))
