@@ -26,6 +26,8 @@ def answers(check):
             print("Not yet:", cause)
         except Exception as error:  # whatever the reader's code raised is an answer to speak about
             print(f"Not yet: your code stopped with {type(error).__name__}: {error}")
+            if "must be Tensor, not float" in str(error):
+                print("For the root of a plain number write x ** 0.5.")
         finally:
             torch.set_rng_state(state)
 

@@ -24,8 +24,10 @@ def check_forward_step(attempt):
         raise Wrong("1-√β is not √(1-β): subtract first, then take the root.")
     if close(given, beta**0.5 * X + root * EPS):
         raise Wrong("the two factors are swapped: a small β means little noise.")
+    if not close(given, attempt(X, beta, EPS)):
+        raise Wrong("two calls with the same eps give two results: you drew noise of your own; use the given eps.")
     if not close(given, root * X + noise):
-        raise Wrong("compare with equation (1): √(1-β) times x, plus √β times eps, and use the eps that you are given.")
+        raise Wrong("compare with equation (1): √(1-β) times x, plus √β times eps.")
     return "With data of variance 1, the result has variance 1 again."
 
 
@@ -49,6 +51,8 @@ def check_betas(attempt):
         raise Wrong("you took the root of the ratio: ᾱ is a product of α, not of √α.")
     if given.max() > 0.9991:
         raise Wrong(f"the largest β is {given.max().item():.6f}: limit it to 0.999, or the last step erases all.")
+    if close(given[1:20], (alpha_bar[:-1] - alpha_bar[1:])[:19]):
+        raise Wrong("ᾱ_{t-1} - ᾱ_t is what step t takes of the whole; β_t is what it takes of ᾱ_{t-1}: divide by that.")
     if not close(given, expected):
         raise Wrong("check β_0 = 0 and β_t = 1 - ᾱ_t/ᾱ_{t-1}.")
     if float((given[1:] / expected[1:] - 1).abs().max()) > 1e-9:
@@ -66,13 +70,16 @@ def check_first_time(attempt):
     ratio = alpha_bar / (1 - alpha_bar)
     expected = int((ratio < snr).nonzero()[0])
     if given == expected - 1:
-        raise Wrong(f"at t = {given} the SNR is {ratio[given].item():.4f}, still above 0.25: you are one step early.")
+        raise Wrong(f"at t = {given} the SNR is {ratio[given].item():.4f}, still above 0.25: you are one step early. "
+                    "(If you left out index 0, all that follows has moved down by one.)")
     if given == expected + 1:
         raise Wrong("one step late: the tables begin at time 0, so an index is a time; add nothing.")
     if given == int((alpha_bar < snr).nonzero()[0]):
         raise Wrong("you compared ᾱ_t with snr. The SNR is ᾱ_t/(1-ᾱ_t).")
     if given == int((ratio.sqrt() < snr).nonzero()[0]):
         raise Wrong("the SNR is a ratio of variances, equation (4): take no roots.")
+    if given == int((ratio < snr).sum()):
+        raise Wrong("you counted the times at which the SNR is below the value; asked is the first of them.")
     if given == int((ratio > snr).nonzero()[0]):
         raise Wrong("that is the first time at which the SNR is above the value; it falls, so ask for below.")
     if given != expected:

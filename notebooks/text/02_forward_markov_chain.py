@@ -18,7 +18,8 @@
 # ## Set-up
 #
 # One cell. Everything imported here is either plumbing (pictures, data, checks) or was taught in notebook 01, with one
-# exception: `GaussianMixture` arrives in notebook 03, and we borrow it for two pictures.
+# exception: `GaussianMixture(weights, means, variances)`, a density that is a sum of Gaussian peaks, arrives in notebook
+# 03. We borrow it early; its `.at(t, schedule)` is the density $q(x_t)$ of this notebook, when the data have that density.
 
 # %%
 import ipywidgets as widgets
@@ -51,7 +52,7 @@ def normal(*shape):
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 # %%
-digit = load_digits("test")[0][2:3].double()
+digit = load_digits("test")[0][7:8].double()
 eps_digit = normal(1, 1, 28, 28)
 shares = [1.0, 0.9, 0.7, 0.5, 0.3, 0.1, 0.0]
 show(mosaic(torch.cat([share**0.5 * digit + (1 - share) ** 0.5 * eps_digit for share in shares]), scale=4),
@@ -60,7 +61,8 @@ show(mosaic(torch.cat([share**0.5 * digit + (1 - share) ** 0.5 * eps_digit for s
 # %% slide [markdown]
 # # Turn data into noise, one step at a time
 #
-# The **forward process** of a diffusion model. It is fixed: nothing in it is learned. The way back, which is learned, needs every formula of today.
+# The **forward process** of a diffusion model. It is fixed: nothing in it is learned. The way back, which is learned,
+# needs every formula of today.
 #
 # {picture}
 #
@@ -72,14 +74,15 @@ show(mosaic(torch.cat([share**0.5 * digit + (1 - share) ** 0.5 * eps_digit for s
 #
 # ## Predict first
 #
-# A chain of 1,000 steps turns a handwritten digit into noise. After which step would you no longer recognise it:
-# 100, 300, 600, 900? Write your guess down; a slider further below has the answer.
+# A chain of 1,000 steps (of the cosine kind, section 2) turns a handwritten digit into noise. After which step would
+# you no longer recognise it: 100, 300, 600, 900? Write your guess down; a slider further below has the answer.
 #
 # ## 1 · One step
 #
 # Take five numbers, as the article does from which this course grew: $x = [0.12, -0.34, 0.89, -0.76, 0.45]$. To make
 # them noisier, the article adds a draw of `normal(0, noise_level)` to each, and calls that the diffusion process. Here
-# is one such step, with a deviation of 0.1, and then a thousand of them on 2,000 copies, to watch the size of the numbers.
+# is one such step, with a deviation of 0.1, and then a thousand of them on 2,000 copies, to watch the size of the
+# numbers.
 
 # %% slide [markdown]
 # ## Predict first: when is the digit gone?
@@ -157,8 +160,8 @@ print(f"after 1000 steps:                 mean {abs(x.mean()):.1f}, variance {x.
 # whatever the five numbers were. That is what a model needs: to generate, it starts from the end of the chain, so the
 # end must be known.
 #
-# Adding without shrinking is a legitimate process as well, the **variance-exploding** chain of Song & Ermon and of
-# EDM (Karras et al. 2022). But then $x_T$ is close to $\mathcal N(0, \sigma_{\max}^2 I)$, one must start from that,
+# Adding without shrinking is a legitimate process as well, the **variance-exploding** chain of Song & Ermon (2019) and of
+# Karras et al. (2022). But then $x_T$ is close to $\mathcal N(0, \sigma_{\max}^2 I)$, one must start from that,
 # and the network's input has to be rescaled at each time. The article has neither.
 #
 # Three words that you will meet. A **process** is a sequence of random states, here $x_0, x_1, \dots, x_T$. It is
@@ -194,8 +197,8 @@ print(f"area over -8…8: {torch.trapezoid(article, grid):.0f}; "
 
 # %% [markdown]
 # It takes negative values, its area depends on where you stop, and at 0.5 it is 3, not 1/3. It is no density. (A mean
-# and a variance are two *settings* of a density; their sum is none.) The right way: every starting point $u$ sends out a
-# little Gaussian, called the **kernel** of the step, weighted by how likely $u$ is.
+# and a variance are two *settings* of a density; their sum is not a density.) The right way: every starting point $u$
+# sends out a little Gaussian, called the **kernel** of the step, weighted by how likely $u$ is.
 #
 # $$ q(x_t) = \int q(x_{t-1}{=}u)\; \mathcal N\big(x_t;\, \sqrt{1-\beta_t}\,u,\, \beta_t\big)\, du \tag{2} $$
 #
@@ -308,10 +311,10 @@ def cosine(T=1000):
 # be 1, a last step that erases everything and through which no formula can walk back. (With 20 steps or fewer the
 # straight line, too, would rise above 0.999.)
 #
-# Two checks. The cosine's $\bar\alpha_t$, multiplied up from its $\beta_t$, must be the cosine again. And the tables are
-# in double precision for a reason. In single precision, 0.9999 is rounded in its eighth digit; subtract it from 1, and
-# little but the rounding is left in the digits behind the leading ones. $1-\bar\alpha_1$ comes out wrong by two parts in
-# ten thousand.
+# Two checks. The first: the cosine's $\bar\alpha_t$, multiplied up from its $\beta_t$, must be the cosine again. The
+# second shows why the tables are in double precision. Single precision keeps some seven digits of 0.9999. In $1 -
+# 0.9999$ the first four of them cancel, so only three or four digits of the difference are right: $1-\bar\alpha_1$
+# comes out wrong by two parts in ten thousand.
 
 # %%
 t = torch.arange(1000, dtype=torch.float64)
@@ -345,12 +348,14 @@ show(fig,
 #
 # {picture}
 #
-# Linear: half of the signal's variance is gone at $t = 260$, and the last third has one percent left to destroy. Grey line: signal and noise are equally strong.
+# Linear: half of the signal's variance is gone at $t = 260$, and the last third has one percent left to destroy. Grey
+# line: signal and noise are equally strong.
 
 # %% [markdown]
 # **Figure 3.** Left: with the linear schedule, half of the signal's variance is gone at $t = 260$, and the last third of
-# the chain has one percent left to destroy. The cosine spreads the work. Right: the logarithm of the SNR; at the
-# grey line, signal and noise are equally strong. The plunge at the end of the cosine is its last step, of 0.999.
+# the chain has one percent left to destroy. The cosine spreads the work. Right: the (natural) logarithm of the SNR; at
+# the grey line, signal and noise are equally strong. The plunge at the end of the cosine is made by its last fifty steps; the
+# very last, with $\beta = 0.999$, makes the bottom third of it.
 #
 # **Try it.** Choose a schedule and a number of steps $T$. How many steps can you take away before the curve changes its
 # shape? And what happens to its first point?
@@ -379,10 +384,10 @@ Live(snr_picture(), caption="Log signal-to-noise ratio over the chain. Every dot
      alt="A falling curve: the logarithm of the signal-to-noise ratio against t/T.", schedule=which, T=steps)
 
 # %% [markdown]
-# What to have seen: down to about 50 steps the curve keeps its shape over $t/T$. What moves is the start (the first of few
-# steps is a large one, so the curve begins lower) and the cosine's plunge at the end. With 10 steps or fewer the straight
-# line breaks: half its $\beta$ sit at the limit 0.999, and the middle of the chain falls off a cliff. The cosine still
-# holds. The next cell puts numbers to that.
+# What to have seen: down to about 50 steps the curve keeps its shape over $t/T$. What moves is the start (the first of
+# few steps is a large one, so the curve begins lower) and the cosine's plunge at the end. With 10 steps or fewer the
+# straight line breaks: half its $\beta$ sit at the limit 0.999, and the middle of the chain falls off a cliff. The
+# cosine still holds. The next cell puts numbers to that.
 
 # %%
 for T in (1000, 50, 10):
@@ -420,7 +425,8 @@ assert abs(cosine(10).log_snr[6] - cosine().log_snr[600]) < 1e-9
 # That is (5) at $t$. It holds at 1, and each time hands it to the next, so it holds at all. ∎
 #
 # Both formulas in code. `at(table, t, like)` looks up `table[t]` and shapes it to fit the data: with one $t$ for each
-# image, it returns shape $(n, 1, 1, 1)$. It also refuses a $t$ outside $0 \dots T$; with `first=1`, as a step needs, outside
+# image, it returns shape $(n, 1, 1, 1)$. It also refuses a $t$ outside $0 \dots T$; with `first=1`, as a step needs,
+# outside
 # $1 \dots T$. And `same_shape` refuses noise that does not fit the data.
 
 # %% slide [markdown]
@@ -511,11 +517,14 @@ for t in range(1, 1001):
 #
 # {printed}
 #
-# With no random number at all: follow the factor of $x_0$ and the noise's variance through the steps. They agree with the jump in eleven digits at every $t$.
+# With no random number at all: follow the factor of $x_0$ and the noise's variance through the steps. They agree with
+# the jump in eleven digits at every $t$.
 
 # %% [markdown]
 # Here is the jump at work on a cloud of points, two moons, at four times. (`two_moons` comes standardised: mean 0 and
-# variance 1 in each coordinate. Data must have about that scale, or the formulas preserve the wrong variance.)
+# variance 1 in each coordinate. Data should have about that scale. Otherwise their variance drifts to 1 along the
+# chain, and (4) is the ratio of signal to noise only up to the data's own variance. Our digits, with mean -0.7 and
+# variance 0.4, are close enough.)
 
 # %%
 moons = two_moons(1500).double()
@@ -528,7 +537,7 @@ show(clouds(panels, size=2.2),
 # %% [markdown]
 # **Figure 4.** Two moons under the cosine schedule. At $t = 300$ most of the signal's variance is still there
 # ($\bar\alpha_{300} \approx 0.79$), and yet the shape is nearly gone: fine detail drowns first. At $t = 1000$ the cloud
-# is round.
+# is round. (Blue dots: data. Grey crosses: with noise.)
 #
 # **Try it.** Four views of one chain (cosine, $T = 1000$), side by side: a density, a cloud, a digit, and where on the curve
 # of the SNR you are. Which of the three loses its character first? Where do you stop recognising the digit?
@@ -556,6 +565,8 @@ def density_and_cloud(eps, times):
 
 # %%
 assert (peaks(450), peaks(500)) == (2, 1)
+mode = grid[start.at(650, cosine()).log_prob(grid[:, None]).argmax()]
+assert mode > 2 * cosine().alpha_bar[650].sqrt() * (start.weight @ start.mean)  # at 650 the top is still far off the mean
 assert int((linear().snr < cosine().snr[600]).nonzero()[0]) == 324
 chain = list(range(0, 1001, 25))
 fig, ax = figure(width=2.6, height=2.7)
@@ -575,10 +586,11 @@ Scrubber(beside(*tracks), labels, "One chain: the density of a mixture, two moon
 
 # %% [markdown]
 # What to have seen: the crescents are gone by $t = 400$, and a slanted cloud is left. The density loses its second peak
-# between 450 and 500, and leans to one side for another hundred steps. The digit, with its 784 pixels that all tell the
+# between 450 and 500, and leans to one side for two hundred steps more. The digit, with its 784 pixels that all tell the
 # same story, can be made out until about 600. How did your guess do? (The linear schedule
-# has the same SNR already at $t = 324$.) The coarser the structure, the longer it lives.
-# Going back, a model will therefore settle coarse structure first and detail last.
+# has the same SNR already at $t = 324$.) Two things make a structure live long: to be
+# coarse, and to be told by many numbers at once. Going back, a model will therefore settle such structure first, and fine
+# detail last.
 #
 # ## 4 · Is the end really noise?
 #
@@ -598,7 +610,8 @@ assert 0.59 < trap.alpha_bar[-1] < 0.61
 #
 # {printed}
 #
-# With 50 small steps, **60 %** of the signal's variance is left at the end. A model that starts from pure noise starts where it was never trained.
+# With 50 small steps, **60 %** of the signal's variance is left at the end. A model that starts from pure noise starts
+# where it was never trained.
 #
 # The mend: multiply $\beta_t$ by $1000/T$.
 
@@ -606,24 +619,31 @@ assert 0.59 < trap.alpha_bar[-1] < 0.61
 # With 50 small steps, 60 % of the signal's variance is left at the end: $\bar\alpha_T = 0.6$. Our `linear(50)` takes
 # steps that are twenty times larger and ends in noise.
 #
-# How far from noise, in nats? There are two different questions, and papers mix them up.
+# How far from noise, in nats? There are two different questions, and papers mix them up. Both are a KL from what the
+# chain really gives, $q$, to $\mathcal N(0, I)$, for short $\mathcal N$. (In notebook 01, section 5, the letter $q$
+# stood for what you believe. Here it is the truth, and it stands first.)
 #
 # - How far is *one* noisy image from noise, on average? $\;\mathbb E_{x_0}\,\mathrm{KL}\big(q(x_T\mid x_0)\,\|\,\mathcal N(0, I)\big)$. This is the
 #   term $L_T$ of the bound in notebook 04.
 # - How far is the *whole collection* of noisy images from noise? $\;\mathrm{KL}\big(q(x_T)\,\|\,\mathcal N(0, I)\big)$. This is the
 #   mistake that you make by starting from noise.
 #
-# The first is larger. The difference is the **mutual information** $I(x_0; x_T)$: how much $x_T$ still tells you about
-# $x_0$, in nats.
+# The first is larger. The difference is the **mutual information**
+# $I(x_0; x_T) = \mathbb E\big[\log q(x_T\mid x_0) - \log q(x_T)\big]$: how much $x_T$ still tells you about $x_0$, in nats. For each
+# $x_0$ this is a KL, averaged; so it is never negative.
 #
 # $$ \mathbb E_{x_0}\,\mathrm{KL}\big(q(x_T\mid x_0)\,\|\,\mathcal N\big) \;=\; \mathrm{KL}\big(q(x_T)\,\|\,\mathcal N\big) \;+\; I(x_0; x_T) \tag{6} $$
 #
 # To see it, write the first as the average of $\log q(x_T\mid x_0) - \log\mathcal N(x_T)$, and add and subtract
 # $\log q(x_T)$. For the two-peaked mixture of Figure 2 all three can be computed, each by its own route: the first in
 # closed form (by notebook 01, eq. 9, the KL of two Gaussians is linear in $x_0^2$), the second as an area on a grid, and
-# the third as a difference of two entropies. **Entropy**, $-\int q \log q$, measures how spread out a density is, in nats;
-# the information is the entropy of $x_T$ less the part that is there for a known $x_0$, the entropy
-# $\tfrac12\log(2\pi e\,(1-\bar\alpha_T))$ of the noise alone.
+# the third as a difference of two entropies.
+#
+# The **entropy** of a density, $-\int q \log q$, is the average of minus its logarithm. It measures, in nats, how
+# spread out the density is. For a Gaussian of variance $\sigma^2$ it is $\tfrac12\log(2\pi\sigma^2) + \tfrac12 =
+# \tfrac12\log(2\pi e\,\sigma^2)$, the average of minus equation (1) of notebook 01. Split the average in $I(x_0; x_T)$
+# into its two logarithms: minus the second is the entropy of $x_T$, and minus the first is the entropy for a known
+# $x_0$, that of the noise alone, with $\sigma^2 = 1-\bar\alpha_T$. Their difference is the information.
 
 # %%
 def nats_from_noise(alpha_bar_T):
@@ -656,10 +676,11 @@ for name, s in {"linear, T = 1000": linear(), "cosine, T = 1000": cosine(), "tra
 # - An image has 784.
 
 # %% [markdown]
-# The first column is the sum of the other two, to twelve decimals. After 1,000 steps the collection is about a millionth of
-# a nat from noise, or less. In the trap it is 0.1 nats away, and that for a single number: an image has 784, and where
-# they are independent such distances add up. Note how the first column overstates the trouble, here six times and more:
-# one noisy image may still be told from noise where the collection of all of them cannot.
+# The first column is the sum of the other two, to twelve decimals. After 1,000 steps the collection is about a
+# millionth of a nat from noise, or less. In the trap it is 0.1 nats away, and that for a single number: an image has
+# 784, and where they are independent such distances add up. The first column is at least six times the second. It asks
+# whether you could tell $x_T$ from noise if you knew $x_0$. A sampler, which starts from noise, does not know $x_0$;
+# for it the second column counts.
 #
 # From now on: `from diffusion_lab.theory.schedule import Schedule, linear, cosine` and
 # `from diffusion_lab.theory.forward import q_step, q_sample`.
@@ -668,11 +689,11 @@ for name, s in {"linear, T = 1000": linear(), "cosine, T = 1000": cosine(), "tra
 #
 # ### Exercise 1 (warm-up): one step
 #
-# Write equation (1) yourself, for a single $\beta$.
+# Write equation (1) yourself, for a single $\beta$: $x_t$ from $x_{t-1}$.
 
 # %% tags=["exercise"]
 def forward_step(x, beta, eps):
-    """One step of the chain. x, eps: float64 (n,), eps standard normal; beta: a float. Returns float64 (n,)."""
+    """One step of the chain. x, eps: float64 (n,), eps standard normal; beta: a float. Returns the next x."""
     raise NotImplementedError
 
 
