@@ -132,7 +132,7 @@ def report(findings=None):
     if not all(finding.ok for finding in findings if finding.needed):
         print("Mend the lines marked -> from top to bottom, then choose Kernel, Restart Kernel.")
     elif not all(finding.ok for finding in findings):
-        print("The course runs here. What is marked -- costs time, or something that no notebook needs.")
+        print("The course runs here. What is marked -- makes it slower, or concerns what no notebook needs.")
     else:
         print("All is well.")
 

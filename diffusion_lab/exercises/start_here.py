@@ -8,7 +8,16 @@ from diffusion_lab.exercises.feedback import Wrong, answers, close, tensor_like
 @answers
 def check_to_pixels(attempt):
     x = torch.tensor([[-1.0, -0.5, 0.0], [0.5, 1.0, 0.2]], dtype=torch.float64)
-    given, expected = tensor_like(attempt(x), x), (x + 1) * 127.5
+    kept, expected = x.clone(), 127.5 + 127.5 * x
+    given = tensor_like(attempt(x), x)
+    if not torch.equal(x, kept):
+        raise Wrong("your function changed x itself (+= and *= work in place): return a new tensor.")
+    if given.dtype != torch.float64:
+        raise Wrong(f"x is float64, but you returned {str(given.dtype).removeprefix('torch.')}: change no types yet.")
+    if close(given, expected.round()):
+        raise Wrong(f"grey, 0, should become 127.5, but yours is {given[0, 2]:.4g}: do not round yet.")
+    if close(given, (x * 255).clamp(min=0)):
+        raise Wrong("you cut off all that is darker than grey: -0.5 became 0. Shift, do not clamp.")
     if close(given, x * 255):
         raise Wrong("black, -1, became -255. Shift first, so that the values run from 0 to 2.")
     if close(given, (x + 1) * 255):

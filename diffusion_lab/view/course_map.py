@@ -13,7 +13,7 @@ STOPS = [
     ("05", "Denoiser", "a first network"),
     ("06", "U-Net", "a network for images"),
     ("07", "Train", "real digits, your CPU"),
-    ("08", "Sample", "few steps, good images"),
+    ("08", "Sample", "good, in few steps"),
 ]
 ROWS = {0: ("what is true with pen and paper", BLUE), 1: ("what is learned", ORANGE)}
 PLACES = {f"{number:02}": (column, row) for number, (column, row) in enumerate(

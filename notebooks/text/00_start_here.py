@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Watch noise become a digit
 #
-# Click into the first grey cell below and press **Shift + Enter** three times. Each press runs one cell. Then drag the
-# slider, or press the arrow keys. At which time $t$ can you first tell which digits they will be?
+# Click into the first grey cell below and press **Shift + Enter**, again and again, until a slider appears. Each press
+# runs one cell. Then drag the slider, or press the arrow keys. At which time $t$ can you first tell which digits they
+# will be?
 #
 # You will be able to
 #
@@ -53,18 +54,20 @@ Scrubber(frames, [f"t = {t}" for t in [1000] + [step.s for step in steps]],
 #
 # *At which time can you first tell which digits they will be?*
 #
-# Note: Press T, then hold the right arrow, and let the room call "stop". For a long time nothing, then faint strokes at about t = 700, a readable digit at 400, and the last grains go at the very end. The time t counts down: 1000 is pure noise, 0 is the picture.
+# Note: Press T, then hold the right arrow, and let the room call "stop". For a long time nothing, then faint strokes at about t = 700, digits that can be read between 600 and 400, and the last grains go at the very end. The time t counts down: 1000 is pure noise, 0 is the picture.
 
 # %% [markdown]
-# What to have seen: for a long time nothing, then faint strokes at about $t = 700$, a readable digit at 400, and the last
-# grains go at the very end. A trained network did this. It was told which digit to draw in which place, 0 to 7, and
-# nothing else. You will train the same network in notebook 07; these are the weights that come with the course.
+# What to have seen: for a long time nothing, then faint strokes at about $t = 700$. Between 600 and 400 one digit after
+# the other can be read, and the last grains go at the very end. A trained network did this. It was told which digit to
+# draw in which place, 0 to 7, and nothing else. You will train the same network in notebook 07; these are the weights
+# that come with the course.
 #
 # ## Predict first
 #
 # The network was trained on 4,000 images of digits. Are these eight *composed* by the network, or are they *copies* of
 # images that it has seen? Decide before you go on. The next cell finds, for each of the eight, the nearest of the 4,000,
-# and does the same for 200 digits that were kept aside.
+# and does the same for 200 digits that were kept aside. Nearest means that the 784 pixels differ least: we square the
+# differences, add them up, and take the root.
 
 # %% slide [markdown]
 # ## Predict first: composed, or copied?
@@ -81,36 +84,36 @@ Scrubber(frames, [f"t = {t}" for t in [1000] + [step.s for step in steps]],
 images, labels = load_digits("train")
 kept_aside, _ = load_digits("test")
 made = steps[-1].x_s.clamp(-1, 1)
-nearest = torch.cdist(made.flatten(1), images.flatten(1)).min(dim=1).values.median()
+nearest = torch.cdist(made.flatten(1), images.flatten(1)).min(dim=1)
 typical = torch.cdist(kept_aside[::5].flatten(1), images.flatten(1)).min(dim=1).values.median()
-print(f"distance to the nearest training digit: drawn digits {nearest:.0f}, real digits kept aside {typical:.0f}")
-assert 0.6 < nearest / typical < 1.6
+print(f"distance to the nearest training digit, median: drawn {nearest.values.median():.0f}, kept aside {typical:.0f}")
+assert 0.6 < nearest.values.median() / typical < 1.6
+assert nearest.values.min() > 0.3 * typical  # none of the eight is a copy, or nearly one
+show(mosaic(torch.cat([made, images[nearest.indices]]), columns=8, scale=3),
+     alt="Above, the eight drawn digits. Below each, the nearest of the training digits: alike, and never the same.")
 
 # %% slide [markdown]
 # ## They are composed
 #
-# The distance to the nearest of the 4,000 training images:
+# {picture}
 #
-# - the eight drawn digits: **10**
-# - real digits that were kept aside: **10**
+# Above the eight, below the nearest of the 4,000 training images. Median distance **10**; of real digits that were kept
+# aside: **10**. A copy would be at 0.
 #
-# So:
-#
-# - A copy would have a distance of 0.
-# - Drawn digits lie as far away as digits that somebody else wrote.
-#
-# Note: The number is the median over the eight drawn digits and over 200 real ones; distance is the root of the summed squared differences of the pixels. Notebook 05 shows a denoiser that does copy, the exact one, and why a network does not become it.
+# Note: Look for a pair that is the same; there is none. The numbers are the medians over the eight drawn digits and over 200 real ones; distance is the root of the summed squared differences of the pixels. Notebook 05 shows a denoiser that does copy, the exact one, and why a network does not become it.
 
 # %% [markdown]
-# They are composed. A copy would have a distance of 0. These lie about as far from the nearest training digit as a real
-# digit does that somebody else wrote. (Notebook 05 shows a denoiser that does copy, the exact one, and why a network does
-# not become it.)
+# **Figure 1.** Above: the eight. Below each, the nearest of the 4,000: much alike, and in no case the same.
+#
+# They are composed. A copy would have a distance of about 0. These lie about as far from the nearest training digit as
+# a real digit does that somebody else wrote. (Notebook 05 shows a denoiser that does copy, the exact one, and why a
+# network does not become it.)
 #
 # ## What a diffusion model is
 #
 # It is a **generative model** (生成模型): a program that makes new examples like those that it was shown. It has two
-# directions (the article from which this course grew mixes them up; it says that diffusion takes data "from
-# noise to the original state").
+# directions. (This course grew out of a Chinese article, *Principles of diffusion models*; hence the Chinese words. It
+# mixes the two up: diffusion, it says, takes data "from noise to the original state".)
 #
 # - **Forward**, from data to noise: a little noise is added to an image, again and again, until nothing of the image is
 #   left. This is fixed. Nothing is learned. (Notebook 02.)
@@ -131,32 +134,36 @@ assert 0.6 < nearest / typical < 1.6
 # Note: The forward one: it needs random numbers and a table of how much noise to add. In the reverse direction only the denoiser is learned; the rest is fixed, too. The article from which this course grew mixes the two directions up.
 
 # %%
-forward_times = [0, 125, 250, 375, 500, 625, 750, 875, 1000]
-forward = torch.cat([q_sample(made[2:3], t, noise[2:3], cosine()) for t in forward_times])
-back = torch.cat([noise[2:3]] + [step.x_s[2:3] for step in steps if step.s in (880, 760, 620, 500, 380, 260, 120, 0)])
-fig, axes = figure(rows=2, width=8, height=2.7)
-for ax, row, title in zip(axes, (forward, back), ("forward: add noise, t = 0 to 1000", "reverse: denoise, t = 1000 to 0")):
-    _ = ax.imshow(mosaic(row, scale=3), cmap="gray", vmin=0, vmax=255)
-    _ = ax.set_title(title + "  →")
-    ax.set_axis_off()
-show(fig, alt="Two rows of nine pictures. Above, a digit fades into noise. Below, a digit emerges from noise.")
+times = [0, 120, 240, 380, 500, 620, 760, 880, 1000]
+forward = torch.cat([q_sample(kept_aside[1:2], t, noise[3:4], cosine()) for t in times])
+back = torch.cat([noise[2:3]] + [step.x_s[2:3] for step in steps if step.s in times])
+fig, axes = figure(rows=2, width=8, height=3.1)
+for ax, row, visited, title in zip(axes, (forward, back), (times, times[::-1]), ("forward: add noise  →", "reverse: denoise  →")):
+    picture = mosaic(row, scale=3)
+    _ = ax.imshow(picture, cmap="gray", vmin=0, vmax=255)
+    _ = ax.set_xticks([(k + 0.5) * picture.shape[1] / 9 for k in range(9)], [f"t = {t}" for t in visited])
+    _ = ax.set(title=title, yticks=[])
+    _ = ax.tick_params(length=0, grid_alpha=0)
+    _ = ax.spines[:].set_visible(False)
+show(fig, alt="Two rows of nine pictures. Above, a three fades into noise. Below, a two emerges from noise.")
 
 # %% slide [markdown]
 # ## The whole of it in one picture
 #
 # {picture}
 #
-# Above $t$ rises from 0 to 1000, below it falls. The way back starts from **fresh** noise.
+# Above a real digit; $t$ rises. Below $t$ falls; the way back starts from **fresh** noise.
 #
 # Note: Above the diffusion process (扩散过程), below the denoising process (去噪过程), which ends in image generation (图像生成). Ask: does the lower row undo the upper one? (No. It starts from noise that has nothing to do with the digit, and makes a digit of its own.)
 
 # %% [markdown]
-# **Figure 1.** The whole of it. Above, the **diffusion process** (扩散过程): a digit drowns in noise drawn from the **noise
+# **Figure 2.** The whole of it. Above, the **diffusion process** (扩散过程): a real digit drowns in noise drawn from the **noise
 # distribution** (噪声分布). Below, the **denoising process** (去噪过程), which starts from fresh noise and ends in **image
 # generation** (图像生成).
 #
 # **Try it.** Here is one question to the denoiser, with its answer. You choose how much noise covers the digit. How far can
-# you go until the answer is another digit, or none? And what does it say at $t = 1000$, where nothing is left to see?
+# you go until the answer is another digit, or none? And what does it say at $t = 1000$, where nothing is left to see? (This
+# time it is not told which digit to look for.)
 
 # %%
 def ask(t):
@@ -172,21 +179,22 @@ assert error[0] < error[1] < error[2] / 2
 Live(lambda t: mosaic(torch.cat([made[2:3], *ask(t)]), scale=6),
      caption="Left: a digit. Middle: the digit with noise. Right: what the denoiser takes it for.",
      alt="Three squares: a digit, the same digit under noise, and the denoiser's answer, which blurs as the noise grows.",
-     t=widgets.IntSlider(value=300, min=1, max=1000, description="t"))
+     t=widgets.IntSlider(value=600, min=1, max=1000, description="t"))
 
 # %% slide [markdown]
 # ## How much noise can the denoiser see through?
 #
 # {picture}
 #
-# Left: a digit. Middle: the digit with noise. Right: what the denoiser takes it for. *How far can $t$ go until the answer is no digit?*
+# Left: a digit. Middle: the digit with noise. Right: what the denoiser takes it for. *How far can $t$ go until the
+# answer is no digit?*
 #
 # Note: Do this live in the notebook. At t = 600 the middle looks like grain, and still the answer is the digit, with softer edges. Towards 900 it becomes a smudge, and at 1000 a grey cloud is left, the same for every digit.
 
 # %% [markdown]
-# What to have seen: at $t = 600$ the middle looks like grain to you, and still the answer is the digit, with softer edges.
-# Towards 900 it becomes a smudge, and at 1000 only a grey cloud is left, the same for every digit. It never names a wrong
-# digit boldly. The denoiser says what the clean digit was *on average*, and where many are possible, their average is grey.
+# What to have seen: at $t = 600$ the middle looks like grain to you, and still the answer is the digit, with softer
+# edges. Towards 900 it becomes a smudge, and at 1000 only a grey cloud is left, the same for every digit. The denoiser
+# says what the clean digit was *on average*, and where many are possible, their average is grey.
 #
 # ## The map
 
@@ -198,8 +206,6 @@ Live(lambda t: mosaic(torch.cat([made[2:3], *ask(t)]), scale=6),
 # - Little noise: one digit fits, and the answer is sharp.
 # - More noise: several fit, and their average has soft edges.
 # - Pure noise: all fit, and the average of all digits is a grey cloud.
-#
-# It never names a wrong digit boldly.
 #
 # Note: The sentence to take home: an average of possibilities is blurred. It explains why one step is not enough, which comes at the end of the lesson. Ask: what would be the average of all faces?
 
@@ -214,11 +220,11 @@ show(course_map(written=[f"{number:02}" for number in range(9)]),
 #
 # Above: what is true with pen and paper. Below: what is learned.
 #
-# Note: Follow the arrows. Each notebook begins with what you need for it and ends with what you can do. docs/routes.md has routes for two hours, a weekend and a month.
+# Note: Follow the arrows. Each notebook begins with what you will be able to do and what you need for it. docs/routes.md has routes for two hours, a weekend and a month.
 
 # %% [markdown]
-# **Figure 2.** The course, in the order of the arrows. Each notebook begins with what you need for it, and ends with what
-# you can do.
+# **Figure 3.** The course, in the order of the arrows. Each notebook begins with what you will be able to do and what you
+# need for it, and ends with a summary.
 #
 # [01 Gaussian density](01_gaussian_pdf.ipynb) · [02 Forward chain](02_forward_markov_chain.ipynb) ·
 # [03 Reverse posterior](03_reverse_posterior.ipynb) · [04 The bound](04_elbo.ipynb) · [05 Denoiser](05_denoiser.ipynb) ·
@@ -232,7 +238,7 @@ show(course_map(written=[f"{number:02}" for number in range(9)]),
 # opens *your own copy* in the folder `my-notebooks`, so that an update of the course never overwrites your answers. If
 # something looks odd, choose *Kernel → Restart Kernel and Run All Cells*.
 #
-# **In class.** The sliders are made to be shown: all frames are in the browser, and nothing waits. The questions headed
+# **In class.** The sliders that play are made to be shown: all frames are in the browser, and nothing waits. The questions headed
 # *Predict first* are meant for the room. *View → Appearance → Presentation Mode* makes the
 # text larger.
 #
@@ -247,10 +253,12 @@ show(course_map(written=[f"{number:02}" for number in range(9)]),
 #
 # You should have seen a slider above. If you saw only pictures side by side, or text, your front end does not show
 # widgets: start it with `make lab`, or see what the line *sliders* below says. If the first cell stopped with
-# `ModuleNotFoundError`, run `python -m diffusion_lab.doctor` in a terminal: it needs no package, and says the same.
+# `ModuleNotFoundError`, run `python -m diffusion_lab.doctor` in a terminal, in the folder
+# of the course: it needs no package, and says the same.
 #
-# The next cell looks at Python, the packages, the sliders, the processor, the memory and the network, and says what to do
-# where something is missing. A network is not needed, except to download the full MNIST data, which no notebook requires.
+# The next cell looks at Python, the packages, the sliders, the processor, the memory and the network. It marks with
+# `->` what must be mended, with `--` what only makes the course slower or concerns no notebook, and says what to do. A
+# network is not needed, except to download the full MNIST data, which no notebook requires.
 
 # %% slide [markdown]
 # ## How to use the notebooks
@@ -261,7 +269,7 @@ show(course_map(written=[f"{number:02}" for number in range(9)]),
 # - `make lab` opens *your own copy*. An update leaves your answers alone.
 # - Looks odd? *Kernel → Restart Kernel and Run All Cells*.
 #
-# Note: Let everybody run the first three cells of notebook 00 now. On Binder, a session that is idle for about ten minutes ends and the answers go with it: File → Download saves them.
+# Note: Let everybody run the first cells of notebook 00 now, down to the slider. On Binder, a session that is idle for about ten minutes ends and the answers go with it: File → Download saves them.
 
 # %% tags=["nbval-ignore-output"]
 report()
@@ -293,7 +301,8 @@ print("Python and all packages are as the course needs them.")
 #
 # ### Exercise 1 (warm-up): images and pixels
 #
-# In this course the values of an image run from -1 (black) to 1 (white). A screen wants 0 (black) to 255 (white).
+# In this course the values of an image run from -1 (black) to 1 (white). A screen wants 0 (black) to 255 (white). Do
+# not round yet, and leave `x` as it is.
 
 # %% slide [markdown]
 # ## In class: images and pixels (5 minutes, alone)
@@ -307,7 +316,7 @@ print("Python and all packages are as the course needs them.")
 
 # %% tags=["exercise"]
 def to_pixels(x):
-    """Values from 0 to 255. x: float64, any shape, from -1 to 1. Returns the shape of x."""
+    """Values from 0 to 255, not rounded. x: float64, any shape, from -1 to 1. Returns a new tensor of that shape."""
     raise NotImplementedError
 
 
@@ -333,15 +342,17 @@ check_to_pixels(to_pixels)
 #
 # Why fifty steps, if the denoiser can say what the clean image probably was? Many a first program asks it once and
 # takes the answer for a sample; so does the article, with one call of `model.predict(noisy)`. Here is that answer, from
-# pure noise, beside what fifty small steps make of the same noise.
+# pure noise, beside what fifty small steps make of the same noise. In both the network is not told which digit to draw.
 
 # %%
 with torch.no_grad():
     at_once = denoiser(noise, 1000).clamp(-1, 1)
-contrast = at_once.std(dim=(1, 2, 3)).mean() / made.std(dim=(1, 2, 3)).mean()
+    *_, last = ddpm(denoiser, noise, spaced(1000, 50), generator=generator)
+in_fifty = last.x_s.clamp(-1, 1)
+contrast = at_once.std(dim=(1, 2, 3)).mean() / in_fifty.std(dim=(1, 2, 3)).mean()
 assert contrast < 0.7
 print("a one-step answer has less than 0.7 of the contrast of a digit")
-show(mosaic(torch.cat([at_once, made]), columns=8),
+show(mosaic(torch.cat([at_once, in_fifty]), columns=8),
      alt="Above, eight times the same blurred grey smudge. Below, eight clear digits.")
 
 # %% slide [markdown]
@@ -349,14 +360,15 @@ show(mosaic(torch.cat([at_once, made]), columns=8),
 #
 # {picture}
 #
-# Above: the denoiser's answer to pure noise, taken for a sample. Below: fifty small steps. **Symptom**: samples are blurred, and all alike.
+# Above: the denoiser's answer to pure noise, taken for a sample. Below: fifty small steps. **Symptom**: samples are
+# blurred, and all alike.
 #
 # Note: The article has one call of model.predict(noisy). Ask why the upper row looks the same eight times. From pure noise every digit is equally likely, so the best single answer is the average of them all.
 
 # %% [markdown]
-# **Figure 3.** Above: one step. Below: fifty. From pure noise every digit is equally likely, so the best single answer is
-# the average of them all. *The symptom*: samples are blurred, and all alike. Many small steps, each conditioned on the
-# time $t$, let the image settle on one possibility.
+# **Figure 4.** Above: one step. Below: fifty. From pure noise every digit is equally likely, so the best single answer is
+# the average of them all. *The symptom*: samples are blurred, and all alike. Many small steps, each told the time
+# $t$, let the image settle on one possibility.
 #
 # ## Summary
 #
@@ -374,8 +386,8 @@ show(mosaic(torch.cat([at_once, made]), columns=8),
 #
 # <details><summary>How can you tell a digit that was composed from one that was copied?</summary>
 #
-# By its distance to the nearest training digit. A copy has 0. A composed digit is as far away as a real one that was kept
-# aside.
+# By its distance to the nearest training digit. A copy has about 0. A composed digit is as far away as a real one that
+# was kept aside.
 # </details>
 #
 # <details><summary>Where are your answers after a <code>git pull</code>?</summary>

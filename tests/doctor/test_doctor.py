@@ -200,4 +200,4 @@ def test_report_does_not_ask_to_mend_what_no_notebook_needs(capsys):
     doctor.report([doctor.Finding(False, "1 core", "Be patient.", needed=False)])
     assert capsys.readouterr().out.splitlines() == [
         "-- 1 core", "   Be patient.",
-        "The course runs here. What is marked -- costs time, or something that no notebook needs."]
+        "The course runs here. What is marked -- makes it slower, or concerns what no notebook needs."]
