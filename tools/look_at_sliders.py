@@ -29,7 +29,8 @@ def look(chromium, address, name, target):
                 slider.scroll_into_view_if_needed()
                 if kind == "scrubber":
                     slider.locator(".scrubber-slider").focus()
-                    page.keyboard.press("PageUp")
+                    for key in ("Home", *["PageUp"] * 5):  # to the middle
+                        page.keyboard.press(key)
                 slider.screenshot(path=target / f"{name[:2]}_{kind}_{i}_{theme.lower()}.png")
     page.close()
 
