@@ -48,8 +48,9 @@ WRONG = """async () => {
   }
   for (const frame of slide.querySelectorAll("iframe")) {
     const inside = frame.contentDocument, root = inside.documentElement;
-    const bar = inside.querySelector(".scrubber-bar").getBoundingClientRect();
-    if (bar.right > root.clientWidth || bar.bottom > root.clientHeight || bar.height > 60)
+    const [bar, label] = ["bar", "label"].map((part) =>
+      inside.querySelector(`.scrubber-${part}`).getBoundingClientRect());
+    if (bar.right > root.clientWidth || bar.bottom > root.clientHeight || label.height > 40)
       wrong.push("the player's controls do not fit");
     if (inside.querySelector(".scrubber-picture").getBoundingClientRect().height < 230)
       wrong.push("the player's picture is less than 230 px high");

@@ -24,7 +24,6 @@ def with_outputs(twin):
 
 
 NOTEBOOKS = {twin.stem: with_outputs(twin) for twin in build_notebooks.twins()}
-WITH_SLIDES = [name for name, notebook in NOTEBOOKS.items() if any("slides" in c.metadata for c in notebook.cells)]
 
 
 def player(height, width):

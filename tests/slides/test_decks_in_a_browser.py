@@ -9,12 +9,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 sys.path.insert(0, str(Path(__file__).parent))
-from decks import NOTEBOOKS, WITH_SLIDES, with_players
+from decks import NOTEBOOKS, with_players
 from lab import CHROMIUM, HOW_TO_INSTALL, browser
 from look_at_slides import WRONG, each_slide, opened
 
 WIDE, SQUARE = (200, 600), (300, 300)  # the sizes of the players' frames: below the text, and beside it
-NEVER_SQUARE = {("00_start_here", 0), ("08_sampling", 5)}  # their own players are rows of digits, twice as wide as high
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +33,7 @@ def folder(tmp_path_factory):
         pytest.skip(str(reason))
     target = tmp_path_factory.mktemp("slides")
     build_slides.copy_assets(target)
-    for name in WITH_SLIDES:
+    for name in NOTEBOOKS:
         build_slides.write(target, name, build_slides.deck(with_players(NOTEBOOKS[name], *WIDE)))
         build_slides.write(target, f"{name}.square", build_slides.deck(with_players(NOTEBOOKS[name], *SQUARE)))
     build_slides.write_index(target)
@@ -58,7 +57,7 @@ def deck(chromium, folder):
         assert [url for url in asked if not url.startswith(("file:", "data:", "about:"))] == []
 
 
-@pytest.mark.parametrize("name", WITH_SLIDES)
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_nothing_overflows_on_any_slide(deck, name):
     page = deck(name)
     wrong = {number: sentences for number, sentences in each_slide(page) if sentences}
@@ -66,13 +65,11 @@ def test_nothing_overflows_on_any_slide(deck, name):
     assert page.evaluate("document.fonts.check('30px \"Source Sans Pro\"') && document.fonts.check('30px KaTeX_Main')")
 
 
-@pytest.mark.parametrize("name", WITH_SLIDES)
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_nothing_overflows_where_a_player_stands_beside_the_text(deck, name):
     page = deck(f"{name}.square")
     with_player = page.evaluate("Reveal.getSlides().flatMap((slide, i) => slide.querySelector('iframe') ? [i] : [])")
     for i in with_player:
-        if (name, i) in NEVER_SQUARE:
-            continue
         page.evaluate(f"Reveal.slide({i})")
         page.wait_for_timeout(60)
         assert page.evaluate(WRONG) == [], i + 1
@@ -81,7 +78,7 @@ def test_nothing_overflows_where_a_player_stands_beside_the_text(deck, name):
 @pytest.fixture
 def at_the_player(deck):
     """The first deck with a player after its first slide, open at that slide; with the player's frame."""
-    for name in WITH_SLIDES:
+    for name in NOTEBOOKS:
         page = deck(name)
         place = page.evaluate("Reveal.getSlides().findIndex((slide) => slide.querySelector('iframe'))")
         if place > 0:

@@ -10,9 +10,9 @@ import slides
 from render import Formulas, Text, plain
 
 sys.path.insert(0, str(Path(__file__).parent))
-from decks import NOTEBOOKS, WITH_SLIDES, player
+from decks import NOTEBOOKS, player
 
-each_deck = pytest.mark.parametrize("name", WITH_SLIDES)
+each_deck = pytest.mark.parametrize("name", NOTEBOOKS)
 
 
 def pages(name):
@@ -23,7 +23,7 @@ def pages(name):
 @each_deck
 def test_a_deck_has_12_to_20_slides_from_title_to_summary(name):
     deck = pages(name)
-    assert 12 <= len(deck) <= 20
+    assert 12 <= len(deck) <= 20, "each notebook of notebooks/text has a deck"
     levels = [slides.HEADING.match(page)[2] for _, page in deck]
     assert levels == ["1"] + ["2"] * (len(deck) - 1)
     assert 'class="picture-place"' in deck[0][1]
@@ -82,7 +82,8 @@ def test_printed_numbers_and_the_last_picture_or_player():
     assert "Escape" in page
     assert 'class="body beside"' in page, "a square picture stands beside the text"
     html["text/html"] = player(10, 30)
-    assert "beside" not in only("## A\n\nText.\n\n{picture}", [nbformat.v4.new_output("display_data", html)])
+    page = only("## A\n\nText.\n\n{picture}", [nbformat.v4.new_output("display_data", html)])
+    assert 'class="body beside"' not in page
 
 
 @pytest.mark.parametrize(("source", "words"), [
