@@ -85,6 +85,15 @@ def document_page(name, path, formulas):
     return Page(name, text.render((ROOT / path).read_text(encoding="utf-8")), text.headings)
 
 
+def check_documents(root=ROOT):
+    """Raise ValueError if a document has no page, or a page no document: the menu's order is written by hand."""
+    there = {path.relative_to(root).as_posix() for path in [*root.glob("*.md"), *root.glob("docs/*.md")]}
+    if wrong := (there - {"README.md", "CONTRIBUTING.md"}) ^ set(DOCUMENTS):
+        raise ValueError(f"DOCUMENTS in tools/build_site.py, from which the site is made, must name all documents but "
+                         f"README.md and CONTRIBUTING.md, and no others. Missing there or in the repository: "
+                         f"{', '.join(sorted(wrong))}.")
+
+
 def index_page(lessons, documents, formulas):
     """The front page: each notebook with what the README says that it gives, each document with its first words."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -110,6 +119,8 @@ def search_entries(page, formulas):
     for (start, anchor), end in zip(starts, ends):
         text = re.sub(r"<h[123] id.*?</h[123]>|data:image[^\"]*|<(script|style|iframe).*?</\1>", " ",
                       page.body[start:end], flags=re.DOTALL)
+        code = r'<div class="code">.*?</div>|<pre.*?</pre>'  # behind the prose, so that an excerpt shows prose first
+        text = " ".join([re.sub(code, " ", text, flags=re.DOTALL), *re.findall(code, text, flags=re.DOTALL)])
         yield {"url": f"{page.name}.html#{anchor}", "page": plain(formulas.words(page.title)),
                "title": plain(formulas.words(headings[anchor])), "text": plain(formulas.words(text))}
 
@@ -143,18 +154,22 @@ def whole(page, pages, formulas):
     notebook = addresses.source(f"notebooks/{page.name}.ipynb")
     run = (f'<p class="run">Run it: <a href="{escape(addresses.binder(page.name))}">on Binder</a> · '
            f'<a href="{addresses.colab(page.name)}">in Colab</a> · <a href="{notebook}">the notebook</a></p>')
-    return TEMPLATE.substitute(title=escape(plain(formulas.words(page.title))), menu=menu(pages, page), body=page.body,
-                               run=run if page.is_lesson else "", repository=addresses.REPOSITORY,
+    return TEMPLATE.substitute(name=page.name, title=escape(plain(formulas.words(page.title))), menu=menu(pages, page),
+                               body=page.body, run=run if page.is_lesson else "", repository=addresses.REPOSITORY,
                                neighbours=neighbours(pages, page) if page in pages else "")
 
 
 def build(target, notebooks, typeset=bundled.typeset):
-    """Write the site of {name: executed notebook} into `target`. typeset: as `bundled.typeset`."""
+    """Write the site of {name: executed notebook} into `target`. typeset: as `bundled.typeset`.
+
+    Raises ValueError if the documents of the repository are not those that the menu lists.
+    """
+    check_documents()
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     formulas = Formulas()
     lessons = [notebook_page(name, notebook, formulas) for name, notebook in notebooks.items()]
-    documents = [document_page(name, path, formulas) for path, name in DOCUMENTS.items() if (ROOT / path).exists()]
+    documents = [document_page(name, path, formulas) for path, name in DOCUMENTS.items()]
     pages, front = [*lessons, *documents], index_page(lessons, documents, formulas)
     made = [(page, whole(page, pages, formulas)) for page in [front, *pages]]
     filled = typeset(formulas.found)

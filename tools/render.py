@@ -9,6 +9,9 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 HOLE = re.compile("\x02(\\d+)\x03")
+TOUCHED = re.compile("[(“]?\x02(\\d+)\x03[.,;:!?)”’]*")  # a hole with the punctuation that touches it
+SHORT = 24  # characters of TeX; a formula that is no longer fits into one line, on a phone too
+ALIGNED = re.compile(r"^.*\S {2,}\S", flags=re.MULTILINE)
 LIVE = "This picture has controls that need Python. They work in the notebook, on your machine, on Binder or in Colab."
 
 
@@ -23,8 +26,13 @@ class Formulas:
         return f"\x02{len(self.found) - 1}\x03"
 
     def fill(self, page, typeset):
-        """The page with each hole filled; typeset: the formulas as HTML, in order."""
-        return HOLE.sub(lambda hole: typeset[int(hole[1])], page)
+        """The page with each hole filled; typeset: the formulas as HTML, in order. Short ones are never broken."""
+        def filled(match):
+            tex, displayed = self.found[int(match[1])]
+            whole = HOLE.sub(lambda _: typeset[int(match[1])], match[0])
+            return whole if displayed or len(tex) > SHORT else f'<span class="whole">{whole}</span>'
+
+        return TOUCHED.sub(filled, page)
 
     def words(self, page):
         """The page with TeX's words in the holes, for a search."""
@@ -104,7 +112,8 @@ def outputs(cell):
     parts = []
     for result in cell.get("outputs", []):
         if result.output_type == "stream":
-            parts.append(f'<pre class="output">{escape(result.text)}</pre>\n')
+            aligned = " aligned" if len(ALIGNED.findall(result.text)) > 1 else ""  # a table: it scrolls, as code does
+            parts.append(f'<pre class="output{aligned}">{escape(result.text)}</pre>\n')
         elif "data" in result:
             parts.append(output(result.data, result.get("metadata", {})))
     return "".join(parts)

@@ -18,6 +18,7 @@ import nbformat
 import numpy as np
 import pytest
 from course import NOTEBOOKS
+from render import Formulas, Text, outputs
 
 from diffusion_lab.view.scrubber import Scrubber
 
@@ -118,9 +119,20 @@ def leads_nowhere(link, here, anchors, site):
 
 
 def test_every_notebook_and_document_has_a_page(pages):
-    documents = [name for path, name in build_site.DOCUMENTS.items() if (build_site.ROOT / path).exists()]
+    documents = build_site.DOCUMENTS.values()
     assert set(pages) == {f"{name}.html" for name in ["index", *documents, *(path.stem for path in NOTEBOOKS)]}
     assert "notation" in documents
+
+
+def test_no_document_is_missed(tmp_path):
+    (tmp_path / "docs").mkdir()
+    for name in [*build_site.DOCUMENTS, "README.md"]:
+        (tmp_path / name).touch()
+    build_site.check_documents(tmp_path)
+    (tmp_path / "docs" / "new.md").touch()
+    (tmp_path / "docs" / "faq.md").unlink()
+    with pytest.raises(ValueError, match=r"repository: docs/faq\.md, docs/new\.md\."):
+        build_site.check_documents(tmp_path)
 
 
 def test_every_link_leads_somewhere(pages, anchors, site):
@@ -167,6 +179,29 @@ def test_the_search_knows_every_section_and_its_address(pages, anchors, site):
                    for tag, attributes in elements if name != "index.html")
     assert len(entries) == headings
     assert not [entry for entry in entries if not entry["title"] or "\x02" in entry["text"] + entry["title"]]
+
+
+def test_the_search_shows_prose_before_code():
+    body = '<h2 id="a">A</h2><div class="code"><pre>x = 1</pre></div><p>Words.</p><pre class="output">1</pre>'
+    page = build_site.Page("p", f"<h1>P</h1>{body}", [(1, "p", "P"), (2, "a", "A")])
+    assert [entry["text"] for entry in build_site.search_entries(page, Formulas())] == ["Words. x = 1 1"]
+
+
+def test_a_short_formula_stays_with_its_punctuation():
+    formulas = Formulas()
+    long = r"\mathbb E\,[x_0 \mid x_t]" + 10 * " + 1"
+    page = Text(formulas).render(f"At $t = 5$ (or $x$), and ${long}$.\n\n$$ y $$")
+    filled = formulas.fill(page, ["<i>t = 5</i>", "<i>x</i>", "<i>long</i>", "<i>y</i>"])
+    assert '<span class="whole"><i>t = 5</i></span> (or <span class="whole"><i>x</i>),</span> and' in filled
+    assert "<i>long</i>.</p>" in filled
+    assert filled.count("whole") == 2
+
+
+def test_a_printed_table_keeps_its_lines():
+    printed = nbformat.v4.new_output("stream", text="steps   loss\n   10   0.96\n")
+    assert '"output aligned"' in outputs(nbformat.v4.new_code_cell("f()", outputs=[printed]))
+    printed.text = "mean 3.0 (should be 3), variance 4.0\n"
+    assert '"output"' in outputs(nbformat.v4.new_code_cell("f()", outputs=[printed]))
 
 
 def open_page(page, site, name):

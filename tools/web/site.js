@@ -20,7 +20,8 @@
       .sort((a, b) => b[0] - a[0]).slice(0, MOST).map(([, entry]) => entry);
   }
 
-  function excerpt(entry, word) {
+  function excerpt(entry, words) {
+    const phrase = words.join(" "), word = entry.inText.includes(phrase) ? phrase : words[0];
     const at = Math.max(0, entry.inText.indexOf(word)), from = Math.max(0, at - AROUND);
     const line = document.createElement("small"), mark = document.createElement("mark");
     mark.textContent = entry.text.slice(at, at + word.length);
@@ -40,7 +41,7 @@
       link.href = entry.url;
       link.append(Object.assign(document.createElement("b"), { textContent: entry.title }));
       if (entry.page !== entry.title) link.append(" · " + entry.page);
-      link.append(excerpt(entry, words[0]));
+      link.append(excerpt(entry, words));
       item.append(link);
       return item;
     }));
