@@ -2,14 +2,17 @@
 
 import torch
 import torch.nn.functional as F
+from torch.overrides import TorchFunctionMode
 
 from diffusion_lab.exercises.feedback import Wrong, answers, close, tensor_like
 
-CONVOLUTIONS = [(28, 1, 8, 3, 1, 1), (14, 4, 6, 3, 2, 1), (7, 6, 4, 1, 1, 0), (28, 3, 5, 5, 2, 0), (9, 2, 2, 3, 1, 0)]
+CONVOLUTIONS = [(28, 1, 8, 3, 1, 1), (14, 4, 6, 3, 2, 1), (7, 6, 4, 1, 1, 0), (28, 3, 5, 5, 2, 0), (9, 2, 2, 3, 1, 0),
+                (7, 6, 4, 3, 2, 1)]
 
 ROWS_MISTAKEN = [
     (lambda n, k, s, p: (n + 2 * p - k) / s + 1, "a kernel that no longer fits is not counted. Round down, with `//`."),
     (lambda n, k, s, p: (n + 2 * p - k) // s, "one too few each time: the kernel's first place counts, too (the + 1)."),
+    (lambda n, k, s, p: (n + 2 * p - k + 1) // s, "divide first, then add 1: what is divided are the kernel's moves."),
     (lambda n, k, s, p: (n + p - k) // s + 1, "the padding lies on both sides, so it counts twice."),
     (lambda n, k, s, p: (n - k) // s + 1, "the padding is missing; it lies on both sides, so it counts twice."),
     (lambda n, k, s, p: n + 2 * p - k + 1, "the stride is missing: with stride 2, every other place is left out."),
@@ -29,22 +32,24 @@ def check_convolution(attempt):
     for pair in given:
         if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(x, (int, float)) for x in pair):
             raise Wrong("return two numbers: `return result, parameters`.")
+    expected = [torch.nn.Conv2d(a, b, k, s, p)(torch.zeros(1, a, n, n)).shape[2] for n, a, b, k, s, p in CONVOLUTIONS]
+    if [second for _, second in given] == expected:
+        raise Wrong("you return the two the other way round: first the rows, then the parameters.")
     for mistaken, cause in ROWS_MISTAKEN:
         if [rows for rows, _ in given] == [mistaken(n, k, s, p) for n, _, _, k, s, p in CONVOLUTIONS]:
             raise Wrong(f"the rows of the result: {cause}")
     for mistaken, cause in PARAMETERS_MISTAKEN:
         if [parameters for _, parameters in given] == [mistaken(a, b, k) for _, a, b, k, _, _ in CONVOLUTIONS]:
             raise Wrong(f"the parameters: {cause}")
-    for (rows, parameters), (n, a, b, k, s, p) in zip(given, CONVOLUTIONS):
-        layer = torch.nn.Conv2d(a, b, k, s, p)
+    for (rows, parameters), right, (n, a, b, k, s, p) in zip(given, expected, CONVOLUTIONS):
+        weights = sum(w.numel() for w in torch.nn.Conv2d(a, b, k, s, p).parameters())
         case = f"rows={n}, {a} → {b} channels, kernel={k}, stride={s}, padding={p}"
-        expected, weights = layer(torch.zeros(1, a, n, n)).shape[2], sum(w.numel() for w in layer.parameters())
-        if rows != expected:
-            raise Wrong(f"with {case} the result has {expected} rows, but you get {rows}.")
+        if rows != right:
+            raise Wrong(f"with {case} the result has {right} rows, but you get {rows}.")
         if parameters != weights:
             raise Wrong(f"with {case} there are {weights} parameters, but you count {parameters}. "
                         "They do not depend on rows, stride or padding.")
-    return "Both numbers, for five convolutions, as PyTorch has them."
+    return "Both numbers, for six convolutions, as PyTorch has them."
 
 
 @answers
@@ -104,11 +109,24 @@ def check_join(attempt):
     return "What is there, and where exactly, side by side for the next block."
 
 
+class ByHand(TorchFunctionMode):
+    """While it is active: the library's own attention is refused, and so is `.T` of a tensor of three axes."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function is F.scaled_dot_product_attention:
+            raise Wrong("that is the library's own function. Write out what it does: likenesses, shares, mixture.")
+        if function == torch.Tensor.T.__get__ and args[0].ndim == 3:
+            raise Wrong("`.T` turns round all three axes. The batch must stay first: `k.transpose(1, 2)`.")
+        return function(*args, **(kwargs or {}))
+
+
 @answers
 def check_attend(attempt):
     q, k, v = random(3, 2, 5, 3)
     scores, root = q @ k.transpose(1, 2), 3**0.5
-    given, expected = attempt(q, k, v), F.scaled_dot_product_attention(q, k, v)
+    with ByHand():
+        given = attempt(q, k, v)
+    expected = F.scaled_dot_product_attention(q, k, v)
     if torch.is_tensor(given) and given.shape == scores.shape:
         raise Wrong("those are the shares. Mix the values with them: `shares @ v`.")
     tensor_like(given, expected)
@@ -125,6 +143,8 @@ def check_attend(attempt):
     ):
         if close(given, torch.softmax(logits, dim=dim) @ v):
             raise Wrong(cause)
+    if close(given, torch.softmax(scores, 2) @ v / root):
+        raise Wrong("divide by √d before the softmax, not after: shares that are divided no longer add up to 1.")
     if close(given, scores / root @ v) or close(given, scores @ v):
         raise Wrong("the softmax is missing: the likenesses must become shares that add up to 1.")
     if close(given, torch.softmax(scores / root, 2) @ k):

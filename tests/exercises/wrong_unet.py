@@ -34,6 +34,7 @@ WRONG = {
     check_convolution: [
         (convolution(rows=lambda n, k, s, p: (n + 2 * p - k) / s + 1), "Round down"),
         (convolution(rows=lambda n, k, s, p: (n + 2 * p - k) // s), "the + 1"),
+        (convolution(rows=lambda n, k, s, p: (n + 2 * p - k + 1) // s), "divide first, then add 1"),
         (convolution(rows=lambda n, k, s, p: (n + p - k) // s + 1), "counts twice"),
         (convolution(rows=lambda n, k, s, p: (n - k) // s + 1), "counts twice"),
         (convolution(rows=lambda n, k, s, p: n + 2 * p - k + 1), "stride is missing"),
@@ -44,6 +45,7 @@ WRONG = {
         (convolution(weights=lambda a, b, k: a * b * k + b), "kernel² numbers"),
         (convolution(weights=lambda a, b, k: b * k**2 + b), "a kernel for each input channel"),
         (lambda n, a, b, k, s, p: (((n + 2 * p - k) // s + 1), n * n * a * b * k**2 + b), "do not depend on rows"),
+        (lambda n, a, b, k, s, p: (a * b * k**2 + b, (n + 2 * p - k) // s + 1), "the other way round"),
         (lambda n, a, b, k, s, p: (n + 2 * p - k) // s + 1, "return two numbers"),
     ],
     check_modulate: [
@@ -79,6 +81,10 @@ WRONG = {
         (attended(dim=0), "over the examples"),
         (attended(scores=lambda q, k: k @ q.transpose(1, 2)), "queries and keys are swapped"),
         (attended(scores=lambda q, k: -q @ k.transpose(1, 2)), "the sign is turned"),
+        (F.scaled_dot_product_attention, "the library's own function"),
+        (lambda q, k, v: F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None])[:, 0], "own function"),
+        (lambda q, k, v: torch.softmax(q @ k.T / 3**0.5, dim=2) @ v, "`k.transpose(1, 2)`"),
+        (lambda q, k, v: torch.softmax(q @ k.transpose(1, 2), dim=2) / 3**0.5 @ v, "before the softmax, not after"),
         (lambda q, k, v: torch.softmax(q @ v.transpose(1, 2) / 3**0.5, dim=2) @ v, "compared with the values"),
         (lambda q, k, v: q @ k.transpose(1, 2) / 3**0.5 @ v, "the softmax is missing"),
         (lambda q, k, v: torch.softmax(q @ k.transpose(1, 2) / 3**0.5, dim=2) @ k, "you mixed the keys"),
