@@ -11,7 +11,10 @@ W = torch.tensor([[1.0, -2.0], [0.5, 4.0]], dtype=torch.float64)
 def check_average(attempt):
     for step in (0, 5, 100_000):
         mu = min(0.99, (1 + step) / (10 + step))
-        given, expected = tensor_like(attempt(W, -W, step, 0.99), W), mu * W + (1 - mu) * -W
+        average, weight = W.clone(), -W
+        given, expected = tensor_like(attempt(average, weight, step, 0.99), W), W.lerp(-W, 1 - mu)
+        if not torch.equal(average, W) or not torch.equal(weight, -W):
+            raise Wrong("you changed a tensor that was handed in (methods like lerp_ work in place): return a new one.")
         if close(given, (1 - mu) * W + mu * -W):
             raise Wrong("old and new are swapped: μ is the share of the old one, and most is forgotten at each step.")
         if step == 0 and close(given, 0.99 * W - 0.01 * W):
@@ -52,6 +55,10 @@ def check_drop_labels(attempt):
     places = changed.double().view(-1, 10).mean(0)
     if bool((places == 1).any()) or bool((given == attempt(label, 10, 0.1, generator)).all()):
         raise Wrong("the same labels are dropped each time: draw them with the generator.")
+    if not torch.equal(*(attempt(label, 10, 0.1, torch.Generator().manual_seed(1)) for _ in range(2))):
+        raise Wrong("two equal generators gave different labels: without `generator=generator` no run can be resumed.")
+    if len({int((attempt(label, 10, 0.1, generator) == 10).sum()) for _ in range(4)}) == 1:
+        raise Wrong("the number of dropped labels never varies: draw for each label by itself, not a fixed share.")
     return "One network now learns both: digits of a given kind, and digits of any kind."
 
 
@@ -64,7 +71,7 @@ def check_stratified_times(attempt):
         raise Wrong(f"times are whole numbers (int64), but yours are {given[0].dtype}: round down with `.long()`.")
     t = torch.stack(given)
     if bool((t == t[0]).all()):
-        raise Wrong("the same times each time: draw u with the generator.")
+        raise Wrong("the same times each time: draw u with the generator, and add it inside, T (i + u_i) / n.")
     if t.min() == 0:
         end = "" if t.max() == T else f", and T = {T}, where sampling starts, is never trained"
         raise Wrong(f"off by one: t = 0 occurs, where there is nothing to denoise{end}. Times go from 1 to T: add 1.")
@@ -88,31 +95,35 @@ def check_stratified_times(attempt):
 
 @answers
 def check_train_step(attempt):
-    x, y = torch.tensor([1.0, 2.0, -1.0]), torch.tensor([2.0, 1.0, 0.5])
-    weight = torch.nn.Parameter(torch.tensor(3.0))
+    x, y = torch.tensor([[1.0, 0.5], [2.0, -1.0], [-1.0, 0.2]]), torch.tensor([2.0, 1.0, 0.5])
+    weight = torch.nn.Parameter(torch.tensor([3.0, -1.0]))
     optimizer = torch.optim.SGD([weight], lr=0.1)
-    weight.grad = torch.tensor(-100.0)  # what an earlier, careless step left behind
-    for start in (3.0, None, 0.7, None):  # first a gradient that must be clipped, later one that must not
+    weight.grad = torch.tensor([-100.0, 50.0])  # what an earlier, careless step left behind
+    for start in ([3.0, -1.0], None, [0.7, 0.6], None):  # a gradient that must be clipped, and one that must not
         if start is not None:
-            weight.data.fill_(start)
+            weight.data = torch.tensor(start)
         before = weight.detach().clone()
-        gradient, loss_before = (2 * x * (before * x - y)).mean(), ((before * x - y) ** 2).mean()
-        loss = attempt(weight, lambda: ((weight * x - y) ** 2).mean(), optimizer)
+        gradient, loss_before = 2 * x.T @ (x @ before - y) / 3, ((x @ before - y) ** 2).mean()
+        length = gradient.norm()
+        loss = attempt(weight, lambda: ((x @ weight - y) ** 2).mean(), optimizer)
         taken = (before - weight.detach()) / 0.1
         if isinstance(loss, torch.Tensor) and loss.requires_grad:
             raise Wrong("return a number, `loss.item()`: a tensor with its record keeps every step's memory alive.")
         if not isinstance(loss, float):
             raise Wrong("return the loss as a number: `loss.item()`.")
-        if close(taken, torch.tensor(0.0)):
+        if close(taken, torch.zeros(2)):
             raise Wrong("the weight has not moved: is `optimizer.step()` missing, or the gradient cleared before it?")
         if close(taken, loss_before * gradient, 1e-4):
             raise Wrong("the gradient is multiplied by the loss: `loss.backward(loss)` does that; leave it empty.")
-        if gradient > 1 and close(taken, gradient, 1e-4):
+        if length > 1 and close(taken, gradient, 1e-4):
             raise Wrong("the gradient was not clipped: `clip_grad_norm_([weight], 1.0)` between backward and step.")
-        if gradient < 1 and close(taken, torch.tensor(1.0), 1e-4):
+        if length > 1 and close(taken, gradient.clamp(-1, 1), 1e-4):
+            raise Wrong("you clipped each entry to -1…1, which turns the gradient. Its length is to be clipped: all "
+                        "entries are divided by one number.")
+        if length < 1 and close(taken, gradient / length, 1e-4):
             raise Wrong("a gradient shorter than 1 was stretched to 1. Clipping shortens long ones only.")
-        if not close(taken, gradient.clamp(max=1.0), 1e-4):
+        if not close(taken, gradient / length.clamp(min=1.0), 1e-4):
             raise Wrong("the gradient of an earlier step was added: `optimizer.zero_grad()` before `backward`.")
         if not close(torch.tensor(loss), loss_before, 1e-4):
             raise Wrong(f"the step is right, but its loss was {loss_before:.4f}, and you returned {loss:.4f}.")
-    return "Clear, backward, clip, step: the order that every training loop has."
+    return "Clear, backward, clip, step. Cleared last, as in section 3, it is the same from the second step on."

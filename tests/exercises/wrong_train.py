@@ -43,6 +43,16 @@ def whole_batch(label, null_label, p, generator):
     return torch.full_like(label, null_label) if torch.rand(1, generator=generator) < p else label
 
 
+def without_any_generator(label, null_label, p, generator):
+    return label.masked_fill(torch.rand(len(label)) < p, null_label)
+
+
+def fixed_share(label, null_label, p, generator):
+    given = label.clone()
+    given[torch.randperm(len(label), generator=generator)[:int(p * len(label))]] = null_label
+    return given
+
+
 def stratified(change=lambda i, u, n, T: (T * (i + u) / n).long() + 1):
     """An answer to the exercise on times: a function of the stretches' numbers i and the draws u."""
 
@@ -76,6 +86,8 @@ def step_by(*order):
                 loss.backward(retain_graph=True)
             elif part == "backward by the loss":
                 loss.backward(loss)
+            elif part == "clip each":
+                weight.grad.clamp_(-1, 1)
             elif part == "stretch":
                 weight.grad /= weight.grad.norm()
             elif part == "clip":
@@ -104,6 +116,7 @@ WRONG = {
         (averaged(lambda step, decay: (1 + step) / (10 + step)), "stands still"),
         (lambda average, weight, step, decay: weight, "nothing is averaged"),
         (averaged(lambda step, decay: min(decay, (2 + step) / (20 + step))), "μ is"),
+        (lambda average, weight, step, decay: average.lerp_(weight, 1 - warm(step, decay)), "in place"),
     ],
     check_drop_labels: [
         (in_place, "handed in"),
@@ -115,6 +128,8 @@ WRONG = {
         (whole_batch, "once for the batch"),
         (dropped(null, keep=lambda r, p: r >= p / 2), "the share"),
         (dropped(null, seeded=False), "with the generator"),
+        (without_any_generator, "equal generators"),
+        (fixed_share, "never varies"),
     ],
     check_stratified_times: [
         (stratified(lambda i, u, n, T: (T * (i + u) / n).long()), "off by one"),
@@ -129,6 +144,7 @@ WRONG = {
         (stratified(lambda i, u, n, T: (T * (i + u**2) / n).long() + 1), "equally frequent"),
         (stratified(lambda i, u, n, T: T * i // n + 1), "the same times each time"),
         (without_the_generator, "with the generator"),
+        (stratified(lambda i, u, n, T: (T * i / n + u).long() + 1), "add it inside"),
     ],
     check_train_step: [
         (step_by("clear", "backward by the loss", "clip", "step"), "multiplied by the loss"),
@@ -137,6 +153,7 @@ WRONG = {
         (step_by("backward", "clip", "step", "clear"), "of an earlier step"),
         (returns_a_later_loss, "you returned"),
         (step_by("backward", "clip", "step"), "of an earlier step"),
+        (step_by("clear", "backward", "clip each", "step"), "Its length is to be clipped"),
         (step_by("clear", "backward", "step"), "not clipped"),
         (step_by("clear", "clip", "backward", "step"), "not clipped"),
         (step_by("backward", "clear", "clip", "step"), "has not moved"),
