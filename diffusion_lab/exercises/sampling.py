@@ -79,6 +79,8 @@ def same(given, expected):
 def check_ddim_step(attempt):
     a_t, a_s = 0.3, 0.8
     given = tensor_like(attempt(X, Y, a_t, a_s), X)
+    if not close(given, attempt(X, Y, a_t, a_s)):
+        raise Wrong("two calls with the same numbers differ: with η = 0 there is no fresh noise, only ε̂.")
     eps = (X - a_t**0.5 * Y) / (1 - a_t) ** 0.5
     for other, cause in (
         (a_s**0.5 * Y + (1 - a_s) * eps, "1 - ᾱ_s is a variance: the factor of the noise is its root."),

@@ -1,5 +1,7 @@
 """Wrong answers to the exercises of notebook 08, each with words that the check's message must contain."""
 
+import torch
+
 from diffusion_lab.exercises.sampling import check_better_guess, check_ddim_step, check_guide, check_noise_shares
 
 
@@ -56,6 +58,7 @@ WRONG = {
         (step(eps=lambda x, y, a, b: (x - b**0.5 * y) / (1 - b) ** 0.5), "back at x_t"),
         (step(mix=lambda y, e, a, b: a**0.5 * y + (1 - a) ** 0.5 * e), "back at x_t"),
         (step(mix=lambda y, e, a, b: b**0.5 * y), "noise is missing"),
+        (step(eps=lambda x, y, a, b: torch.randn_like(x)), "no fresh noise"),
     ],
     check_better_guess: [
         (lambda p, c, a, b, e: c + (c - p) * (e - b) / (b - a), "the *end* of the step"),
