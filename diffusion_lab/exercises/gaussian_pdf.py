@@ -3,7 +3,7 @@
 import torch
 
 from diffusion_lab.exercises.feedback import Wrong, answers, close, tensor_like
-from diffusion_lab.theory.gaussian import kl
+from diffusion_lab.theory.gaussian import kl, product
 
 X = torch.tensor([-1.5, -0.2, 0.0, 0.7, 2.0], dtype=torch.float64)
 
@@ -27,7 +27,7 @@ def one_number(value, name):
 @answers
 def check_draw(attempt):
     mean, var = 3.0, 4.0
-    given, expected = tensor_like(attempt(mean, var, X.clone()), X), mean + var**0.5 * X
+    given, expected = tensor_like(attempt(mean, var, X.clone()), X), 3.0 + 2.0 * X
     if not close(given, attempt(mean, var, X.clone())):
         raise Wrong("two calls with the same eps gave different draws: use the eps you are given, and draw no new one.")
     if close(given, mean + var * X):
@@ -49,11 +49,12 @@ def check_draw(attempt):
 @answers
 def check_sum(attempt):
     a, mean_1, var_1, b, mean_2, var_2 = 2.0, 1.0, 9.0, -3.0, 0.5, 1.0
+    expected_mean, expected_var = torch.tensor(2.0 - 1.5), torch.tensor(36.0 + 9.0)
     mean, var = two_numbers(attempt(a, mean_1, var_1, b, mean_2, var_2))
     mean, var = one_number(mean, "mean"), one_number(var, "variance")
     if close(mean, torch.tensor(a**2 * mean_1 + b**2 * mean_2)):
         raise Wrong("you squared the factors in the mean. Squares belong to the variance; the mean takes a and b.")
-    if not close(mean, torch.tensor(a * mean_1 + b * mean_2)):
+    if not close(mean, expected_mean):
         raise Wrong("the mean is off: the mean of a x + b y is a μ_1 + b μ_2.")
     added = [(a * var_1**0.5 + sign * b * var_2**0.5) ** 2 for sign in (1, -1)]  # b is negative
     if any(close(var, torch.tensor(value)) for value in added):
@@ -62,11 +63,11 @@ def check_sum(attempt):
         raise Wrong("you did not square the factors: a factor a multiplies the deviation by a, the variance by a².")
     if close(var, torch.tensor(a**2 * var_1 - b**2 * var_2)):
         raise Wrong("you subtracted a variance. With a negative factor, b² is positive still: uncertainty adds up.")
-    if close(var, torch.tensor((a**2 * var_1 + b**2 * var_2) ** 0.5)):
+    if close(var, expected_var**0.5):
         raise Wrong("that is the deviation of the sum; the variance was asked for, so leave out the root.")
     if close(var, torch.tensor(var_1 + var_2)):
         raise Wrong("you added the variances of x and y, but the factors a and b change them.")
-    if not close(var, torch.tensor(a**2 * var_1 + b**2 * var_2)):
+    if not close(var, expected_var):
         raise Wrong("the mean is right, the variance is off: use Var(a x) = a² Var(x), then equation (3).")
     return "Means add, variances add, and factors act on variances by their squares."
 
@@ -85,6 +86,10 @@ def check_kl_to_standard(attempt):
         raise Wrong("½ too large: the -1 is missing, so that your KL of N(0, 1) from itself is not 0.")
     if close(given, 0.5 * (var**0.5 + mean**2 - 1 - torch.log(var) / 2)):
         raise Wrong("you used the deviation where equation (9) has the variance.")
+    if close(given, kl(mean, var**2, 0.0, 1.0)):
+        raise Wrong("you squared var. It is the variance already, the σ² of equation (9), and no deviation.")
+    if close(given, expected + 0.5 * (torch.log(var) - torch.log10(var))):
+        raise Wrong("you took the logarithm to base 10. Nats need the natural one: `torch.log`.")
     if any(close(given, 0.5 * (var + factor - 1 - torch.log(var))) for factor in (mean, mean.abs())):
         raise Wrong("the mean enters squared.")
     if close(given, expected + torch.log(var) / 4):
@@ -100,17 +105,18 @@ def check_kl_to_standard(attempt):
 def check_conditional(attempt):
     y, a, v, w = X, 0.6, 2.0, 0.5
     mean, var = two_numbers(attempt(y.clone(), a, v, w))
-    expected_var = 1 / (1 / v + a**2 / w)
-    expected = expected_var * a * y / w
+    expected, expected_var = product(0.0, v, y / a, w / a**2)  # equation (4)
     tensor_like(mean, y)
     var = one_number(var, "variance")
+    if close(var, torch.tensor(w)):
+        raise Wrong("w is the variance of y given x. Asked is x given y: what the measurement tells about x.")
     if close(mean, y / a):
         raise Wrong("y/a is what the measurement says alone. You also know that x is drawn from N(0, v): combine them.")
     if close(var, torch.tensor(1 / (1 / v + a / w))):
         raise Wrong("the factor a enters the precision of the measurement squared: the variance of y/a is w/a².")
-    if close(var, torch.tensor(1 / v + a**2 / w)):
+    if close(var, 1 / expected_var):
         raise Wrong("that is the precision. The variance is one over it.")
-    if close(var, torch.tensor(expected_var**0.5)):
+    if close(var, expected_var**0.5):
         raise Wrong("that is the deviation of x given y; the variance was asked for, so leave out the root.")
     if close(var, torch.tensor(v + w / a**2)):
         raise Wrong("you added the variances, as for a sum. Two sources about one x multiply: add the precisions.")
@@ -118,10 +124,13 @@ def check_conditional(attempt):
         raise Wrong("the factor a is missing: y is a measurement of a x, so y/a, with variance w/a², is one of x.")
     if close(var, torch.tensor(1 / (1 / v + a**2 / w**2))) or close(var, torch.tensor(1 / (1 / v + a**2 / w**0.5))):
         raise Wrong("w is a variance already: neither square it nor take its root.")
-    if not close(var, torch.tensor(expected_var)):
+    if not close(var, expected_var):
         raise Wrong(f"the variance is off: for a = 0.6, v = 2, w = 0.5 it is {expected_var:.4f}, yours is {var:.4f}.")
     if close(mean, expected_var * y / w):
         raise Wrong("the variance is right; in the mean, y/a counts with precision a²/w: that makes a y/w.")
+    if close(mean, a * v**0.5 / (a**2 * v + w) ** 0.5 * y):
+        raise Wrong("the variance is right; in the mean, by (7), the factor σ_1/σ_2 is missing: √v over √(a²v + w).")
     if not close(mean, expected):
-        raise Wrong("the variance is right, the mean is off: it is var times (0/v + (y/a) · a²/w).")
+        raise Wrong("the variance is right, the mean is off. By (4) it is the average of 0 and y/a, each weighted by "
+                    "its precision; by (7) it is ρ σ_1/σ_2 times y.")
     return "You derived the exact denoiser of a Gaussian pixel: shrink y, by how much depends on the noise."

@@ -22,7 +22,8 @@
 # `(1, 1, 28, 28)` for one image with one grey channel and 28 × 28 pixels, and arithmetic acts on all its numbers at
 # once, as in NumPy. We ask for double precision (`float64`, some 16 digits) where we check mathematics. Notebook 05
 # shows what tensors can do beyond that. A **generator** is a source of random numbers; we give it a fixed seed, so that
-# you see what we saw.
+# you see what we saw. Unless a legend says otherwise, colours mean the same throughout the course: data is blue and
+# solid, noise grey and dotted, a model orange, an exact answer black and dashed.
 
 # %%
 import ipywidgets as widgets
@@ -70,12 +71,13 @@ show(mosaic(noise / 3, scale=8), alt="A square of grey specks without any patter
 
 # %% [markdown]
 # **Figure 1.** Above: most of the values are near 0, few are beyond 2, hardly any beyond 3. Below: the same 784
-# values as the pixels of a 28 × 28 image, black at -3 and white at 3. This is what a diffusion model starts from.
+# values as the pixels of a 28 × 28 image, black at -3 and below, white at 3 and above. This is what a diffusion model starts from.
 #
 # ## Predict first
 #
-# You measure the heights of 1,000 people and draw a histogram whose total area is 1. In metres, the curve peaks at
-# about 4. Can that be right, when a probability is never above 1? Decide before you read on; Figure 2 answers.
+# You measure the heights of 1,000 people and draw a histogram whose total area is 1. In metres, it peaks at about 4.
+# Can that be right, when a probability is never above 1? Decide before you read on; section 1 answers, and Figure 2
+# shows it.
 #
 # ## 1 · A density is a height, a probability is an area
 #
@@ -92,20 +94,20 @@ show(mosaic(noise / 3, scale=8), alt="A square of grey specks without any patter
 #
 # In code we keep its logarithm. Densities of images are products of hundreds of small factors, and such products are
 # too small for a computer; sums of logarithms are not. Natural logarithms of probabilities and of
-# densities are measured in **nats**. (That of a density can be positive, because a density can exceed 1.)
-# (`double` and `positive` turn their argument into a double-precision tensor, and `positive` refuses a variance that
-# is not above 0.)
+# densities are measured in **nats**. The logarithm of a density can be positive, because a density can exceed 1. In the
+# code, `double` and `positive` turn their argument into a double-precision tensor, and `positive` refuses a variance
+# that is not above 0.
 
 # %% slide [markdown]
 # ## Predict first: can a density be above 1?
 #
 # 1,000 heights, drawn as a histogram whose total area is 1.
 #
-# Measured in metres, the curve peaks at about **4**.
+# Measured in metres, it peaks at about **4**.
 #
-# *A probability is never above 1. Can the curve be right?*
+# *A probability is never above 1. Can the histogram be right?*
 #
-# Note: Take a show of hands: right, wrong, cannot say. Do not answer yet; the picture two slides on does.
+# Note: Take a show of hands: right, wrong, cannot say. Do not answer yet; the picture three slides on does.
 
 # %% slide [markdown]
 # ## A density is a height, a probability is an area
@@ -126,8 +128,9 @@ def log_prob(x, mean, var):
 
 
 # %% [markdown]
-# Does it agree with scipy, which others have tested for many years? And is the area 1? (`quad` computes the area
-# under a function numerically: that is called **quadrature**.)
+# Does it agree with scipy, which others have tested for many years? Is the area 1? (`quad` computes the area under a
+# function numerically: that is called **quadrature**.) And is the product of the 784 densities of Figure 1 really too
+# small?
 
 # %% slide [markdown]
 # ## In code we keep the logarithm: `log_prob`
@@ -145,7 +148,9 @@ x = torch.linspace(-4, 4, 401, dtype=torch.float64)
 assert torch.allclose(log_prob(x, 0.5, 2.0), torch.from_numpy(stats.norm.logpdf(x, 0.5, 2.0**0.5)), atol=1e-12)
 area, _ = integrate.quad(lambda x: log_prob(x, 0.5, 2.0).exp().item(), -20, 20)
 print(f"area under the density: {area:.6f}")
-assert log_prob(noise, 0, 1).exp().prod() == 0  # the product of 784 densities is too small for float64
+log_density = log_prob(noise, 0, 1)
+assert log_density.exp().prod() == 0
+print(f"product of 784 densities: {log_density.exp().prod():.0f};  sum of their logarithms: {log_density.sum():.0f} nats")
 
 # %% [markdown]
 # Note the call to scipy: its `norm` takes the *deviation* $\sqrt 2$, ours takes the *variance* 2. Both habits
@@ -185,13 +190,14 @@ show(fig, alt="The same bell curve twice: over metres its top is at 3.99, over c
 #
 # {picture}
 #
-# Change the unit and the height changes. The shaded area, 1.60 m to 1.80 m, is 0.68 in both. A density may be as high as it likes, as long as it is narrow.
+# Change the unit and the height changes. The shaded area, 1.60 m to 1.80 m, is 0.68 in both. A density may be as high
+# as it likes, as long as it is narrow.
 
 # %%
 def density_picture():
     """A function that draws the density for a mean and a deviation: uint8 array, one picture for each call."""
     fig, ax = figure(width=7, height=2.8)
-    curves(ax, [(x, x, "exact", None)], "x", "density", " ", xlim=(-4, 4), ylim=(0, 2.1))
+    curves(ax, [(x, x, "exact", None), (x, log_prob(x, 0, 1).exp(), "noise", None)], "x", "density", " ", xlim=(-4, 4), ylim=(0, 2.1))
     shade, = ax.fill([0], [0], alpha=0.25, color=ROLES["data"]["color"])
     paint = painter(fig, [shade, *ax.lines, ax.title])
 
@@ -209,8 +215,8 @@ def density_picture():
 # %%
 mean_slider = widgets.FloatSlider(value=0.0, min=-2.0, max=2.0, step=0.1, description="μ")
 std_slider = widgets.FloatSlider(value=0.5, min=0.2, max=2.0, step=0.1, description="σ")
-Live(density_picture(), caption="Between μ - σ and μ + σ lies 68 % of the area, whatever the two are.",
-     alt="A bell curve with the part within one deviation of its mean shaded.", mean=mean_slider, std=std_slider)
+Live(density_picture(), caption="Dotted: μ = 0, σ = 1. Between μ - σ and μ + σ lies 68 % of the area, whatever the two are.",
+     alt="A bell curve, shaded within one deviation of its mean, and a dotted one of deviation 1 behind it.", mean=mean_slider, std=std_slider)
 
 # %% slide [markdown]
 # ## Try it: move $\mu$, then halve $\sigma$
@@ -222,7 +228,8 @@ Live(density_picture(), caption="Between μ - σ and μ + σ lies 68 % of the ar
 # Note: Do this live in the notebook ("Try it" in section 1). What to see: μ moves the curve and leaves its shape alone; halving σ doubles the height; the shaded share stays, because it depends only on how many deviations you go to each side.
 
 # %% [markdown]
-# What to have seen: $\mu$ moves the curve and leaves its shape alone. Halving $\sigma$ doubles the height. The shaded
+# What to have seen: $\mu$ moves the curve and leaves its shape alone. Halving $\sigma$ doubles the height: with
+# $\sigma = 0.5$ the curve is twice as high as the dotted one, whose $\sigma$ is 1. The shaded
 # share stays 68 %, because it depends only on how many deviations you go to each side.
 #
 # ## 2 · Drawing: shift and scale
@@ -242,16 +249,20 @@ print([round(value, 2) for value in eps.tolist()])
 # $$ x = \mu + \sigma\,\varepsilon, \qquad \varepsilon \sim \mathcal N(0, 1)
 #    \quad\Longrightarrow\quad x \sim \mathcal N(\mu, \sigma^2) \tag{2} $$
 #
-# Read $\sim$ as "is drawn from". Why is it true? Adding $\mu$ moves every value, so it moves the mean. Multiplying by
-# $\sigma$ multiplies each distance from the mean by $\sigma$, and the average *squared* distance by $\sigma^2$. The
-# same argument gives the general rule: if $x$ has mean $\mu$ and variance $\sigma^2$, then $a x + b$ has mean
-# $a\mu + b$ and variance $a^2\sigma^2$.
+# Read $\sim$ as "is drawn from". Why is it true? A value $x$ comes from $\varepsilon = (x-\mu)/\sigma$, so the bell
+# $e^{-\varepsilon^2/2}$ becomes $e^{-(x-\mu)^2/2\sigma^2}$: the same curve, moved by $\mu$ and $\sigma$ times as wide.
+# To keep its area at 1 it must be $\sigma$ times lower, and that is (1).
+#
+# For the mean and the variance alone there is a rule that holds for all random variables, Gaussian or not: if $x$ has
+# mean $\mu$ and variance $\sigma^2$, then $a x + b$ has mean $a\mu + b$ and variance $a^2\sigma^2$. Adding $b$ moves
+# every value, so it moves the mean; the factor $a$ multiplies each distance from the mean by $a$, and the average *squared*
+# distance by $a^2$.
 #
 # The article has a setting that it calls `noise_level`, and hands it to NumPy as `normal(0, noise_level)`. NumPy's
 # second argument is a *deviation*: `noise_level = 0.5` adds noise of variance 0.25. The first lines below show it.
 #
 # A check by experiment needs to know how wrong it may be. The average of $n$ draws misses the mean by about
-# $\sigma/\sqrt n$, and their variance misses $\sigma^2$ by about $\sigma^2\sqrt{2/n}$: these are **standard errors**. We
+# $\sigma/\sqrt n$, and the variance of Gaussian draws misses $\sigma^2$ by about $\sigma^2\sqrt{2/n}$: these are **standard errors**. We
 # allow four of them; chance exceeds that once in 16,000 times. And two averages cannot tell a bell from another shape,
 # so the **Kolmogorov–Smirnov test** compares the whole distribution of the draws with the one that we claim. Its
 # p-value is the chance of a difference at least this large if the claim is true; a tiny one would be bad news.
@@ -284,7 +295,7 @@ assert p_value > 0.001
 #
 # {printed}
 #
-# - $n$ draws miss the mean by about $\sigma/\sqrt n$ and the variance by about $\sigma^2\sqrt{2/n}$: the **standard errors**.
+# - $n$ Gaussian draws miss the mean by about $\sigma/\sqrt n$ and the variance by about $\sigma^2\sqrt{2/n}$: the **standard errors**.
 # - We allow four of them. Chance goes beyond that once in 16,000 times.
 # - Two averages cannot tell a bell from another shape: the Kolmogorov–Smirnov test compares the whole distribution.
 #
@@ -328,8 +339,8 @@ print("deviations 3 and 4 make a sum of deviation", 25**0.5)
 # Every step of a diffusion model is such a sum: a scaled signal plus fresh noise.
 
 # %% [markdown]
-# Three and four make five, as in a right-angled triangle. Every step of a diffusion model is such a sum: a scaled
-# signal plus fresh noise.
+# The squares add, 9 + 16 = 25, as for the sides of a right-angled triangle. Every step of a diffusion model is such a
+# sum: a scaled signal plus fresh noise.
 #
 # **Product.** Now multiply two *densities* of the same $x$. That happens whenever two sources speak about one
 # unknown: a guess before a measurement and the measurement itself. Their product is in general not a density (its
@@ -339,8 +350,9 @@ print("deviations 3 and 4 make a sum of deviation", 25**0.5)
 #    \qquad \frac1{\sigma^2} = \frac1{\sigma_1^2} + \frac1{\sigma_2^2},
 #    \qquad \mu = \sigma^2\Big(\frac{\mu_1}{\sigma_1^2} + \frac{\mu_2}{\sigma_2^2}\Big) \tag{4} $$
 #
-# ($\propto$ means "equal up to a factor that does not contain $x$".) To see it, add the two exponents: each is a
-# parabola in $x$, a sum of parabolas is a parabola, and its steepness $1/\sigma^2$ is the sum of theirs. One over a
+# ($\propto$ means "equal up to a factor that does not contain $x$".) To see it, multiply out the exponent of (1): it is
+# $-\tfrac12 x^2/\sigma^2 + x\,\mu/\sigma^2$ plus a number without $x$. In the product the exponents add, so the factors of
+# $x^2$ add, which gives $1/\sigma^2$, and the factors of $x$ add, which gives $\mu/\sigma^2$. One over a
 # variance is called **precision**: precisions add, and the mean is an average weighted by precision.
 
 # %% tags=["export:diffusion_lab.theory.gaussian"]
@@ -389,7 +401,8 @@ show(fig, alt="Three bell curves: a low one at -1, a higher one at 1.5, and thei
 #
 # Two pixels side by side are seldom independent: where one is ink, the other often is. For two numbers of mean 0 and
 # variance 1, the **correlation** $\rho$ is the average of $x_1 x_2$; it lies between -1 and 1, and is 0 for
-# independent ones. Here is a recipe for such a pair: draw $x_2$, keep a share of it, and fill up with fresh noise.
+# independent ones. Here is a recipe for such a pair: draw $x_2$, multiply it by $\rho$ (which keeps
+# the share $\rho^2$ of its variance), and fill up with fresh noise.
 #
 # $$ x_1 = \rho\, x_2 + \sqrt{1-\rho^2}\;\varepsilon, \qquad x_2, \varepsilon \sim \mathcal N(0, 1) \text{ independent} \tag{5} $$
 #
@@ -399,18 +412,24 @@ show(fig, alt="Three bell curves: a low one at -1, a higher one at 1.5, and thei
 #
 # $$ x_1 \mid x_2 \;\sim\; \mathcal N(\rho\, x_2,\; 1-\rho^2) \tag{6} $$
 #
-# The mean moves towards what you learned. Unless $\rho = 0$, the variance shrinks, and by how much does not depend on the value. For a
-# pair with other means and deviations, put $(x_1-\mu_1)/\sigma_1$ and $(x_2-\mu_2)/\sigma_2$ in place of the two:
+# The mean moves from 0 to $\rho$ times what you learned. Unless $\rho = 0$, the variance shrinks, and by how much does
+# not depend on the value. For a pair with other means and deviations, put $(x_1-\mu_1)/\sigma_1$ and
+# $(x_2-\mu_2)/\sigma_2$ in place of the two (their correlation is that of the pair):
 #
 # $$ x_1 \mid x_2 \;\sim\; \mathcal N\Big(\mu_1 + \rho\,\frac{\sigma_1}{\sigma_2}\,(x_2-\mu_2),\; (1-\rho^2)\,\sigma_1^2\Big) \tag{7} $$
 #
 # For the check, take scipy's joint density of two such numbers: a hill above the plane. Fixing $x_2$ cuts a slice
 # through the hill. Rescaled to area 1, it must be (7).
+#
+# The slice can be read the other way round, too. A joint density is that of the one number times that of the other
+# given the first, here $p(x_1)\,p(x_2 \mid x_1)$. So for a fixed $x_2$, as functions of $x_1$,
+# $p(x_1 \mid x_2) \propto p(x_1)\,p(x_2 \mid x_1)$: what was known before, times what the measurement says. That is why
+# the two sources of (4) are multiplied.
 
 # %% slide [markdown]
 # ## What one number tells you about another
 #
-# Draw $x_2$, keep a share of it, fill up with fresh noise. **Correlation** $\rho$:
+# Draw $x_2$, multiply it by the **correlation** $\rho$, fill up with fresh noise:
 #
 # $$ x_1 = \rho\, x_2 + \sqrt{1-\rho^2}\;\varepsilon $$
 #
@@ -418,7 +437,8 @@ show(fig, alt="Three bell curves: a low one at -1, a higher one at 1.5, and thei
 #
 # $$ x_1 \mid x_2 \;\sim\; \mathcal N(\rho\, x_2,\; 1-\rho^2) $$
 #
-# The mean moves towards what you learned. The variance shrinks, and by how much does not depend on the value.
+# The mean moves to $\rho$ times what you learned. Unless $\rho = 0$, the variance shrinks, and by how much does not
+# depend on the value.
 
 # %%
 rho, std_1, std_2, x_2 = 0.8, 0.9, 2.0, -3.0
@@ -427,13 +447,15 @@ joint = stats.multivariate_normal([1.0, -1.0], covariance)
 a_slice = torch.from_numpy(joint.pdf(torch.stack([x, torch.full_like(x, x_2)], dim=1)))
 mean, var = 1.0 + rho * std_1 / std_2 * (x_2 + 1.0), (1 - rho**2) * std_1**2
 assert torch.allclose(a_slice / torch.trapezoid(a_slice, x), log_prob(x, mean, var).exp(), atol=1e-6)
+measured = log_prob(x_2, -1.0 + rho * std_2 / std_1 * (x - 1.0), (1 - rho**2) * std_2**2)  # (7) for x_2 given x_1
+assert torch.allclose(a_slice, (log_prob(x, 1.0, std_1**2) + measured).exp(), atol=1e-12)
 
 pixels = load_digits("train")[0][:, 0, 14, 13:15].double()
 print(f"two pixels in the middle of our digits have correlation {torch.corrcoef(pixels.T)[0, 1]:.2f}")
 
 # %% [markdown]
-# **Try it.** Which of the two sliders moves the curve on the right, and which one makes it narrow? What does the cloud look
-# like when $\rho = 0$?
+# **Try it.** Both sliders move the curve on the right. Which of them makes it narrow, too? How far does it go when $x_2$
+# grows by 1? What does the cloud look like when $\rho = 0$?
 
 # %%
 def slice_picture(eps, second):
@@ -468,26 +490,33 @@ Live(pairs, caption="Left: pairs with correlation ρ, and the line on which we l
 #
 # {picture}
 #
-# *Which slider moves the curve on the right, which one makes it narrow? And at* $\rho = 0$*?*
+# *Both sliders move the curve on the right. Which of them makes it narrow, too? And at* $\rho = 0$*?*
 #
-# Note: Live in the notebook ("Try it" in section 4). What to see: x₂ moves the curve by ρ times its own move; only ρ changes the width. At ρ = 0 the cloud is round and the two curves lie on each other: an independent number tells you nothing.
+# Note: Live in the notebook ("Try it" in section 4). What to see: x₂ moves the curve by ρ times its own move. ρ moves it, too, since the mean is ρ x₂, and ρ alone changes the width. At ρ = 0 the cloud is round and the two curves lie on each other: an independent number tells you nothing.
 
 # %% [markdown]
-# What to have seen: $x_2$ moves the curve by $\rho$ times its own move; only $\rho$ changes the width. At $\rho = 0$
-# the cloud is round and the two curves lie on each other: an independent number tells you nothing.
+# What to have seen: $x_2$ moves the curve by $\rho$ times its own move. $\rho$ moves it, too, since the mean is
+# $\rho\,x_2$, and $\rho$ alone changes the width. At $\rho = 0$ the cloud is round and the two curves lie on each other: an independent number tells you nothing.
 #
 # ## 5 · How far apart are two Gaussians?
 #
-# You believe $q$, but the numbers come from $p$. Call $-\log q(x)$ your **surprise** at $x$: large where you
-# expected little. Someone who knows $p$ is surprised by $-\log p(x)$, so you are surprised by $\log p(x) - \log q(x)$ more
-# (for some $x$ by less). The average of that over numbers from $p$ is the **Kullback–Leibler divergence**, KL for
-# short:
+# You believe $q$, but the numbers come from $p$. Call $-\log q(x)$ your **surprise** at $x$: large where you expected
+# little. Someone who knows $p$ is surprised by $-\log p(x)$, so you are surprised by $\log p(x) - \log q(x)$ more (for
+# some $x$ by less). The average of that over numbers from $p$ is the **Kullback–Leibler divergence**, KL for short:
 #
 # $$ \mathrm{KL}(p\,\|\,q) = \mathbb E_{x\sim p}\big[\log p(x) - \log q(x)\big] \tag{8} $$
 #
 # ($\mathbb E_{x\sim p}$ is the average over draws from $p$, the **expectation**.) It is 0 if the two are the same and
-# positive otherwise: on average nobody does better than the one who knows $p$. And it is not symmetric. For two Gaussians put (1) into (8). The average of $(x-\mu_p)^2$ is
-# $\sigma_p^2$, and that of $(x-\mu_q)^2$ is $\sigma_p^2 + (\mu_p-\mu_q)^2$. What remains is
+# positive otherwise: on average nobody does better than the one who knows $p$. The reason is that $\log u < u - 1$ for
+# all $u > 0$ but 1, so that the average of $\log q - \log p$ is below that of $q/p - 1$, which is
+# $\int q\,dx - \int p\,dx = 0$.
+# And it is not symmetric. For two Gaussians put (1) into (8):
+#
+# $$ \log p(x) - \log q(x) = \tfrac12\Big[\frac{(x-\mu_q)^2}{\sigma_q^2} - \frac{(x-\mu_p)^2}{\sigma_p^2}
+#    - \log\frac{\sigma_p^2}{\sigma_q^2}\Big] $$
+#
+# The average of $(x-\mu_p)^2$ is $\sigma_p^2$, and that of $(x-\mu_q)^2$ is $\sigma_p^2 + (\mu_p-\mu_q)^2$. What remains
+# is
 #
 # $$ \mathrm{KL} = \tfrac12\Big[\frac{\sigma_p^2}{\sigma_q^2} + \frac{(\mu_p-\mu_q)^2}{\sigma_q^2} - 1
 #    - \log\frac{\sigma_p^2}{\sigma_q^2}\Big] \tag{9} $$
@@ -518,10 +547,10 @@ def kl(mean_p, var_p, mean_q, var_q):
 
 # %%
 x_p = 1.0 + 0.25**0.5 * torch.randn(200_000, generator=generator, dtype=torch.float64)
-surprise = log_prob(x_p, 1.0, 0.25) - log_prob(x_p, 0.0, 1.0)
-exact, standard_error = kl(1.0, 0.25, 0.0, 1.0), surprise.std() / len(surprise) ** 0.5
-assert abs(surprise.mean() - exact) < 4 * standard_error
-print(f"closed form {exact:.2f} nats, Monte Carlo {surprise.mean():.2f} with a standard error of {standard_error:.3f}")
+extra = log_prob(x_p, 1.0, 0.25) - log_prob(x_p, 0.0, 1.0)
+exact, standard_error = kl(1.0, 0.25, 0.0, 1.0), extra.std() / len(extra) ** 0.5
+assert abs(extra.mean() - exact) < 4 * standard_error
+print(f"closed form {exact:.2f} nats, Monte Carlo {extra.mean():.2f} with a standard error of {standard_error:.3f}")
 print(f"the other way round: {kl(0.0, 1.0, 1.0, 0.25):.2f} nats")
 
 # %% slide [markdown]
@@ -547,7 +576,8 @@ print(f"the other way round: {kl(0.0, 1.0, 1.0, 0.25):.2f} nats")
 # $x \sim \mathcal N(0, I)$, where the identity matrix $I$ says "variance 1 each, no correlations". Its density is the
 # product of 784 equal bells, and so it is highest at $x = 0$: a square of even grey. Do samples look like that? Figure
 # 1 says no. Look at the **norm**, the distance from the origin $\|x\| = \sqrt{x_1^2 + \dots + x_d^2}$. Each $x_i^2$ has
-# average 1 and, since $x_i^4$ averages 3, variance $3 - 1 = 2$, so $\|x\|^2$ has average $d$ and variance $2d$. Near $d$ a square root changes by
+# average 1. Its square $x_i^4$ averages 3 (integrate by parts: that gives three times the average of $x_i^2$), so its
+# variance is $3 - 1 = 2$, and $\|x\|^2$ has average $d$ and variance $2d$. Near $d$ a square root changes by
 # $1/(2\sqrt d)$ for each unit, which turns the deviation $\sqrt{2d}$ of $\|x\|^2$ into $1/\sqrt 2$:
 #
 # $$ \|x\| \approx \sqrt d \;\pm\; \tfrac{1}{\sqrt2}\,, \qquad d = 784:\; 28 \pm 0.7 \tag{10} $$
@@ -555,6 +585,7 @@ print(f"the other way round: {kl(0.0, 1.0, 1.0, 0.25):.2f} nats")
 # The norm grows with the dimension; its spread does not. The exact law of the norm is known, too: scipy calls it `chi`.
 
 # %%
+assert abs(stats.norm.moment(4) - 3) < 1e-9  # the average of x⁴
 norms = {d: torch.randn(5_000, d, generator=generator, dtype=torch.float64).norm(dim=1) for d in (1, 10, 100, 784)}
 for d, norm in norms.items():
     assert stats.kstest(norm.numpy(), "chi", args=(d,)).pvalue > 0.001
@@ -578,12 +609,13 @@ show(fig, alt="Four histograms of the norm: near 0 for d = 1, around 3 for 10, a
 #
 # {picture}
 #
-# The norm of a draw is $\sqrt d \pm 1/\sqrt2$: for $d = 784$ that is $28 \pm 0.7$. The density is highest at 0, and nobody lives there.
+# The norm of a draw is $\sqrt d \pm 1/\sqrt2$: for $d = 784$ that is $28 \pm 0.7$. The density is highest at 0, and
+# nobody lives there.
 
 # %% [markdown]
 # **Figure 4.** Histograms of 5,000 norms for each dimension, and the exact law (dashed). In one dimension most draws
 # are near the origin, the top of the density. In 784 dimensions nearly all of them lie in a thin **shell**, between 26 and
-# 30 from the origin, and none is anywhere near it.
+# 30 from the origin, and none is anywhere near the origin.
 #
 # How can the density be highest where nobody lives? Probability is density *times volume*. Go from norm 28 inwards to 14:
 # the density grows by a factor of $e^{(28^2-14^2)/2} = e^{294}$, about $10^{128}$. But the volume of a ball grows like
@@ -621,7 +653,8 @@ assert abs(straight[25].norm() - 392**0.5) < 4 * 0.5  # pixels of variance ½ gi
 #
 # {picture}
 #
-# Halfway along the straight line each pixel has variance $\tfrac14+\tfrac14 = \tfrac12$. With weights $\sqrt{1-w}$ and $\sqrt w$ it is $(1-w) + w = 1$ throughout.
+# Halfway along the straight line each pixel has variance $\tfrac14+\tfrac14 = \tfrac12$. With weights $\sqrt{1-w}$ and
+# $\sqrt w$ it is $(1-w) + w = 1$ throughout.
 #
 # Note: The straight line (dotted) leaves the shell, so the average of two noise images is no noise image: its norm is √(784/2), about 20. The path whose squared weights add up to 1 stays inside. Keep the two roots on the board: with w = β they are the forward step of notebook 02.
 
@@ -729,7 +762,7 @@ check_kl_to_standard(kl_to_standard)
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
 #
-# Put $\mu_q = 0$ and $\sigma_q^2 = 1$ into (9). The denominators become 1, and the difference of the means becomes $\mu_p$.
+# Put $\mu_q = 0$ and $\sigma_q^2 = 1$ into (9). The denominators become 1, and the difference of the means is $\mu_p$.
 # </details>
 #
 # <details><summary>Solution</summary>
@@ -759,7 +792,7 @@ check_conditional(conditional)
 # <details><summary>Hint</summary>
 #
 # As a function of $x$, the density of $y$ given $x$ is, up to a factor, a Gaussian around $y/a$ with variance $w/a^2$.
-# The density of $x$ given $y$ is proportional to that times $\mathcal N(x; 0, v)$ (a slice of their joint density): use (4).
+# The density of $x$ given $y$ is proportional to that times $\mathcal N(x; 0, v)$ (section 4): use (4).
 # </details>
 #
 # <details><summary>Solution</summary>
@@ -775,8 +808,8 @@ check_conditional(conditional)
 # ## A common mistake
 #
 # Two slips that are easily made and hard to see in code: multiplying by the *variance* where the deviation
-# belongs, and drawing with `rand` (uniform between 0 and 1) where `randn` (normal) is meant. Here they add noise of
-# variance 0.25 to a digit, beside the mend.
+# belongs, and drawing with `rand` (uniform between 0 and 1) where `randn` (normal) is meant. Here noise of variance 0.25
+# is to be added to a digit: once right, once with each slip.
 
 # %%
 digit = load_digits("test")[0][:1].double()
@@ -788,28 +821,36 @@ uniform = digit + 0.25**0.5 * torch.rand(digit.shape, generator=generator, dtype
 for name, noisy in [("right", right), ("variance as deviation", variance_as_deviation), ("rand for randn", uniform)]:
     added = noisy - digit
     print(f"{name:22} mean {added.mean():5.2f}  variance {added.var():.2f}  smallest {added.min():5.2f}")
-assert abs((right - digit).var() - 0.25) < 4 * 0.25 * (2 / 784) ** 0.5
+for noisy, var in [(right, 0.25), (variance_as_deviation, 0.25**2)]:
+    assert abs((noisy - digit).var() - var) < 4 * var * (2 / 784) ** 0.5
 assert (uniform - digit).min() >= 0
 
 # %%
-show(mosaic(torch.cat([digit, right, variance_as_deviation, uniform]), scale=5),
-     alt="Four pictures of one digit: clean, grainy, a little grainy, and brightened with faint grain.")
+fig, axes = figure(columns=4, width=8, height=2.3)
+names = ["clean", "right", "variance as deviation", "rand for randn"]
+for ax, picture, name in zip(axes, [digit, right, variance_as_deviation, uniform], names):
+    _ = ax.imshow(picture[0, 0], cmap="gray", vmin=-2.5, vmax=2.5, interpolation="nearest")
+    _ = ax.set(title=name, frame_on=False, xticks=[], yticks=[])
+show(fig, alt="Four pictures of one digit: clean, grainy, a little grainy, and with the faintest grain.")
 
 # %% slide [markdown]
 # ## A common mistake: which noise did you add?
 #
 # {picture}
 #
-# Clean · right, variance 0.25 · 0.25 used as a *deviation* · `rand` for `randn`.
+# **Symptoms.** Both slips look harmless: less grain. The numbers give them away:
 #
-# **Symptoms.** `rand` is never negative: the background turns grey. The wrong variance looks harmless; print the variance of what you added.
+# - variance 0.06, the square of 0.25: the variance was used as a *deviation*
+# - mean 0.25 and nothing below 0: `rand` is never negative, and brightens the whole picture
 #
-# Note: Ask which of the three noisy pictures is wrong before you read the line below them. 0.25 used as a deviation gives a variance of 0.0625.
+# Note: Cover the titles and ask which of the three noisy pictures has noise of variance 0.25. Nobody can be sure by eye; so print the mean, the variance and the smallest value of what was added.
 
 # %% [markdown]
-# **Figure 6.** Clean, right, variance used as a deviation, `rand` for `randn`. *The symptom*: the second mistake is
-# seen at once, because the noise is never negative and the black background turns grey. The first looks harmless, and
-# only a number gives it away: print the variance of what you added.
+# **Figure 6.** A digit and its three noisy copies, black at -2.5 and below, white at 2.5 and above, so that hardly any noise
+# is cut off. *The symptom*: both mistakes look harmless, like less noise than on the right copy. Only the numbers above
+# give them away: a variance of 0.06 is 0.25 squared, so the variance was used as a deviation; a mean of 0.25 and nothing
+# below 0 come from `rand`, whose noise is never negative and brightens the whole picture. Print the mean, the variance and
+# the smallest value of what you added.
 #
 # ## Summary
 #

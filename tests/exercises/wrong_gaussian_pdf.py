@@ -14,6 +14,7 @@ WRONG = {
         (lambda mean, var, eps: mean + var**0.5 * torch.rand_like(eps), "use the eps you are given"),
         (lambda mean, var, eps: mean + torch.randn(len(eps)) * var**0.5, "use the eps you are given"),
         (lambda mean, var, eps: mean - var**0.5 * eps, "equation (2)"),
+        (lambda mean, var, eps: mean + torch.sqrt(var) * eps, "x ** 0.5"),
     ],
     check_sum: [
         (lambda a, m, v, b, n, w: (a * m + b * n, (abs(a) * v**0.5 + abs(b) * w**0.5) ** 2), "added deviations"),
@@ -35,6 +36,8 @@ WRONG = {
         (lambda m, v: 0.5 * (v + m.abs() - 1 - torch.log(v)), "enters squared"),
         (lambda m, v: 0.5 * (v + m - 1 - torch.log(v)), "enters squared"),
         (lambda m, v: 0.5 * (v + m**2 - 1 - torch.log(v) / 2), "halved the logarithm"),
+        (lambda m, v: 0.5 * (v**2 + m**2 - 1 - torch.log(v**2)), "you squared var"),
+        (lambda m, v: 0.5 * (v + m**2 - 1 - torch.log10(v)), "base 10"),
         (lambda m, v: (0.5 * (v + m**2 - 1 - torch.log(v))).sum(), "the shape should be"),
     ],
     check_conditional: [
@@ -47,5 +50,8 @@ WRONG = {
         (lambda y, a, v, w: (y / w / (1 / v + a**2 / w), 1 / (1 / v + a**2 / w)), "a y/w"),
         (lambda y, a, v, w: (a * y * v / (a**2 * v + w), (v * w / (a**2 * v + w)) ** 0.5), "that is the deviation"),
         (lambda y, a, v, w: (a * y * v / (a**2 * v + w), torch.full_like(y, v * w / (a**2 * v + w))), "one number"),
+        (lambda y, a, v, w: (a * y, w), "variance of y given x"),
+        (lambda y, a, v, w: (a * (v / (a**2 * v + w)) ** 0.5 * y, v * w / (a**2 * v + w)), "factor σ_1/σ_2 is missing"),
+        (lambda y, a, v, w: (0.5 * y / a, v * w / (a**2 * v + w)), "the mean is off"),
     ],
 }
