@@ -197,7 +197,8 @@ show(fig, alt="The same bell curve twice: over metres its top is at 3.99, over c
 def density_picture():
     """A function that draws the density for a mean and a deviation: uint8 array, one picture for each call."""
     fig, ax = figure(width=7, height=2.8)
-    curves(ax, [(x, x, "exact", None), (x, log_prob(x, 0, 1).exp(), "noise", None)], "x", "density", " ", xlim=(-4, 4), ylim=(0, 2.1))
+    lines = [(x, x, "exact", None), (x, log_prob(x, 0, 1).exp(), "noise", None)]
+    curves(ax, lines, "x", "density", " ", xlim=(-4, 4), ylim=(0, 2.1))
     shade, = ax.fill([0], [0], alpha=0.25, color=ROLES["data"]["color"])
     paint = painter(fig, [shade, *ax.lines, ax.title])
 
@@ -215,8 +216,9 @@ def density_picture():
 # %%
 mean_slider = widgets.FloatSlider(value=0.0, min=-2.0, max=2.0, step=0.1, description="μ")
 std_slider = widgets.FloatSlider(value=0.5, min=0.2, max=2.0, step=0.1, description="σ")
-Live(density_picture(), caption="Dotted: μ = 0, σ = 1. Between μ - σ and μ + σ lies 68 % of the area, whatever the two are.",
-     alt="A bell curve, shaded within one deviation of its mean, and a dotted one of deviation 1 behind it.", mean=mean_slider, std=std_slider)
+Live(density_picture(), mean=mean_slider, std=std_slider,
+     caption="Dotted: μ = 0, σ = 1. Between μ - σ and μ + σ lies 68 % of the area, whatever the two are.",
+     alt="A bell curve, shaded within one deviation of its mean, and a dotted one of deviation 1 behind it.")
 
 # %% slide [markdown]
 # ## Try it: move $\mu$, then halve $\sigma$
