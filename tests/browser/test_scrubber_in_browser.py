@@ -354,6 +354,25 @@ def test_buttons_speed_and_loop_do_what_they_say(chromium):
     page.close()
 
 
+def test_play_begins_anew_at_the_end_and_stops_for_the_hand(chromium):
+    page = chromium.new_page()
+    page.set_content(player().to_html())
+    slider, play = page.locator(".scrubber-slider"), page.get_by_role("button", name="Play", exact=True)
+    slider.press("End")
+    slider.press("ArrowRight")
+    slider.press("ArrowLeft")
+    assert page.locator(".scrubber-label").inner_text() == "t = 29", "a key too many is not counted"
+    page.get_by_label("Speed").select_option("½ ×")
+    for stop in (page.get_by_role("button", name="One step back").click,
+                 lambda: slider.evaluate("node => { node.value = 20; node.dispatchEvent(new Event('input')); }")):
+        slider.press("End")
+        play.click()
+        page.wait_for_function("document.querySelector('.scrubber-label').innerText == 't = 2'")
+        stop()
+        play.wait_for(timeout=2000)  # it says Pause while it plays
+    page.close()
+
+
 def test_speed_is_what_it_says(chromium):
     page = chromium.new_page()
     page.set_content(player().to_html())
@@ -384,4 +403,15 @@ def test_a_label_that_grows_moves_nothing(chromium):
             page.locator(".scrubber-slider").press(key)
             heights.add(page.locator(".scrubber").bounding_box()["height"])
         assert len(heights) == 1, width
+    page.close()
+
+
+def test_a_long_label_leaves_all_on_one_line(chromium):
+    """As wide as JupyterLab's output is in a window of 1280 pixels."""
+    frames = [np.full((40, 60), 8 * i, dtype=np.uint8) for i in range(10)]
+    label = "t = 18, x_t = -1.33 · 0.023 nats here, 0.016 on average"
+    page = chromium.new_page(viewport={"width": 850, "height": 300})
+    page.set_content(Scrubber(frames, [label] * 10, "Grey.", "Grey.").to_html())
+    parts = [part.bounding_box() for part in page.locator(".scrubber-bar > *").all()]
+    assert max(part["y"] for part in parts) < min(part["y"] + part["height"] for part in parts)
     page.close()

@@ -75,6 +75,17 @@ def test_a_painter_shows_its_artists_as_they_are_now():
     assert (flat != first).any()
 
 
+def test_what_lies_above_is_drawn_last():
+    fig, ax = figure(width=2, height=2)
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    above, = ax.plot([0, 1], [0.5, 0.5], color="red", linewidth=20, zorder=5)
+    below, = ax.plot([0, 1], [0.5, 0.5], color="blue", linewidth=20, zorder=4)
+    for artists in ([above, below], [below, above]):
+        frame = painter(fig, artists)()
+        left, middle = ax.transData.transform((0.5, 0.5)).round().astype(int)
+        assert frame[len(frame) - middle, left].tolist() == [255, 0, 0]
+
+
 def test_the_marker_stands_where_it_should():
     fig, line, _ = sines()
     places = [0.25, 0.5, 0.75]

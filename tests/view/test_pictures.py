@@ -4,11 +4,12 @@ import os
 from io import BytesIO
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from diffusion_lab.view import pictures
-from diffusion_lab.view.pictures import mosaic, pixels, png, show
+from diffusion_lab.view.pictures import mosaic, pixels, png, quick_png, show
 from diffusion_lab.view.quiet import quiet
 from diffusion_lab.view.style import BLUE, figure
 
@@ -32,6 +33,14 @@ def test_mosaic_shows_values_beyond_the_range_as_black_or_white():
 def test_png_keeps_a_grey_picture_exactly():
     array = np.arange(256, dtype=np.uint8).reshape(16, 16)
     assert (np.asarray(Image.open(BytesIO(png(array)))) == array).all()
+
+
+@pytest.mark.parametrize("encode", [png, quick_png])
+def test_colours_stay_close_to_what_they_were(encode):
+    colours = ["#0072B2", "#767676", "#D55E00", "#000000", "#ffffff", "#009E73", "#CC79A7", "#e6e6e6"]
+    array = np.array([[list(bytes.fromhex(colour[1:]))] * 4 for colour in colours], dtype=np.uint8)
+    shown = np.asarray(Image.open(BytesIO(encode(array))).convert("RGB"))
+    assert np.abs(shown.astype(int) - array).max() < 20
 
 
 def test_png_and_figure_are_the_same_each_time():
