@@ -50,6 +50,10 @@ def check_step_term(attempt):
         raise Wrong("the logarithm has the wrong sign: log(q_var/p_var) is subtracted.")
     if close(given, 0.5 * (q_var / p_var + (q_mean - p_mean) ** 2 / q_var - 1 - torch.log(q_var / p_var))):
         raise Wrong("the squared distance is divided by p_var: p is the one that is surprised.")
+    squares = [0.5 * (ratio + ((q_mean - p_mean) / p_var) ** 2 - 1 - torch.log(ratio))
+               for ratio in (q_var / p_var, (q_var / p_var) ** 2)]
+    if any(close(given, wrong) for wrong in squares):
+        raise Wrong("you squared a variance. q_var and p_var are variances already, not deviations.")
     if not close(given, expected):
         i = int((given - expected).abs().argmax())
         raise Wrong(f"for variances {q_var[i]:.2g} (q) and {p_var[i]:.2g} (p) and a distance of "
@@ -72,6 +76,10 @@ def check_eps_weight(attempt):
         raise Wrong("1-ᾱ_t is missing below.")
     if close(given, expected * (1 - alpha_bar) / alpha_bar):
         raise Wrong("you divided by ᾱ_t; it is 1-ᾱ_t, the variance of the noise in x_t.")
+    if close(given, expected * (1 - beta) / alpha_bar):
+        raise Wrong("α_t below has no bar: it is 1-β_t, the factor of one step, and not ᾱ_t, that of t steps.")
+    if close(given, expected / p_var):
+        raise Wrong("you squared p_var, which is a variance already: it is the σ_t² of equation (7).")
     if close(given, expected * (1 - alpha_bar).sqrt()):
         raise Wrong("no roots: the factor of ε in the mean has √(1-ᾱ_t), and it is squared.")
     if not close(given, expected):
@@ -79,9 +87,16 @@ def check_eps_weight(attempt):
     return "This is the weight that L_simple replaces by 1."
 
 
+def areas(x, mean, std):
+    """Areas of a Gaussian over 1/255 to each side of x, without open ends."""
+    edges = ((x + side - mean).double() / std for side in (-1 / 255, 1 / 255))
+    below, above = (torch.special.ndtr(edge) for edge in edges)
+    return above - below
+
+
 @answers
 def check_pixel_prob(attempt):
-    k, mean, std = torch.arange(256), 0.4, 0.3
+    k, mean, std = torch.arange(256), 0.41, 0.3
     expected = discretised_log_prob(k.double() / 127.5 - 1, torch.tensor(mean), std**2).exp()
     given = tensor_like(attempt(k, mean, std), expected)
     inner = slice(1, 255)
@@ -95,6 +110,9 @@ def check_pixel_prob(attempt):
     if close(given[inner], expected[inner]) and not close(given, expected):
         raise Wrong(f"all is right but the ends: your 256 probabilities add up to {total:.4f}. The bins of 0 and 255 "
                     "are open to the outside.")
+    if close(given[inner], areas(k / 128 - 1, mean, std)[inner]):
+        raise Wrong("pixel k is not at k/128 - 1 but at k/127.5 - 1, so that 255 lies at 1. Your probabilities "
+                    f"add up to {total:.4f}.")
     if abs(total - 2) < 0.05:
         raise Wrong("your probabilities add up to about 2: the bins overlap. A bin reaches 1/255 to each side.")
     if abs(total - 0.5) < 0.05:
@@ -102,6 +120,7 @@ def check_pixel_prob(attempt):
     if bool((given < 0).any()):
         raise Wrong("a probability is negative: take Φ at the upper edge minus Φ at the lower one.")
     if not close(given, expected):
-        raise Wrong(f"your 256 probabilities add up to {total:.4f}, and the likeliest pixel is {int(given.argmax())}; "
-                    f"it should be {int(expected.argmax())}. Are the pixels scaled to [-1, 1], and std no variance?")
+        likeliest, right = (1 + int(p[inner].argmax()) for p in (given, expected))
+        raise Wrong(f"your 256 probabilities add up to {total:.4f}; that should be 1. The likeliest pixel of 1…254 is "
+                    f"{likeliest}; that should be {right}. Are the pixels scaled to [-1, 1], and std no variance?")
     return "256 probabilities that add up to 1."

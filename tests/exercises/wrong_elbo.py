@@ -36,6 +36,8 @@ WRONG = {
         (lambda m, v, n, w: 0.5 * (v / w + (m - n) ** 2 / w - 1 + torch.log(v / w)), "wrong sign"),
         (lambda m, v, n, w: 0.5 * (v / w + (m - n) ** 2 / v - 1 - torch.log(v / w)), "divided by p_var"),
         (lambda m, v, n, w: 0.5 * (v / v + (m - m) ** 2 / v - 1 - torch.log(v / v)), "one of them with itself"),
+        (lambda m, v, n, w: 0.5 * (v / w + (m - n) ** 2 / w**2 - 1 - torch.log(v / w)), "variances already"),
+        (lambda m, v, n, w: 0.5 * ((v / w) ** 2 + ((m - n) / w) ** 2 - 1 - 2 * torch.log(v / w)), "variances already"),
         (lambda m, v, n, w: 0.5 * (v**0.5 / w**0.5 + (m - n) ** 2 / w - 1 - torch.log(v / w)), "the answer is"),
     ],
     check_eps_weight: [
@@ -45,6 +47,9 @@ WRONG = {
         (lambda b, a, v: b**2 / (2 * v * (1 - b)), "1-ᾱ_t is missing"),
         (lambda b, a, v: b**2 / (2 * v * (1 - b) * a), "divided by ᾱ_t"),
         (lambda b, a, v: b**2 / (2 * v * (1 - b) * (1 - a).sqrt()), "no roots"),
+        (lambda b, a, v: b**2 / (2 * v * a * (1 - a)), "has no bar"),
+        (lambda b, a, v: b**2 / (2 * v**2 * (1 - b) * (1 - a)), "squared p_var"),
+        (lambda b, a, v: b**2 * (1 - b) / (2 * v * (1 - a)), "compare with equation (7)"),
     ],
     check_pixel_prob: [
         (lambda k, m, s: between(k, m, s, open_ends=False), "open to the outside"),
@@ -56,5 +61,7 @@ WRONG = {
         (lambda k, m, s: torch.exp(-0.5 * ((k / 127.5 - 1 - m) / s) ** 2) / (s * math.sqrt(2 * math.pi)) * 2 / 255,
          "density times width"),
         (lambda k, m, s: phi(((k + 0.5) / 255 - m) / s) - phi(((k - 0.5) / 255 - m) / s), "scaled to [-1, 1]"),
+        (lambda k, m, s: phi((k / 128 - 1 + 1 / 255 - m) / s) - phi((k / 128 - 1 - 1 / 255 - m) / s), "k/127.5 - 1"),
+        (lambda k, m, s: between(k, m + 0.1, s), "likeliest pixel of 1…254"),
     ],
 }
