@@ -4,6 +4,7 @@ import torch
 
 from diffusion_lab.exercises.feedback import Wrong, answers, close, tensor_like
 from diffusion_lab.sampling.timesteps import spaced
+from diffusion_lab.theory.gaussian import product
 
 X_T = torch.tensor([0.5, -0.5, 0.2, -0.8, 0.1], dtype=torch.float64)
 X_0 = torch.tensor([1.1, 0.3, -0.7, 0.4, -1.2], dtype=torch.float64)
@@ -12,7 +13,7 @@ EPS = torch.tensor([-1.3, 0.4, 2.1, -0.2, 0.9], dtype=torch.float64)
 
 @answers
 def check_times(attempt):
-    for T, n in ((1000, 10), (1000, 7), (10, 10), (50, 30)):
+    for T, n in ((1000, 10), (1000, 6), (10, 10), (50, 30)):
         given, expected = attempt(T, n), spaced(T, n).tolist()
         if not isinstance(given, list) or not all(type(t) is int for t in given):
             raise Wrong("return a list of whole numbers (ints), for instance by a list comprehension.")
@@ -30,15 +31,22 @@ def check_times(attempt):
                         "is the 'leading' spacing; it never visits T.")
         if len(set(given)) < n:
             raise Wrong(f"for T = {T} and n = {n} a time occurs twice.")
+        steps, late = [t - s for t, s in zip(given, given[1:])], [t - T * (n - k) / n for k, t in enumerate(given)]
+        if given != expected and len(set(steps)) == 1 and abs(steps[0] - T / n) < 1:
+            raise Wrong(f"for T = {T} and n = {n} each of your steps is {steps[0]} long: you rounded the step, and the "
+                        "error adds up. Round each time instead.")
+        if given != expected and max(map(abs, late)) < 1 and (min(late) >= 0 or max(late) <= 0):
+            raise Wrong(f"for T = {T} and n = {n} your times begin {given[:3]}: you cut the fraction off, as int() and "
+                        "// do. Round to the nearest whole number.")
         if given != expected:
             raise Wrong(f"for T = {T} and n = {n} the times are {expected[:3]} … {expected[-1]}, and yours are "
                         f"{given[:3]} … {given[-1]}: the last step should be as long as the others.")
     return "First T, last a full step away from 0, whether n divides T or not."
 
 
-def posterior_mean(x_0, x_t, alpha_bar_t, alpha_bar_s):
-    alpha = alpha_bar_t / alpha_bar_s
-    return (alpha_bar_s**0.5 * (1 - alpha) * x_0 + alpha**0.5 * (1 - alpha_bar_s) * x_t) / (1 - alpha_bar_t)
+def posterior_mean(x_0, x_t, t, s):
+    """Equation (2) with α = ᾱ_t/ᾱ_s multiplied out. t, s: floats, ᾱ at these times."""
+    return ((s - t) * x_0 + t**0.5 * (1 - s) * x_t) / (s**0.5 * (1 - t))
 
 
 @answers
@@ -61,6 +69,8 @@ def check_posterior_mean(attempt):
         raise Wrong("you divided by 1-ᾱ_s; the denominator is 1-ᾱ_t.")
     if close(given, (s**0.5 * (1 - t) * X_0 + t**0.5 * (1 - s) * X_T) / (1 - t)):
         raise Wrong("you used ᾱ_t as α. The step from s to t has α = ᾱ_t/ᾱ_s.")
+    if close(given, (s**0.5 * (1 - t) * X_0 + alpha**0.5 * (1 - s) * X_T) / (1 - t)):
+        raise Wrong("α is right, but you took 1-ᾱ_t for β. The step from s to t has β = 1-α, with α = ᾱ_t/ᾱ_s.")
     if close(given, s**0.5 * X_0):
         raise Wrong("that is where x_0 alone puts x_s; x_t speaks, too.")
     if not close(given, expected):
@@ -72,7 +82,7 @@ def check_posterior_mean(attempt):
 def check_denoised_mean(attempt):
     alpha_bar, m, v = 0.3, 0.5, 0.8
     y, noise_var = X_T / alpha_bar**0.5, (1 - alpha_bar) / alpha_bar
-    gain = v / (v + noise_var)
+    gain, expected = 1 / (1 + noise_var / v), product(m, v, y, noise_var)[0]
     given = tensor_like(attempt(X_T, alpha_bar, m, v), X_T)
     if close(given, y):
         raise Wrong("x_t/√ᾱ_t is the noisy measurement of x_0. You also know that x_0 is drawn from N(m, v).")
@@ -85,10 +95,13 @@ def check_denoised_mean(attempt):
     wrong_gain = v / (v + 1 - alpha_bar)
     if close(given, (1 - wrong_gain) * m + wrong_gain * y):
         raise Wrong("after dividing by √ᾱ_t the noise has the variance (1-ᾱ_t)/ᾱ_t, not 1-ᾱ_t.")
+    wrong_gain = v / (v + 1 / noise_var)
+    if close(given, (1 - wrong_gain) * m + wrong_gain * y):
+        raise Wrong("the variance of the noise is upside down: it is 1/SNR = (1-ᾱ_t)/ᾱ_t, large where ᾱ_t is small.")
     wrong_gain = v / (v + noise_var**0.5)
     if close(given, (1 - wrong_gain) * m + wrong_gain * y):
         raise Wrong("the gain compares variances; you took a root.")
-    if not close(given, (1 - gain) * m + gain * y):
+    if not close(given, expected):
         raise Wrong("test it: with v = 0 the answer is m, with ᾱ_t = 1 it is x_t.")
     return "This is equation (7), and the exact denoiser for Gaussian data."
 
@@ -97,7 +110,7 @@ def check_denoised_mean(attempt):
 def check_ancestral_step(attempt):
     t, s = 0.2, 0.7
     alpha, mean = t / s, posterior_mean(X_0, X_T, t, s)
-    var = (1 - s) / (1 - t) * (1 - alpha)
+    var = 1 / (alpha / (1 - alpha) + 1 / (1 - s))  # precisions add
     given = tensor_like(attempt(X_T, X_0, t, s, EPS), X_T)
     if close(given, mean):
         raise Wrong("the mean is right, but no noise is added; that belongs to the last step alone.")

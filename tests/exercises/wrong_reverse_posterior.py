@@ -35,6 +35,11 @@ WRONG = {
         (lambda T, n: [round(T * (k + 1) / n) for k in range(n)], "your times rise"),
         (lambda T, n: [round(T * (n - k) / n) for k in range(n + 1)], "time 0"),
         (lambda T, n: list(range(T, 0, -(T // n))), "rounded step length"),
+        (lambda T, n: [T - k * round(T / n) for k in range(n)], "you rounded the step"),
+        (lambda T, n: [T - k * (T // n) for k in range(n)], "you rounded the step"),
+        (lambda T, n: [T * (n - k) // n for k in range(n)], "cut the fraction off"),
+        (lambda T, n: [int(T - k * T / n) for k in range(n)], "cut the fraction off"),
+        (lambda T, n: [T - k * T // n for k in range(n)], "cut the fraction off"),
         (lambda T, n: torch.linspace(T, 1, n).round().long().tolist(), "the last step should be as long"),
         (lambda T, n: torch.linspace(T, 1, n), "list of whole numbers"),
     ],
@@ -47,6 +52,8 @@ WRONG = {
         (lambda x_0, x_t, t, s, a: mean((a[t] / a[s]) ** 0.5 * x_0, x_t, a[t], a[s]), "√ᾱ_t where"),
         (lambda x_0, x_t, t, s, a: mean(x_0, x_t, a[t], a[s]) * (1 - a[t]) / (1 - a[s]), "divided by 1-ᾱ_s"),
         (lambda x_0, x_t, t, s, a: with_alpha(x_0, x_t, a[t], a[s], a[t]), "used ᾱ_t as α"),
+        (lambda x_0, x_t, t, s, a: mean(x_0, x_t, a[t], a[s]) + a[s] ** 0.5 * (a[t] / a[s] - a[t]) / (1 - a[t]) * x_0,
+         "1-ᾱ_t for β"),
         (lambda x_0, x_t, t, s, a: a[s] ** 0.5 * x_0, "x_0 alone"),
     ],
     check_denoised_mean: [
@@ -55,6 +62,7 @@ WRONG = {
         (lambda x, a, m, v: shrink(x / a**0.5, (1 - a) / a, 0.0, v), "is missing"),
         (lambda x, a, m, v: m + x / a**0.5 - shrink(x / a**0.5, (1 - a) / a, m, v), "shares are swapped"),
         (lambda x, a, m, v: shrink(x / a**0.5, 1 - a, m, v), "not 1-ᾱ_t"),
+        (lambda x, a, m, v: shrink(x / a**0.5, a / (1 - a), m, v), "upside down"),
         (lambda x, a, m, v: shrink(x / a**0.5, ((1 - a) / a) ** 0.5, m, v), "took a root"),
     ],
     check_ancestral_step: [
