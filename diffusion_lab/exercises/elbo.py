@@ -121,6 +121,6 @@ def check_pixel_prob(attempt):
         raise Wrong("a probability is negative: take Φ at the upper edge minus Φ at the lower one.")
     if not close(given, expected):
         likeliest, right = (1 + int(p[inner].argmax()) for p in (given, expected))
-        raise Wrong(f"your 256 probabilities add up to {total:.4f}; that should be 1. The likeliest pixel of 1…254 is "
-                    f"{likeliest}; that should be {right}. Are the pixels scaled to [-1, 1], and std no variance?")
+        raise Wrong(f"your 256 probabilities add up to {total:.4f} (right: 1.0000), and the likeliest pixel of 1…254 "
+                    f"is {likeliest} (right: {right}). Are the pixels scaled to [-1, 1], and std no variance?")
     return "256 probabilities that add up to 1."
