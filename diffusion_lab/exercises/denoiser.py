@@ -94,7 +94,7 @@ def check_training_example(attempt):
     new_x_t, new_t, _ = attempt(x_0, schedule, generator)
     if close(new_t, t) or close((new_x_t - schedule.alpha_bar[new_t, None].sqrt() * x_0)
                                 / (1 - schedule.alpha_bar[new_t, None]).sqrt(), eps):
-        raise Wrong("a second batch has the same times or noise as the first: draw both afresh at each call, and set no seed.")
+        raise Wrong("a second batch has the same times or noise as the first: draw both afresh, and set no seed.")
     again = attempt(x_0, schedule, generator.set_state(state))
     if not (close(again[1], t) and close(again[0], x_t)):
         raise Wrong("the same seed gave another batch: draw the times and the noise with `generator=generator`.")
