@@ -30,12 +30,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from diffusion_lab.exercises.denoiser import (
-    check_eps_from_v,
-    check_from_memory,
-    check_gradient,
-    check_training_example,
-)
+from diffusion_lab.exercises.denoiser import check_eps_from_v, check_from_memory, check_gradient
+from diffusion_lab.exercises.training_example import check_training_example
 from diffusion_lab.sampling.ddpm import ddpm
 from diffusion_lab.sampling.timesteps import spaced
 from diffusion_lab.theory.check import label_of, same_shape
