@@ -47,19 +47,22 @@ from diffusion_lab.view.style import BLACK, ORANGE, POINTS, ROLES, figure
 generator, schedule = torch.Generator().manual_seed(0), cosine()
 trained = load_network("mnist")
 denoiser = as_denoiser(trained, schedule, predicts="v")
-
-# %%
 images, labels = load_digits("test")
 digits = torch.stack([images[labels == k][0] for k in range(10)])
 noised = q_sample(digits, 700, torch.randn(digits.shape, generator=generator), schedule)
+
+# %%
 rows = [digits, noised, denoiser(noised, 700), denoiser(noised, 700, torch.arange(10))]
-show(mosaic(torch.cat(rows), columns=10, scale=2),
-     alt="Four rows of ten: digits; digits under heavy noise; digits, some blurred or wrong; ten mostly clear digits, each of its kind.")
+fig, ax = figure(width=6.8, height=2.5)
+_ = ax.imshow(mosaic(torch.cat(rows), columns=10, scale=2), cmap="gray"), ax.grid(False)
+_ = ax.set(xticks=[], yticks=range(28, 240, 60), yticklabels=["digits", "noised, $t = 700$", "answer", "answer, told\nthe digit"]), ax.tick_params(length=0), ax.spines[:].set_visible(False)
+show(fig, alt="Four rows of ten: digits; digits under heavy noise; digits, some blurred or wrong; ten mostly clear digits, each of its kind.")
 
 # %% slide [markdown]
 # # Build a U-Net, block by block
 #
-# Ten digits · the same with noise, at $t = 700$ of 1,000 · what the trained network sees in it, in one call · the same when it is told which digit it is.
+# Ten digits · the same with noise, at $t = 700$ of 1,000 · what the trained network sees in it, in one call · the same
+# when it is told which digit it is.
 #
 # {picture}
 #
@@ -85,8 +88,10 @@ show(mosaic(torch.cat(rows), columns=10, scale=2),
 #
 # The kernel below subtracts what is on the left from what is on the right, so it answers where the picture gets
 # brighter from left to right. Around the picture lies a rim of zeros, the **padding**, so that the result is as large
-# as the picture. (Black is 0 in this cell, too. In the network it is −1, and so the network sees the rim.) The cell computes one place by equation (1), and scipy computes all of them. (Mathematicians turn the
-# kernel around before they slide it, and call this a correlation. Where the kernel is learned, it is all the same.)
+# as the picture. (The cell adds 1 to the digit, so that its black is 0 like the rim. In the network black is −1: there
+# the rim differs from it, and the network can see where the picture ends.) The cell computes one place by equation (1),
+# and scipy computes all of them. (Mathematicians turn the kernel around before they slide it, and call this a
+# correlation. Where the kernel is learned, it is all the same.)
 
 # %% slide [markdown]
 # ## Predict first: how many weights?
@@ -135,9 +140,10 @@ show(fig, alt="A digit four with a frame of nine pixels; a kernel of nine number
 # $$ y_o = b_o + \sum_m w_{om} * x_m, \qquad
 #    \text{parameters} = \underbrace{C_\text{out}\,C_\text{in}\,k^2}_{\text{kernels}} + \underbrace{C_\text{out}}_{\text{biases}} \tag{2} $$
 #
-# where $*$ is equation (1) and the kernels have $k \times k$ numbers. With padding $p$ and with the kernel moving on by $s$ places at a time (the **stride**), a
-# picture of $n$ rows becomes one of $\lfloor (n + 2p - k)/s \rfloor + 1$ rows, where $\lfloor\;\rfloor$ rounds down. The cell
-# compares PyTorch's layer with these formulas, and the result of a shifted digit with the shifted result.
+# where $*$ is (1), for a kernel of $k \times k$ numbers. With padding $p$ and with the kernel moving on by $s$ places
+# at a time (the **stride**), a picture of $n$ rows becomes one of $\lfloor (n + 2p - k)/s \rfloor + 1$ rows, where
+# $\lfloor\;\rfloor$ rounds down. The cell compares PyTorch's layer with these formulas, and the result of a shifted
+# digit with the shifted result.
 
 # %% slide [markdown]
 # ## Nine numbers that serve at every place
@@ -209,24 +215,26 @@ for strides in ([1], [1, 1], [1] * 6, [1, 1, 1, 2, 1, 1]):
     print(f"strides {strides}: one place sees {by_formula}×{by_formula}")
 
 # %% [markdown]
-# Six convolutions see 13 places in a row; with one stride among them, 17. The last line is the way down of our network,
-# whose places are squares of 2×2 pixels (next section). So at its end the place in the middle sees 34 pixels in a row,
-# and that is the whole digit. (The normalisation of section 3 lets in a little of everything, by way of a mean and a
-# variance.) This is the first reason for the shape of a U-Net: *from far away, few steps are enough to
-# look around*. The second is that a picture of half the height and width has a quarter of the places, and with as many
-# channels it costs a quarter. (With twice the channels, as in our network, it costs as much as before.)
+# Six convolutions see 13 places in a row; with a stride of 2 in the fourth, 17. The last line is the way down of the
+# network that you will put together in section 8; its places are squares of 2×2 pixels (next section). So at its end
+# the place in the middle sees 34 pixels in a row, and that is the whole digit. (The normalisation of section 3 lets in
+# a little of everything, by way of a mean and a variance.) This is the first reason for the shape of a U-Net: *from far
+# away, few steps are enough to look around*. The second is that a picture of half the height and width has a quarter of
+# the places, and with as many channels it costs a quarter. (With twice the channels, as in our network, it costs as
+# much as before.)
 #
 # ## 2 · Pixels into channels
 #
-# The same saving is to be had at the entrance. Cut the picture into squares of 2×2 pixels and make each square *one* place
-# with four channels: `pixel_unshuffle`. No number is lost or mixed, and `pixel_shuffle` puts all back. But every layer
-# after it, with as many channels as before, has a quarter of the work. (Networks made of attention alone cut pictures into squares
-# such as 16×16 pixels, and call them patches.)
+# The same saving is to be had at the entrance. Cut the picture into squares of 2×2 pixels and make each square *one*
+# place with four channels: `pixel_unshuffle`. No number is lost or mixed, and `pixel_shuffle` puts all back. But every
+# layer after it, with as many channels as before, has a quarter of the work. (Networks made of attention alone cut
+# pictures into squares such as 16×16 pixels, and call them patches.)
 
 # %% slide [markdown]
 # ## From far away, few steps see the whole
 #
-# The **receptive field** $r$: how many pixels in a row one result depends on. Layer $l$ has a kernel of $k_l$ and a stride of $s_l$:
+# The **receptive field** $r$: how many pixels in a row one result depends on. Layer $l$ has a kernel of $k_l$ and a
+# stride of $s_l$:
 #
 # $$ r = 1 + \sum_l (k_l - 1)\prod_{l'<l} s_{l'} $$
 #
@@ -237,16 +245,17 @@ for strides in ([1], [1, 1], [1] * 6, [1, 1, 1, 2, 1, 1]):
 # Note: Autograd is the judge: a pixel belongs to the field of a result if the result has a slope with respect to it. Ask why one stride among six layers matters: every later layer adds 4 in place of 2, for a step is now two places wide.
 
 # %%
-x = digits[4:5]
-channels = F.pixel_unshuffle(x, 2)
-assert torch.equal(channels[:, 1], x[:, 0, 0::2, 1::2])
-assert torch.equal(F.pixel_shuffle(channels, 2), x)
-as_large = F.interpolate(channels.transpose(0, 1), scale_factor=2)
-show(mosaic(torch.cat([x, as_large]), scale=4), alt="A four of 28 by 28 pixels, and four coarser ones that differ only in detail.")
+x, channels, (fig, ax) = digits[4:5], F.pixel_unshuffle(digits[4:5], 2), figure(width=8.6, height=2)
+assert all(torch.equal(a, b) for a, b in [(channels[:, 1], x[:, 0, 0::2, 1::2]), (F.pixel_shuffle(channels, 2), x)])
+_ = ax.imshow(mosaic(torch.cat([x, F.interpolate(channels.transpose(0, 1), scale_factor=2)]), scale=4), cmap="gray"), ax.grid(False)
+_ = ax.plot(torch.tensor([[40], [48], [48], [40], [40]]) + 120 * torch.arange(5) - 0.5, [24, 24, 32, 32, 24], color=ORANGE)
+_ = ax.set(xticks=range(56, 600, 120), xticklabels=["digit", *(f"channel {c}" for c in range(4))], yticks=[]), ax.tick_params(length=0), ax.spines[:].set_visible(False)
+show(fig, alt="A four of 28 by 28 pixels with a frame of four, and four coarser fours with a frame of one pixel each.")
 
 # %% [markdown]
 # **Figure 3.** A digit, and the same as four channels of 14×14: the upper left, upper right, lower left and lower right
-# pixel of each square. They look alike, as neighbours do.
+# pixel of each square. The four pixels in the frame on the left are the one framed pixel of each channel. The channels
+# look alike, as neighbours do.
 #
 # ## 3 · Keeping the numbers in bounds
 #
@@ -363,6 +372,9 @@ print("equation (5) for the label 3; no label is the null label, number", condit
 # and these **scale and shift** the normalised channel: $h \leftarrow (1 + \text{scale})\,h + \text{shift}$. So at each
 # time the block can turn some channels up and others off. If the block changes the number of channels, the shortcut
 # needs a 1×1 convolution, which mixes the channels of each place and looks at no neighbour.
+#
+# The layer that makes scale and shift begins with zeros, too: at first, $(1 + 0)\,h + 0 = h$. So the last layer reads an
+# $h$ that is not 0, and gets a slope.
 
 # %% tags=["export:diffusion_lab.networks.unet"]
 def zeroed(layer):
@@ -391,15 +403,17 @@ class ResidualBlock(nn.Module):
 
 
 # %% [markdown]
-# Three checks. A new block changes nothing. A chain of twenty new blocks passes the slope through untouched, where
-# twenty plain convolutions with SiLU let it fade to nearly nothing. (How far depends on the first weights; these are
-# PyTorch's usual ones.) And when the zeros are replaced by random weights,
-# the condition makes a difference.
+# Four checks. A new block changes nothing. Its last layer has a slope all the same (`scale_and_shift`, before it, has none
+# until that layer has left zero). A chain of twenty new blocks passes the slope through untouched, where twenty plain
+# convolutions with SiLU let it fade to nearly nothing. (How far depends on the first weights; these are PyTorch's usual
+# ones.) And when the zeros are replaced by random weights, the condition makes a difference.
 
 # %%
 x, c = torch.randn(3, 16, 7, 7, generator=generator, requires_grad=True), condition(t).detach()
 block = ResidualBlock(16, 16, dim=128)
 assert torch.equal(block(x, c), x)
+last, before = torch.autograd.grad(block(x, c).square().sum(), [block.conv_2.weight, block.scale_and_shift.weight])
+assert last.abs().max() > 0 == before.abs().max()
 through = {"residual blocks": x, "plain convolutions": x}
 for _ in range(20):
     through["residual blocks"] = ResidualBlock(16, 16, dim=128)(through["residual blocks"], c)
@@ -443,7 +457,8 @@ assert F.avg_pool2d(x - grown, 4).abs().max() < 1e-6
 show(mosaic(torch.cat([x, grown, x - grown]), columns=4, scale=3), alt="Three rows: four digits; the same as coarse squares; what is missing, all edges and fine strokes.")
 
 # %% [markdown]
-# **Figure 4.** Top: digits. Middle: after 7×7 and back. Bottom: the difference (grey is 0), which is all of the detail.
+# **Figure 4.** Top: digits. Middle: each square of 4×4 pixels replaced by its mean. Bottom: the difference (grey is 0),
+# which is all of the detail.
 #
 # A denoiser must return detail in its right place, to the pixel. It is still there, in the channels that were made on
 # the way down. So the way up fetches them: they are laid beside the new ones, `torch.cat` along the channels, and the
@@ -464,10 +479,10 @@ show(mosaic(torch.cat([x, grown, x - grown]), columns=4, scale=3), alt="Three ro
 #
 # ## 7 · Attention
 #
-# A convolution carries news by one place per layer (3×3). **Attention** lets every place look at every other at once. Each
-# place sends out a **query** $q$ (what am I looking for?), a **key** $k$ (what have I got?) and a **value** $v$ (what do
-# I tell?), three vectors of $d$ numbers, made from its channels by one layer of weights. A place compares its query
-# with all keys, turns the likenesses into shares that add up to 1, and takes that mixture of the values:
+# A convolution carries news by one place per layer (3×3). **Attention** lets every place look at every other at once.
+# Each place sends out a **query** $q$ (what am I looking for?), a **key** $k$ (what have I got?) and a **value** $v$
+# (what do I tell?), three vectors of $d$ numbers, made from its channels by one layer of weights. A place compares its
+# query with all keys, turns the likenesses into shares that add up to 1, and takes that mixture of the values:
 #
 # $$ \mathrm{attention}(q, k, v) = \mathrm{softmax}\!\Big(\frac{q\,k^\top}{\sqrt d}\Big)\,v \tag{7} $$
 #
@@ -520,8 +535,9 @@ assert largest["with"] < 0.25 < 0.6 < largest["without"]
 print(f"the largest of 49 shares, on average: {largest['with']:.1f} with √d, {largest['without']:.1f} without")
 
 # %% [markdown]
-# The module does it in four **heads**: four groups of channels, each with queries, keys and values of its own, so that a
-# place can ask four questions at once. It, too, adds to its input and begins with zeros.
+# The module does it in four **heads**: four groups of channels, each with queries, keys and values of its own, so that
+# a place can ask four questions at once. The $d$ in (7) is now the number of channels of one head, a quarter of all.
+# It, too, adds to its input and begins with zeros.
 
 # %% tags=["export:diffusion_lab.networks.unet"]
 class Attention(nn.Module):
@@ -618,8 +634,9 @@ class UNet(nn.Module):
 #
 # PyTorch lets you listen to a part of a network: a **hook** is a function that is called with the part's output each
 # time it runs. `outputs_of` hangs one on each part, runs the network once, and takes them off again. The sizes follow
-# from the sentence below equation (2) and from what you know of the blocks; `weights` counts the parameters by that
-# equation, without running anything.
+# from the sentence below equation (2) and from what you know of the blocks. `weights` counts the parameters without
+# running anything: convolutions by (2), two numbers per channel for each normalisation, and (inputs + 1) × outputs for
+# each layer of weights.
 #
 # The second cell prints both, and checks three things more. `trained` is the package's network, and yours is the same:
 # with its weights put into your classes, it gives the same answers. A *new* network answers 0, for its last layer is
@@ -644,7 +661,9 @@ def weights(fine, coarse, dim, labels=10):
         return a * b * k * k + b
 
     def block(a, b):
-        return 2 * a + conv(a, b) + 2 * (dim + 1) * b + 2 * b + conv(b, b) + (conv(a, b, k=1) if a != b else 0)
+        first = 2 * a + conv(a, b)  # norm_1, conv_1
+        second = (dim + 1) * 2 * b + 2 * b + conv(b, b)  # scale_and_shift, norm_2, conv_2
+        return first + second + (conv(a, b, k=1) if a != b else 0)  # the shortcut
 
     return {"condition": (64 + 1) * dim + (dim + 1) * dim + (labels + 1) * dim, "enter": conv(4, fine),
             "fine_down": block(fine, fine), "shrink": conv(fine, coarse), "coarse_down": block(coarse, coarse),
@@ -681,9 +700,12 @@ assert torch.allclose(trained(noised, t), alone, atol=1e-4)
 # What goes in is a seven at $t = 400$, without a label. What comes out is $v$. Before you look: at which stage will the
 # noise be gone?
 #
-# The cell has two ways to look at a stage. `channels_of` makes pictures of its channels, each stretched to the full
-# range from black to white. `cosine_of` compares one stage for two inputs, and so tells what the stage is about: two
-# noises on the *same digit*, or two digits under the *same noise*, a mean over six of each. Which pair is the more alike?
+# There are two ways to look at a stage. `channels_of` makes pictures of its channels, each stretched to the full range
+# from black to white. And a table tells what the stage is about. Ten digits, each under the same ten noises, go through
+# the network. At each stage the mean of all hundred outputs, what they have in common, is taken off. What is left is
+# compared in pairs by the cosine: 1 if both point the same way, 0 if they have nothing to do with each other. There are
+# pairs of the *same digit* under two noises, of two digits under the *same noise*, and, to compare with, of two digits
+# under two noises: *neither*. Which pairs are the more alike?
 
 # %% slide [markdown]
 # ## Every shape, and where the weights are
@@ -702,45 +724,58 @@ def channels_of(output, most=24):
     return 2 * (maps - low) / (high - low).clamp(min=1e-6) - 1
 
 
-def cosine_of(a, b):
-    """The cosine between two outputs, each without its mean; the average over a batch."""
-    a, b = (output.flatten(1) - output.flatten(1).mean(dim=1, keepdim=True) for output in (a, b))
-    return F.cosine_similarity(a, b).mean().item()
+def one_large(picture):
+    """A picture (1, 1, 28, 28) as a frame of the size that 24 channels have."""
+    return mosaic(F.pad(F.interpolate(picture, scale_factor=3), (77, 77, 2, 2), value=1.0))
 
 
-eps, other_eps = torch.randn(2, 6, 1, 28, 28, generator=generator)
-pictures = {"seven": (digits[7:8], eps), "same digit": (digits[7:8], other_eps), "same noise": (digits[2:3], eps)}
-seen = {name: outputs_of(trained, q_sample(x_0.expand(6, 1, 28, 28), 400, noise, schedule), torch.full((6,), 400))
-        for name, (x_0, noise) in pictures.items()}
-alike = {stage: [cosine_of(seen["seven"][stage], seen[other][stage]) for other in ("same digit", "same noise")]
-         for stage in ("fine_down", "shrink", "coarse_down", "middle", "coarse_up", "fine_up", "leave")}
-assert min(alike[stage][0] for stage in ("shrink", "coarse_down", "middle", "coarse_up")) > 0.8
-assert alike["shrink"][1] > alike["middle"][1] + 0.1 > alike["coarse_up"][1] + 0.15
-assert alike["coarse_up"][1] < alike["fine_up"][1] - 0.3
-assert alike["leave"][1] > alike["leave"][0] + 0.6
-for stage, (digit, noise) in alike.items():
-    print(f"after {stage:12} same digit {digit:.1f}, same noise {noise:.1f}")
+def cosines(outputs):
+    """(n, n): the cosines of all pairs of n outputs, when what all have in common, their mean, is taken off."""
+    own = F.normalize((outputs - outputs.mean(dim=0)).flatten(1))
+    return own @ own.T
+
+
+number, eps = torch.arange(100), torch.randn(10, 1, 28, 28, generator=generator)  # input 10 a + b: digit a, noise b
+digit, noise = ((part[:, None] == part) for part in (number // 10, number % 10))  # (100, 100): has this pair the same?
+kinds = {"same digit": digit & ~noise, "same noise": noise & ~digit, "neither": ~digit & ~noise}
+x_t = q_sample(digits.repeat_interleave(10, dim=0), 400, eps.repeat(10, 1, 1, 1), schedule)
+seen = {"x_t": x_t} | outputs_of(trained, x_t, torch.full((100,), 400))
+stages = ("x_t", "fine_down", "shrink", "coarse_down", "middle", "coarse_up", "fine_up", "leave")
+alike = {stage: [cosines(seen[stage])[pairs].mean().item() for pairs in kinds.values()] for stage in stages}
+print(f"{'':12}", *(f"{kind:>11}" for kind in kinds))
+for stage, found in alike.items():
+    print(f"{stage:12}", *(f"{value:11.2f}" for value in found))
+    assert abs(found[2] + 1 / 9) < 0.03
+assert alike["x_t"][1] > alike["x_t"][0] + 0.2
+assert abs(alike["fine_down"][0] - alike["fine_down"][1]) < 0.15
+assert all(alike[stage][0] > alike[stage][1] + 0.5 for stage in ("shrink", "coarse_down", "middle", "coarse_up"))
+assert alike["shrink"][1] > alike["middle"][1] > alike["coarse_up"][1] > alike["coarse_up"][2]
+assert alike["fine_up"][1] > alike["coarse_up"][1] + 0.2
+assert alike["leave"][1] > 0.7 > 0.15 > alike["leave"][0]
 
 # %% [markdown]
-# **Try it:** scrub through stages of the trained network, from what goes in to what comes out. Each frame has 24
-# channels of one stage. (The first and the last frame are a single picture, 24 times.)
+# **Try it:** scrub through stages of the trained network, from what goes in to what comes out. The frames between have
+# 24 channels of one stage each.
 
 # %%
-stages = [(name, seen["seven"][name][:1]) for name in ("fine_down", "shrink", "middle", "coarse_up", "fine_up")]
-x_t = q_sample(digits[7:8], 400, eps[:1], schedule)
-ends = [mosaic(picture.expand(24, 1, 28, 28), columns=8) for picture in (x_t, denoiser(x_t, 400))]
-Scrubber([ends[0], *[mosaic(channels_of(output), columns=8) for _, output in stages], ends[1]],
-         ["x_t, what goes in", *[f"{name}: {output.shape[1]} channels of {output.shape[2]} by {output.shape[3]}" for name, output in stages], "the answer, as an estimate of x_0"],
+seven = x_t[70:71]
+between = [(name, seen[name][70:71]) for name in stages[1:-1] if name != "coarse_down"]
+Scrubber([one_large(seven), *[mosaic(channels_of(output), columns=8) for _, output in between], one_large(seen["answer"][70:71]), one_large(denoiser(seven, 400))],
+         ["x_t, what goes in", *[f"{name}: {output.shape[1]} channels of {output.shape[2]} by {output.shape[3]}" for name, output in between], "leave: v, the network's answer", "the estimate of x_0 that v gives"],
          "A noised seven on its way through the U-Net: 24 channels of each stage.",
-         "A noisy seven in many channels; then coarse squares at 7 by 7; then noisy channels again; last a clean seven.")
+         "A noisy seven; many channels of it; then coarse squares at 7 by 7; then noisy channels again; noise with a faint dark seven; last a clean seven.")
 
 # %% [markdown]
-# What to have seen: `fine_down` shows strokes, edges and noise. From `shrink` to `coarse_up`, a channel has
-# 49 places, and to the eye little is left of the seven. But the cosine tells that step by step, from `shrink` to
-# `coarse_up`, the network is about the digit: two noises on one digit stay alike, two digits under one noise part. At
-# `fine_up` the noise is coming back, and at `leave` it has won! That is no failure. The
-# network was trained to answer $v$, in which the noise has the larger share at this time, and it must say where each
-# grain lies, to the pixel. Only the skip can tell it.
+# What to have seen: `fine_down` shows strokes, edges and noise. From `shrink` to `coarse_up`, a channel has 49 places,
+# and to the eye little is left of the seven. The table says what these places are about. Read it against its last
+# column: pairs with nothing in common have −0.1, and not 0, since the deviations of ten digits from their mean add up
+# to 0. What goes in is more alike under the same noise than for the same digit. After `fine_down` the two are level.
+# From `shrink` to `coarse_up`, a shared digit makes two outputs alike, and shared noise hardly does, less from stage to
+# stage.
+#
+# So at which stage is the noise gone? At none. It is faintest at `coarse_up`, just above the last column. At `fine_up` it
+# is coming back, and at `leave` it has won! That is no failure. The network was trained to answer $v$, in which the noise
+# has the larger share at this time, and it must say where each grain lies, to the pixel. Only the skip can tell it.
 # `as_denoiser` then takes this $v$ off $x_t$, each with its factor, and the last frame is what remains.
 #
 # ## 10 · What each part is for, by taking it away
@@ -757,11 +792,13 @@ Scrubber([ends[0], *[mosaic(channels_of(output), columns=8) for _, output in sta
 #   zeros in every block nothing would flow, and nothing would be learned),
 # - **no coarse level**: what happens at 7×7 is left out, attention included, and most of the weights with it.
 #
-# Three measures, all on the averaged weights: the loss on the 1,000 test digits, at fixed times and with fixed noise;
-# the share of 250 generated digits that a separate network, the *judge*, reads as the digit that was asked for; and the
-# **Fréchet distance**, which compares mean and covariance of what the judge sees in those 250 and in the test digits,
-# in multiples of the distance that 250 real digits have, 25 of each kind. Eighteen trainings take some ten minutes on
-# two cores. So a committed command, `python benchmarks/ablation.py`, has done them, and the cell reads its file.
+# Three measures, all taken with a running mean of the weights over the steps (notebook 07 tells why). The first is the
+# loss on $v$, as in notebook 05, on the 1,000 test digits, at fixed times and with fixed noise. For the second, a
+# separate network, the *judge*, reads 250 generated digits: the share that it reads as the digit that was asked for. The
+# third is the **Fréchet distance**, which compares mean and covariance of what the judge sees in those 250 and in the
+# test digits. It is divided by the distance that 250 real digits (25 of each kind) have from the test digits, the
+# floor. So 1 is as good as real digits. Eighteen trainings take some ten minutes on two cores. So a committed command,
+# `python benchmarks/ablation.py`, has done them, and the cell reads its file.
 #
 # Before you look: put the five parts in the order of how much you expect to lose with each.
 
@@ -773,16 +810,16 @@ Scrubber([ends[0], *[mosaic(channels_of(output), columns=8) for _, output in sta
 # Note: What goes in is a seven at t = 400, no label; each frame has 24 channels of one stage. Take guesses, then press T and step through. At fine_down: strokes, edges and noise. From shrink to coarse_up: 49 places, and to the eye little is left of the seven. Then fine_up: the noise is coming back. Let the room say why before the next slide.
 
 # %% slide [markdown]
-# ## Gone at the bottom, back at the end
+# ## Faint at the bottom, back at the end
 #
-# How alike is one stage for two inputs: two noises on the *same digit*, or two digits under the *same noise*? 1: the same picture. Means over six.
+# Ten digits under ten noises. How alike are two of them at each stage? 1: the same. *Neither* in common: the baseline.
 #
 # {printed}
 #
 # - From shrink to coarse_up, the network is about the digit.
 # - Its answer $v$ is mostly noise here. Only the skip has every grain.
 #
-# Note: The numbers are cosines, with the mean taken out. That the noise comes back at fine_up, and has won at leave, is no failure. as_denoiser then takes v off x_t, each with its factor, and a clean seven remains: the last frame of the player.
+# Note: The numbers are cosines, after the mean of all hundred was taken off; so pairs with nothing in common have -0.1. At which stage is the noise gone? At none: it is faintest at coarse_up. That the noise comes back at fine_up, and has won at leave, is no failure. as_denoiser then takes v off x_t, each with its factor, and a clean seven remains: the last frame of the player.
 
 # %% slide [markdown]
 # ## Which part would you miss most?
@@ -807,30 +844,42 @@ print(f"{'network':16}{'parameters':>11}{'held-out loss':>24}{'label accuracy':>
 for name, own in found.items():
     cells = [f"{sum(own[m]) / len(own[m]):.{n}f} ({min(own[m]):.{n}f}…{max(own[m]):.{n}f})" for m, n in zip(measures, (3, 2, 1))]
     print(f"{name:16}{own['parameters'][0]:11,}{cells[0]:>24}{cells[1]:>22}{cells[2]:>22}")
-whole = found["whole"]
+whole, behind = found["whole"], {name: [a - b for a, b in zip(found[name]["loss"], found["whole"]["loss"])] for name in names[1:]}
+print("\nheld-out loss minus that of the whole network, for each seed")
+for name, more in behind.items():
+    print(f"{name:16}", *(f"{difference:+.4f}" for difference in more))
 for name in ("no skips", "no shortcut", "no coarse level"):
     assert min(found[name]["loss"]) > max(whole["loss"])
     assert max(found[name]["label_accuracy"]) < min(whole["label_accuracy"])
 for name in ("no skips", "no shortcut"):
     for measure in ("loss", "times_floor"):
         assert min(found[name][measure]) - max(whole[measure]) > 2 * (max(whole[measure]) - min(whole[measure]))
-for name in ("no attention", "no time"):
-    behind = [a - b for a, b in zip(found[name]["loss"], whole["loss"])]
-    assert 0 < min(behind) < max(behind) < 0.25 * (max(whole["loss"]) - min(whole["loss"]))
+for name, share in (("no attention", 0.005), ("no time", 0.01)):
+    more = torch.tensor(behind[name])
+    assert abs(more.mean() / (sum(whole["loss"]) / 3) - share) < 0.001
+    assert more.mean() > 8 * more.std() / 3**0.5  # standard errors
+    assert more.max() < 0.25 * (max(whole["loss"]) - min(whole["loss"]))
 assert 0.28 < sum(whole["label_accuracy"]) / 3 < 0.3
-assert abs(noised[:, :, :2].std() / (1 - schedule.alpha_bar[700]).sqrt() - 1) < 0.12  # 560 pixels: four standard errors
 
 # %%
-fig, axes = figure(columns=3, width=8.6, height=3, sharey=True)
-for ax, measure, title, better in zip(axes, measures, ("held-out loss", "label accuracy", "distance / floor"), ("← better", "better →", "← better")):
-    _ = ax.scatter([run[measure] for run in runs], [names.index(run["network"]) for run in runs], **POINTS["model"] | {"s": 40})
+fig, axes = figure(columns=3, width=8.6, height=3.2, sharey=True)
+height = {name: [place - 0.2, place, place + 0.2] for place, name in enumerate(names)}  # one for each seed
+_ = axes[0].scatter(sum(behind.values(), []), sum([height[name] for name in behind], []), **POINTS["model"] | {"s": 40})
+_ = axes[0].set(title="loss minus the whole's", xscale="log", xlim=(5e-4, 0.5), xlabel="← better", ylim=(5.6, -0.6))
+_ = axes[0].set_yticks(range(len(names)), names)
+for ax, measure, title, better in zip(axes[1:], measures[1:], ("label accuracy", "distance / floor"), ("better →", "← better")):
+    _ = ax.scatter(sum([own[measure] for own in found.values()], []), sum(height.values(), []), **POINTS["model"] | {"s": 40})
     _ = ax.axvline(sum(whole[measure]) / len(whole[measure]), **ROLES["exact"]), ax.set(title=title, xlabel=better)
-_ = axes[0].set_yticks(range(len(names)), names), axes[0].invert_yaxis()
-show(fig, alt="Three panels with three triangles for each of six networks: loss, label accuracy and distance.")
+show(fig, alt="Three panels with three triangles for each network: how far its loss is above the whole network's; label accuracy; distance.")
+right, wrong = trained(noised, torch.full((10,), 700)), trained(noised, torch.zeros(10, dtype=torch.int64))
+assert (wrong - right).norm() > right.norm()
+assert abs(noised[:, :, :2].std() / (1 - schedule.alpha_bar[700]).sqrt() - 1) < 0.12  # 560 pixels: four standard errors
 
 # %% [markdown]
-# **Figure 5.** Each triangle is one run; the dashed line is the mean of the whole network. A distance from the line that
-# is no larger than the scatter of the triangles may be chance.
+# **Figure 5.** Each triangle is one run; from top to bottom, the three seeds. Left: how far its loss is above that of
+# the whole network *of the same seed*; from mark to mark it is ten times as much. Middle and right: the dashed line is
+# the mean of the whole network. There, a distance from the line that is no larger than the scatter of the triangles may
+# be chance.
 #
 # The runs are 100 steps long, and even the whole network's digits are mostly unreadable: the judge reads 0.29 of them as
 # asked, and blind guessing gives 0.10. Skips and shortcuts are what this network can least do without: they stand apart
@@ -838,14 +887,19 @@ show(fig, alt="Three panels with three triangles for each of six networks: loss,
 # Without its coarse level it is behind, too, in loss and in accuracy; in the last panel its
 # triangles are among those of the whole network, so nothing can be said there.
 #
-# Now look at the other two, attention and time: their triangles lie on the line. One can look closer than the picture,
-# though. These runs share first weights, order of the digits and noise with the run of the whole network *of the same
-# seed*, so they can be compared in pairs. In each of the three pairs the whole network has the lower loss, as the cell
-# has checked, but by less than a quarter of what lies between one seed and another. And three of three may still be
-# chance: with two equal networks it is so in one case out of eight.
+# Now look at the other two, attention and time. In accuracy and distance their triangles lie about the line. The losses
+# can be compared in pairs, since runs of the same seed share first weights, order of the digits and noise. The whole
+# network is ahead in each pair. The differences are small: 0.5 % and 1 % of the loss, less than a quarter of what lies
+# between one seed and another. But they are nearly the same in all three pairs (the mean is more than eight standard
+# errors), so they are hardly chance. With three pairs one cannot say more.
 #
-# Does a network have to be told the time at all? The picture itself tells much about it: in the black margin around a digit
-# lies the bare noise, and its deviation is $\sqrt{1-\bar\alpha_t}$, as the cell has checked on the digits of Figure 1.
+# Why so small? The likeliest reason is the length of training. What attention adds begins with zeros, and so does the
+# layer by which a block is told the time. In 100 steps they may hardly have begun to work. The trained network is another
+# matter: told $t = 0$ in place of 700, it answers the digits of Figure 1 quite differently, as the cell has checked.
+#
+# Does a network have to be told the time at all? The picture itself tells much about it: in the black margin around a
+# digit lies the bare noise, and its deviation is $\sqrt{1-\bar\alpha_t}$, as the cell has checked on the digits of
+# Figure 1.
 #
 # An ablation answers for one recipe, one set of data and one length of training, and no further. That a part hardly
 # shows here does not mean that it never will.
@@ -856,16 +910,17 @@ show(fig, alt="Three panels with three triangles for each of six networks: loss,
 #
 # ### Exercise 1 (warm-up): size and weights of a convolution
 #
-# Return the number of rows of the result, and the number of parameters, of a convolution with bias.
+# Return `(rows, parameters)`: the number of rows of the result, and the number of parameters of a convolution with bias.
 
 # %% slide [markdown]
 # ## Skips and shortcuts are missed most
 #
 # {picture}
 #
-# A triangle is a run of 100 steps, the dashed line the mean of the whole network. Nearer to the line than the triangles scatter: that may be chance.
+# A triangle is a run of 100 steps. Left: its loss, minus the whole network's of the same seed. Dashed line: the mean of
+# the whole network; nearer to it than the triangles scatter may be chance.
 #
-# Note: Without its coarse level the network is behind in loss and accuracy; in the distance nothing can be said. Attention and time lie on the line: in each of the three pairs of the same seed the whole network is ahead, but by less than a quarter of the scatter between seeds, and three of three is chance in one case out of eight. Even the whole network's digits are mostly unreadable after 100 steps: 0.29, where blind guessing gives 0.10. Ask how a network can do without the time: the black margin of a digit shows the bare noise. An ablation answers for one recipe, one data set and one length of training.
+# Note: Without its coarse level the network is behind in loss and accuracy; in the distance nothing can be said. Attention and time: in each of the three pairs of the same seed the whole network is ahead, by 0.5 % and 1 % of the loss, less than a quarter of the scatter between seeds, but nearly the same in all three, so hardly chance. The likeliest reason: both begin with zeros, and 100 steps are few. The trained network does need the time. Even the whole network's digits are mostly unreadable after 100 steps: 0.29, where blind guessing gives 0.10. Ask how a network can do without the time: the black margin of a digit shows the bare noise. An ablation answers for one recipe, one data set and one length of training.
 
 # %% tags=["exercise"]
 def convolution(rows, channels_in, channels_out, kernel, stride, padding):
@@ -1057,7 +1112,8 @@ show(fig, alt="One curve falls to zero at t = 100 and rises to its right; the ot
 #
 # A block with a zeroed last layer still passes on its input, and that layer gets a slope: it leaves zero at the first
 # steps, and then the layers before it get slopes, too. If two layers in a row were zero, one directly behind the other,
-# neither would get a slope, and nothing would be learned.
+# the weights of neither would get a slope, and they would stay 0. (`scale_and_shift` is zeroed and `conv_2` comes after
+# it, but 1 + 0 passes on the normalised channel between them.)
 # </details>
 #
 # <details><summary>Your network is to be used on pictures of 30×30 pixels. What goes wrong?</summary>
