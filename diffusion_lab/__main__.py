@@ -103,6 +103,7 @@ def parser():
     p.add_argument("--out", type=Path, required=True, help="folder for the checkpoint and the samples")
     p.add_argument("--steps", type=natural, default=Recipe.steps, help="the default takes about 150 s on two cores")
     p.add_argument("--batch", type=natural, default=Recipe.batch, help="images in each step")
+    p.add_argument("--width", type=natural, default=Recipe.width, help="channels at 14×14: a multiple of 8")
     p.add_argument("--lr", type=float, default=Recipe.lr, help="peak learning rate of Muon, for weight matrices")
     p.add_argument("--lr-rest", type=float, default=Recipe.lr_rest, help="peak learning rate of AdamW, for all else")
     p.add_argument("--warm-up", type=natural, default=Recipe.warm_up, help="steps in which the learning rates rise")

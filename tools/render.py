@@ -100,8 +100,10 @@ def output(data, metadata):
         return f'<div class="player">{data["text/html"]}</div>\n'
     if "image/png" in data:
         image = re.sub(r"\s", "", data["image/png"])
-        alt = escape(metadata.get("image/png", {}).get("alt", ""))
-        picture = f'<img class="picture" src="data:image/png;base64,{image}" alt="{alt}">'
+        known = metadata.get("image/png", {})
+        width = f' width="{known["width"]}"' if "width" in known else ""  # it has more pixels than it is wide
+        alt = escape(known.get("alt", ""))
+        picture = f'<img class="picture"{width} src="data:image/png;base64,{image}" alt="{alt}">'
         live = f'<p class="live">{LIVE}</p>' if data.get("text/plain", "").startswith("Live(") else ""
         return f'<div class="figure">{picture}{live}</div>\n'
     return f'<pre class="output">{escape(data.get("text/plain", ""))}</pre>\n'

@@ -1,6 +1,6 @@
 """Make the shipped weights of a finished run: float16 weights, measures of 1,000 digits, and the model card.
 
-    python -m diffusion_lab train --out runs/mnist --steps 7000 --batch 64 --lr-rest 0.002 --warm-up 50 \
+    python -m diffusion_lab train --out runs/mnist --steps 7000 --batch 64 --width 48 --lr-rest 0.002 --warm-up 50 \
         --augment 0.25 --decay 0.999
     python tools/ship_weights.py runs/mnist MINUTES "MACHINE"
 """
@@ -29,8 +29,8 @@ handwritten digits, 28×28. `load_pretrained("mnist")` loads it. It is made for 
 
 - **Data**: the 4,000 training digits shipped in `diffusion_lab/data/` (from MNIST), and nothing else. Of the images of
   each batch a share of {augment} is turned, stretched and shifted a little.
-- **Command**: `python -m diffusion_lab train --out runs/mnist --steps {steps} --batch {batch} --lr {lr}
-  --lr-rest {lr_rest} --warm-up {warm_up} --augment {augment} --decay {decay} --seed {seed}`,
+- **Command**: `python -m diffusion_lab train --out runs/mnist --steps {steps} --batch {batch} --width {width}
+  --lr {lr} --lr-rest {lr_rest} --warm-up {warm_up} --augment {augment} --decay {decay} --seed {seed}`,
   then `python tools/ship_weights.py runs/mnist`. One label in ten is dropped in training.
 - **Time**: {minutes} minutes on {machine}.
 - **Files**: the average of the weights in float16, `{file}`, {size:.1f} MB.

@@ -21,10 +21,12 @@ def positive(value, name):
     return tensor
 
 
-def positive_int(value, name):
-    """Return `value`; raise ValueError unless it is an int of at least 1."""
+def positive_int(value, name, multiple_of=1):
+    """Return `value`; raise ValueError unless it is an int of at least 1, and a multiple of the last argument."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{name} must be a whole number of at least 1, but got {value!r}.")
+    if value % multiple_of:
+        raise ValueError(f"{name} must be a multiple of {multiple_of}, but got {value}.")
     return value
 
 

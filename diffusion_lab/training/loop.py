@@ -5,7 +5,7 @@ Taught in: notebooks/07_train.ipynb
 
 import copy
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -22,6 +22,7 @@ from diffusion_lab.training.objective import objective
 class Recipe:
     """All that decides what a run gives. steps and batch: numbers of steps, and of images in each.
 
+    width: the U-Net's channels at 14×14, a multiple of 8; it has twice as many at 7×7.
     lr, lr_rest: peak learning rates of Muon (weight matrices) and of AdamW (all else). warm_up: steps in which they
     rise. decay: of the average of the weights. augment: share of the images that are turned and shifted a little (a
     small share: turning blurs).
@@ -30,6 +31,7 @@ class Recipe:
 
     steps: int = 800
     batch: int = 32
+    width: int = 32
     lr: float = 0.02
     lr_rest: float = 6e-3
     warm_up: int = 20
@@ -53,12 +55,12 @@ class Run:
     """A training run at some step: all that is needed to go on as if it had never stopped."""
 
     recipe: Recipe
-    network: torch.nn.Module = field(default_factory=UNet)
+    network: torch.nn.Module
     step: int = 0
 
     def __post_init__(self):
-        for name in ("steps", "batch", "warm_up"):
-            positive_int(getattr(self.recipe, name), name)
+        for name, multiple_of in {"steps": 1, "batch": 1, "width": 8, "warm_up": 1}.items():
+            positive_int(getattr(self.recipe, name), name, multiple_of)
         between_0_and_1(self.recipe.augment, "augment must be a share, from 0 to 1")
         between_0_and_1(self.recipe.decay, "decay must be a number from 0 to 1")
         self.network.to(memory_format=torch.channels_last)  # the order in memory that CPUs convolve fastest
@@ -67,11 +69,11 @@ class Run:
         self.generator = torch.Generator().manual_seed(self.recipe.seed)
 
 
-def start(recipe, build=UNet):
-    """A new run, whose first weights depend on the recipe's seed alone."""
+def start(recipe, build=None):
+    """A new run, whose first weights depend on the recipe's seed alone. Its network: the recipe's U-Net, or build()."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        return Run(recipe, build())
+        return Run(recipe, build() if build else UNet(recipe.width, 2 * recipe.width))
 
 
 def optimizers(network, recipe):

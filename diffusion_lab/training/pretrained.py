@@ -28,9 +28,10 @@ def load_network(name="mnist"):
     checkpoint, a damaged one, or one of another network.
     """
     tensors, _ = checkpoint.read(SHIPPED.get(name, name))
-    with torch.random.fork_rng(devices=[]):  # the first weights are random, and replaced at once
-        network = UNet().requires_grad_(False)
     weights = part(tensors, "average.")
+    sizes = [len(weights.get(f"{name}.bias", torch.empty(8))) for name in ("enter", "shrink", "condition.time.0")]
+    with torch.random.fork_rng(devices=[]):  # the first weights are random, and replaced at once
+        network = UNet(*sizes).requires_grad_(False)  # channels at 14×14 and 7×7, and the condition's length
     expected = {key: value.shape for key, value in network.state_dict().items()}
     if {key: value.shape for key, value in weights.items()} != expected:
         raise ValueError(f"{name} holds a checkpoint, but not of this course's U-Net.")

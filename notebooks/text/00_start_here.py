@@ -59,7 +59,7 @@ Scrubber(frames, [f"t = {t}" for t in [1000] + [step.s for step in steps]],
 # %% [markdown]
 # What to have seen: for a long time nothing, then faint strokes at about $t = 700$. Between 600 and 400 one digit after
 # the other can be read, and the last grains go at the very end. A trained network did this. It was told which digit to
-# draw in which place, 0 to 7, and nothing else. You will train the same network in notebook 07; these are the weights
+# draw in which place, 0 to 7, and nothing else. You will train a network like it in notebook 07; these are the weights
 # that come with the course.
 #
 # ## Predict first

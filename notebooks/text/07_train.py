@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Train a U-Net on handwritten digits
 #
-# In this notebook a network of nearly a million weights learns to draw digits, on your own processor, while you watch.
+# In this notebook a network of nearly half a million weights learns to draw digits, on your own processor, while you watch.
 # It takes about two and a half minutes on two cores. Everything around those minutes is here as well: what the loss
 # measures, which steps the weights take, how a run is saved and continued, and how it looks when something goes wrong.
 #
@@ -29,7 +29,7 @@ import math
 import os
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 from typing import NamedTuple
 
@@ -73,7 +73,7 @@ show(mosaic(first_of_each, columns=10), alt="Two rows of ten handwritten digits,
 # %% slide [markdown]
 # # Train a U-Net on handwritten digits
 #
-# A network of nearly a million weights learns to draw digits, on your own processor, in about two and a half minutes.
+# A network of nearly half a million weights learns to draw digits, on your own processor, in about two and a half minutes.
 #
 # {picture}
 #
@@ -402,10 +402,11 @@ def update_average(average, network, step, decay):
 # %% tags=["export:diffusion_lab.training.loop"]
 @dataclass(frozen=True)
 class Recipe:
-    """Steps; images in a batch; peak rates of Muon and Adam; warm-up; μ_max; share of images augmented; seed; data."""
+    """Steps; images in a batch; channels at 14×14; peak rates of Muon and Adam; warm-up; μ_max; share of images augmented; seed; data."""
 
     steps: int = 800
     batch: int = 32
+    width: int = 32
     lr: float = 0.02
     lr_rest: float = 6e-3
     warm_up: int = 20
@@ -430,12 +431,12 @@ class Run:
     """A training run at some step: all that is needed to go on as if it had never stopped."""
 
     recipe: Recipe
-    network: torch.nn.Module = field(default_factory=UNet)
+    network: torch.nn.Module
     step: int = 0
 
     def __post_init__(self):
-        for name in ("steps", "batch", "warm_up"):
-            positive_int(getattr(self.recipe, name), name)
+        for name, multiple_of in {"steps": 1, "batch": 1, "width": 8, "warm_up": 1}.items():
+            positive_int(getattr(self.recipe, name), name, multiple_of)
         between_0_and_1(self.recipe.augment, "augment must be a share, from 0 to 1")
         between_0_and_1(self.recipe.decay, "decay must be a number from 0 to 1")
         self.network.to(memory_format=torch.channels_last)  # the order in memory that CPUs convolve fastest
@@ -444,11 +445,11 @@ class Run:
         self.generator = torch.Generator().manual_seed(self.recipe.seed)
 
 
-def start(recipe, build=UNet):
-    """A new run, whose first weights depend on the recipe's seed alone."""
+def start(recipe, build=None):
+    """A new run, whose first weights depend on the recipe's seed alone. Its network is the recipe's, or `build()`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        return Run(recipe, build())
+        return Run(recipe, build() if build else UNet(recipe.width, 2 * recipe.width))
 
 
 # %% [markdown]
@@ -569,6 +570,8 @@ Scrubber([mosaic(digits) for digits in grown], [f"after {step} steps, {seconds:.
 #
 # {picture}
 #
+# *Background, strokes, shapes: in which order?*
+#
 # Note: Press T, then the right arrow, step by step. Stop at the first black background, at the first white lines of the right width, at the first digit that the room can read, and compare with the votes. Background first, since it is the same in all images; then strokes in no order; then shapes. The network learns first what all digits share, and then what tells one from the other.
 
 # %% [markdown]
@@ -612,13 +615,13 @@ show(fig, alt="Left: a ragged curve that falls fast, then ever slower, to a hori
 #
 # $$ F = \|m_a - m_b\|^2 + \operatorname{tr}\big(C_a + C_b - 2\,(C_aC_b)^{1/2}\big) \tag{5} $$
 #
-#   Here $\operatorname{tr}$ adds up the diagonal of a matrix, and $M^{1/2}$ is the matrix that gives $M$ when
-# multiplied by itself. For a   single feature, with deviations $s_a$ and $s_b$, (5) is $(m_a-m_b)^2 + (s_a-s_b)^2$.
+#   Here $\operatorname{tr}$ adds up the diagonal of a matrix, and $M^{1/2}$ is the matrix that gives $M$ when multiplied
+#   by itself. For one feature, with deviations $s_a$ and $s_b$, (5) is $(m_a-m_b)^2 + (s_a-s_b)^2$.
 #
-#
-# - **The floor**: the same distance, measured on *real* training digits in place of the drawn ones: as many of them, and equally
-#   many of each kind. We draw them five times, and print the mean and the deviation of the five. It is not 0, since a few hundred digits are only a sample. Digits that are as good as real ones lie at
-#   about the floor. A distance means nothing without it.
+# - **The floor**: the same distance, measured on *real* training digits in place of the drawn ones: as many of them, and
+#   equally many of each kind. We draw them five times, and print the mean and the deviation of the five. It is not 0,
+#   since a few hundred digits are only a sample. Digits that are as good as real ones lie at about the floor. A
+#   distance means nothing without it.
 #
 # None of these numbers notices a network that copies its training digits; the package's `memorisation_ratio` does.
 #
@@ -1077,8 +1080,8 @@ print(f"after the weights moved by 1, the average is behind by {behind['deepcopy
 #
 # <details><summary>Your loss has not changed for half of the run. Should you stop?</summary>
 #
-# Not for that reason. Figure 4 is nearly flat for half of its length, and the digits still improve. Look at samples, or
-# at the distance beside its floor.
+# Not for that reason. The curve in Figure 4 is nearly flat for half of its length, and that alone says nothing about
+# the digits. Look at many samples, or at the distance beside its floor.
 # </details>
 #
 # <details><summary>A friend reports a Fréchet distance of 1.6. Is that good?</summary>

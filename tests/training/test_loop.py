@@ -258,6 +258,8 @@ def test_too_few_images_are_refused_at_the_first_step():
 @pytest.mark.parametrize(("changes", "words"), [
     ({"steps": 0}, "steps must be a whole number of at least 1, but got 0"),
     ({"warm_up": 0}, "warm_up must be a whole number of at least 1, but got 0"),
+    ({"width": 0}, "width must be a whole number of at least 1, but got 0"),
+    ({"width": 20}, "width must be a multiple of 8, but got 20"),
     ({"batch": 1.5}, "batch must be a whole number of at least 1, but got 1.5"),
     ({"augment": 1.1}, "augment must be a share, from 0 to 1, but got 1.1"),
     ({"augment": math.nan}, "augment must be a share, from 0 to 1, but got nan"),

@@ -116,8 +116,8 @@ def test_a_run_that_has_not_begun_can_be_saved(tmp_path):
     assert_the_same(load_run(tmp_path, RECIPE), start(RECIPE))
 
 
-OTHER = {"steps": 8, "batch": 5, "lr": 0.01, "lr_rest": 1e-3, "warm_up": 9, "decay": 0.9, "augment": 0.25, "seed": 4,
-         "data": "mnist"}
+OTHER = {"steps": 8, "batch": 5, "width": 16, "lr": 0.01, "lr_rest": 1e-3, "warm_up": 9, "decay": 0.9, "augment": 0.25,
+         "seed": 4, "data": "mnist"}
 
 
 def test_every_argument_has_another_value_above():
@@ -224,8 +224,23 @@ def test_weights_only_are_the_average_in_float16(tmp_path):
         assert torch.equal(value, expected[name].half().float()), name
 
 
+def test_weights_of_any_width_are_loaded(tmp_path):
+    for build in (small, None, lambda: UNet(16, 24, 32)):
+        run = start(RECIPE, build)
+        weights_only(tmp_path, run)
+        loaded = load_network(tmp_path).state_dict()
+        for name, value in run.average.state_dict().items():
+            assert torch.equal(loaded[name], value.half().float()), name
+
+
+def test_the_width_of_the_recipe_is_that_of_the_network():
+    network = start(dataclasses.replace(RECIPE, width=24)).network
+    assert network.enter.out_channels == 24
+    assert network.shrink.out_channels == 48
+
+
 def test_weights_of_another_network_are_refused(tmp_path):
-    weights_only(tmp_path, start(RECIPE, small))
+    weights_only(tmp_path, start(RECIPE, lambda: torch.nn.Sequential(torch.nn.Conv2d(1, 32, 3))))
     for load in (load_network, load_pretrained):
         with pytest.raises(ValueError, match="holds a checkpoint, but not of this course's U-Net") as refusal:
             load(tmp_path)

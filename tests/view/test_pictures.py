@@ -52,6 +52,19 @@ def test_png_and_figure_are_the_same_each_time():
     assert draw() == draw()
 
 
+@pytest.mark.parametrize(("pages", "size"), [("0", (300, 200)), ("1", (600, 400))])
+def test_a_figure_is_sharper_where_pages_are_made_and_as_wide(monkeypatch, pages, size):
+    shown = []
+    monkeypatch.setattr("diffusion_lab.view.pictures.display", shown.append)
+    monkeypatch.setenv("DIFFUSION_LAB_PLAYER", pages)
+    fig, _ = figure(width=3, height=2)
+    show(fig, alt="An empty figure.")
+    _, metadata = shown[0]._repr_mimebundle_()
+    assert Image.open(BytesIO(shown[0].data)).size == size
+    assert metadata["image/png"].get("width", 300) == 300
+    assert ("width" in metadata["image/png"]) == (pages == "1")
+
+
 def test_show_displays_one_png_with_its_alt_text(monkeypatch):
     shown = []
     monkeypatch.setattr("diffusion_lab.view.pictures.display", shown.append)
