@@ -33,7 +33,8 @@ from scipy.signal import correlate2d
 from torch import nn
 
 from diffusion_lab.data.digits import load_digits
-from diffusion_lab.exercises.unet import check_attend, check_convolution, check_join, check_modulate
+from diffusion_lab.exercises.attention import check_attend
+from diffusion_lab.exercises.unet import check_convolution, check_join, check_modulate
 from diffusion_lab.networks.embedding import time_embedding
 from diffusion_lab.theory.forward import q_sample
 from diffusion_lab.theory.parameterization import as_denoiser
