@@ -139,7 +139,7 @@ show(mosaic(torch.cat(list(drawn.values())), columns=5, scale=3), alt="Four rows
 #
 # {picture}
 #
-# First row: one call of `model.predict(noisy)`, its answer taken for the result. Pure noise says nothing about the
+# First row: one call, in the article `model.predict(noisy)`, its answer taken for the result. Pure noise says nothing about the
 # digit; the best answer is the mean of its kind.
 #
 # Note: The last sentence is checked: on the scale from -1 to 1, the average pixel of the first row is within 0.1 of the mean image of the training digits of that kind. The article from which this course grew stops after this one call.
