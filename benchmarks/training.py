@@ -71,16 +71,16 @@ def adam_alone(run):
     return run
 
 
-def train_ours(seconds, change=lambda run: run):
-    """The notebook's recipe, with as many steps as fit into the seconds."""
-    trial = train(change(start(Recipe(steps=1000))), *DIGITS)
+def train_ours(seconds, change=lambda run: run, **parts):
+    """The notebook's recipe, with these parts exchanged, and with as many steps as fit into the seconds."""
+    trial = train(change(start(Recipe(steps=1000, **parts))), *DIGITS)
     for _ in range(5):
         next(trial)
     begin = time.perf_counter()
     for _ in range(40):
         next(trial)
     steps = round(seconds / (time.perf_counter() - begin) * 40)
-    run, begin = change(start(Recipe(steps=steps))), time.perf_counter()
+    run, begin = change(start(Recipe(steps=steps, **parts))), time.perf_counter()
     for _ in train(run, *DIGITS):
         pass
     return run.average, steps * run.recipe.batch, time.perf_counter() - begin
@@ -145,6 +145,8 @@ def main(budgets):
     for seconds in budgets:
         network, images, taken = train_ours(seconds)
         ours = row("ours", guided(as_denoiser(network, SCHEDULE), 0.5), images, taken)
+    network, images, taken = train_ours(budgets[0], width=48)
+    row("ours, 48 channels in place of 32", guided(as_denoiser(network, SCHEDULE), 0.5), images, taken)
     network, images, taken = train_ours(budgets[0], adam_alone)
     row("ours, Adam in Muon's place", guided(as_denoiser(network, SCHEDULE), 0.5), images, taken)
     network, images, taken = train_peer(budgets[-1])

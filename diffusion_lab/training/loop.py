@@ -29,7 +29,7 @@ class Recipe:
     seed: of the first weights, the order of the data, the noise and the times. data: a word for what it is trained on.
     """
 
-    steps: int = 800
+    steps: int = 1400
     batch: int = 32
     width: int = 32
     lr: float = 0.02

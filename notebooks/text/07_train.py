@@ -404,7 +404,7 @@ def update_average(average, network, step, decay):
 class Recipe:
     """Steps; images in a batch; channels at 14×14; peak rates of Muon and Adam; warm-up; μ_max; share of images augmented; seed; data."""
 
-    steps: int = 800
+    steps: int = 1400
     batch: int = 32
     width: int = 32
     lr: float = 0.02
@@ -504,7 +504,7 @@ def train(run, images, labels):
 # digits that are not trained on, with times and noise fixed beforehand, so that two networks can be compared.
 #
 # The learning rate comes down along a curve whose end must be known before the start. So `steps_that_fit` takes twenty
-# steps of a trial run by the clock, and says how many of them fit into some seconds: at most 1,200, and at least 300,
+# steps of a trial run by the clock, and says how many of them fit into some seconds: at most 2,000, and at least 300,
 # for with fewer there would be little to look at.
 #
 # Run both cells, and watch the second. Its bar tells the steps done, the time left and the loss; below it are the ten
@@ -528,7 +528,7 @@ def held_out_loss(network, n=500):
         return objective(network, test_images[:n], test_labels[:n], schedule, fixed, drop=0.0).item()
 
 
-def steps_that_fit(seconds, least=300, most=1200, trial=20):
+def steps_that_fit(seconds, least=300, most=2000, trial=20):
     """How many steps of the recipe this machine takes in so many seconds, within least…most."""
     steps = train(start(Recipe()), images, labels)
     for _ in range(3):  # the first steps also set things up
@@ -688,9 +688,9 @@ if TRAIN:
 print("most digits are read as what was asked for, and", "your loss has fallen, on test digits too" if TRAIN else "so it should be")
 
 # %% [markdown]
-# `python -m diffusion_lab train --out my-run` trains from a terminal, by the same recipe, in 800 steps, and
+# `python -m diffusion_lab train --out my-run` trains from a terminal, by the same recipe, in 1,400 steps, and
 # `python -m diffusion_lab sample --checkpoint my-run` draws with it. Longer training brings the distance further down:
-# `--steps 8000` takes ten times as long.
+# `--steps 14000` takes ten times as long.
 #
 # ## 6 · Stop and go on
 #
