@@ -1,9 +1,10 @@
 # %% [markdown]
 # # Train a U-Net on handwritten digits
 #
-# In this notebook a network of nearly half a million weights learns to draw digits, on your own processor, while you watch.
-# It takes about two and a half minutes on two cores. Everything around those minutes is here as well: what the loss
-# measures, which steps the weights take, how a run is saved and continued, and how it looks when something goes wrong.
+# In this notebook a network of nearly half a million weights learns to draw digits, on your own processor, while you
+# watch. It takes about two and a half minutes on two cores. Everything around those minutes is here as well: what the
+# loss measures, which steps the weights take, how a run is saved and continued, and how it looks when something goes
+# wrong.
 #
 # You will be able to
 #
@@ -73,7 +74,8 @@ show(mosaic(first_of_each, columns=10), alt="Two rows of ten handwritten digits,
 # %% slide [markdown]
 # # Train a U-Net on handwritten digits
 #
-# A network of nearly half a million weights learns to draw digits, on your own processor, in about two and a half minutes.
+# A network of nearly half a million weights learns to draw digits, on your own processor, in about two and a half
+# minutes.
 #
 # {picture}
 #
@@ -344,9 +346,13 @@ show(fig, alt="One curve falls by orders of magnitude; the other stays near 1 an
 # forgotten. It is $\bar\theta$ that we sample with.
 #
 # The cell with these four is followed by two with classes. All that decides what a run gives stands in one small
-# object, the
-# **recipe**. A **run** is a recipe, the weights, and all the rest that is needed to go on: the average, the optimisers' memory,
-# the random generator, the number of steps done.
+# object, the **recipe**. A **run** is a recipe, the weights, and all the rest that is needed to go on: the average, the
+# optimisers' memory, the random generator, the number of steps done.
+#
+# One number in the recipe is about the network: its `width`, the channels at 14×14, is 32. Notebook 06 had 48, and so
+# has the network that comes with the course, which was trained for 45 minutes. With 32 a step takes about half the
+# time. In two or three minutes the additional steps gain more than the additional channels (`benchmarks/training.py`
+# prints both).
 
 # %% slide [markdown]
 # ## Five rounds bring the stretches close to 1
