@@ -812,14 +812,13 @@ Scrubber([one_large(seven), *[mosaic(channels_of(output), columns=8) for _, outp
 # %% slide [markdown]
 # ## Faint at the bottom, back at the end
 #
-# Ten digits under ten noises. How alike are two of them at each stage? 1: the same. *Neither* in common: the baseline.
+# How alike are two of a hundred inputs, ten digits under ten noises? 1: the same.
 #
 # {printed}
 #
-# - From shrink to coarse_up, the network is about the digit.
-# - Its answer $v$ is mostly noise here. Only the skip has every grain.
+# From shrink to coarse_up it is about the digit; the answer $v$ is mostly noise.
 #
-# Note: The numbers are cosines, after the mean of all hundred was taken off; so pairs with nothing in common have -0.1. At which stage is the noise gone? At none: it is faintest at coarse_up. That the noise comes back at fine_up, and has won at leave, is no failure. as_denoiser then takes v off x_t, each with its factor, and a clean seven remains: the last frame of the player.
+# Note: *Neither* in common is the baseline: the numbers are cosines, after the mean of all hundred was taken off; so such pairs have -0.1. Only the skip has every grain. At which stage is the noise gone? At none: it is faintest at coarse_up. That the noise comes back at fine_up, and has won at leave, is no failure. as_denoiser then takes v off x_t, each with its factor, and a clean seven remains: the last frame of the player.
 
 # %% slide [markdown]
 # ## Which part would you miss most?

@@ -567,6 +567,7 @@ print(f"{run.step} steps in {moments[-1][1]:.0f} seconds, with the time to draw"
 # is the last to become readable? Look at the background, too.
 
 # %% tags=["nbval-ignore-output"]
+readable = [10 * label_accuracy(judge, digits, torch.arange(10)) for digits in grown]
 Scrubber([mosaic(digits) for digits in grown], [f"after {step} steps, {seconds:.0f} s" for step, seconds in moments],
          "Ten digits over training, always from the same noise.",
          "Ten squares that hold grey noise at first, then blurred strokes on black, then digits from 0 to 9.")
@@ -592,13 +593,11 @@ Scrubber([mosaic(digits) for digits in grown], [f"after {step} steps, {seconds:.
 # the loss of held-out digits.
 
 # %% tags=["nbval-ignore-output"]
-steps, readable = range(1, len(losses) + 1), [10 * label_accuracy(judge, digits, torch.arange(10)) for digits in grown]
 fig, (left, right) = figure(columns=2, width=8.6, height=2.8)
-_ = curves(left, [(steps, losses, "data", "each batch"), (steps, [held_out_loss(trained)] * len(losses), "model", "test digits, in the end")],
-           "step", "loss", yscale="log")
+_ = curves(left, [(range(1, len(losses) + 1), losses, "data", "each batch"),
+                  ([1, len(losses)], [held_out_loss(trained)] * 2, "model", "test digits, in the end")], "step", "loss", yscale="log")
 _ = curves(right, [([seconds for _, seconds in moments], readable, "model", None)], "seconds", "readable digits of ten", ylim=(0, 10.5))
-most = [seconds for (_, seconds), count in zip(moments, readable) if count >= 8]
-print(f"eight of ten are readable after {most[0]:.0f} s" if most else "eight of ten were never readable")
+print(f"eight of ten are readable after {next((s for (_, s), n in zip(moments, readable) if n >= 8), math.inf):.0f} s")
 show(fig, alt="Left: a ragged curve that falls fast, then ever slower, to a horizontal line. Right: a curve that rises, then levels off near ten.")
 
 # %% [markdown]

@@ -14,8 +14,8 @@
 # - **estimate** how many bits per pixel the model needs for real digits.
 #
 # **You need** notebooks 03 (`ddpm`), 04 (the bound), 05 ($\hat x_0$ and $\hat\varepsilon$ say the same), 06 (asking
-# without a label) and 07 (the trained network). **Time to read** 70 minutes · **to run** about a minute. **Paper
-# sections**: Song et al. 2021 (DDIM), section 4; Lu et al. 2022 (DPM-Solver++), section 4; Ho & Salimans 2022, section 3.
+# without a label) and 07 (the trained network). **Time to read** 70 minutes · **to run** about a minute.
+# **Paper sections**: Song et al. 2021 (DDIM), section 4; Lu et al. 2022 (DPM-Solver++), section 4; Ho & Salimans 2022, section 3.
 #
 # ## Set-up
 #
@@ -615,7 +615,6 @@ def in_turn(images, labels):
     return torch.stack([images[labels == k][:100] for k in range(10)], dim=1).flatten(0, 1)
 
 
-# %%
 with torch.no_grad():
     formula = 3 * denoiser(x_T, 500, eight) - 2 * denoiser(x_T, 500)
     assert torch.allclose(guided(denoiser, 2.0)(x_T, 500, eight), formula, atol=1e-4)
