@@ -186,8 +186,7 @@ Live(lambda t: mosaic(torch.cat([made[2:3], *ask(t)]), scale=6),
 #
 # {picture}
 #
-# Left: a digit. Middle: the digit with noise. Right: what the denoiser takes it for. *How far can $t$ go until the
-# answer is no digit?*
+# *How far can $t$ go until the answer is no digit?*
 #
 # Note: Do this live in the notebook. At t = 600 the middle looks like grain, and still the answer is the digit, with softer edges. Towards 900 it becomes a smudge, and at 1000 a grey cloud is left, the same for every digit.
 
