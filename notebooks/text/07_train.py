@@ -350,8 +350,8 @@ show(fig, alt="One curve falls by orders of magnitude; the other stays near 1 an
 # optimisers' memory, the random generator, the number of steps done.
 #
 # One number in the recipe is about the network: its `width`, the channels at 14×14, is 32. Notebook 06 had 48, and so
-# has the network that comes with the course, which was trained for 45 minutes. With 32 a step takes about half the
-# time. In two or three minutes the additional steps gain more than the additional channels (`benchmarks/training.py`
+# has the network that comes with the course, which was trained for 45 minutes. With 32 a step takes three fifths of
+# the time. In two or three minutes the additional steps gain more than the additional channels (`benchmarks/training.py`
 # prints both).
 
 # %% slide [markdown]
@@ -461,8 +461,8 @@ def start(recipe, build=None):
 # %% [markdown]
 # And this is the loop. It is a generator: after each step it hands out a `Progress` and waits until it is asked for the
 # next. Plots, progress bars and files are the business of the one who asks. Between `backward` and the step the
-# gradient is **clipped**: if all its numbers together have a length over 1, it is shortened to 1. That happens at most
-# of the first twenty steps, and later hardly ever. Muon's steps have a fixed length, clipped or not; there clipping
+# gradient is **clipped**: if all its numbers together have a length over 1, it is shortened to 1. Most of the first
+# twenty steps are shortened, those after the fortieth hardly ever. Muon's steps have a fixed length, clipped or not; there clipping
 # limits the share that one batch has in the momentum. (`augmented` turns and shifts some of the images a little. Here
 # `augment` is 0. The shipped weights were trained for longer, and with it.)
 
