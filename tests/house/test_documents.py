@@ -10,8 +10,6 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 from course import NOTEBOOKS, ROOT, cells
 
-from diffusion_lab import __version__
-
 TEACHING, FAQ, READING, GLOSSARY, ROUTES = (
     (ROOT / name).read_text(encoding="utf-8")
     for name in ("TEACHING.md", "docs/faq.md", "docs/reading.md", "docs/glossary.md", "docs/routes.md"))
@@ -128,7 +126,7 @@ def test_the_link_for_a_hub_and_the_versions_are_those_of_the_project():
     start = f"lab/tree/{repository.rsplit('/', 1)[1]}/"
     assert parts["urlpath"].startswith(start)
     assert (ROOT / parts["urlpath"].removeprefix(start)).exists()
-    assert f"git+{repository}@v{__version__} " in TEACHING
+    assert f"git+{repository}@{parts['branch']} " in TEACHING  # package and notebooks: one edition
     requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     assert set(re.findall(r"torch==[\d.]+", TEACHING)) == {line for line in requirements if line.startswith("torch==")}
 
