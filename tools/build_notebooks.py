@@ -135,6 +135,7 @@ def execute(notebook, **environment):
     """Run all cells in a kernel of their own, with these environment variables set."""
     NotebookClient(notebook, timeout=1200, kernel_name="python3", record_timing=False,
                    coalesce_streams=True, store_widget_state=False,
+                   extra_arguments=["--log-level=ERROR"],  # no warning that a kernel on this machine is not encrypted
                    resources={"metadata": {"path": str(NOTEBOOKS)}}).execute(env=os.environ | environment)
     for cell in notebook.cells:
         tidy(cell)
