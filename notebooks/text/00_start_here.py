@@ -82,13 +82,15 @@ Scrubber(frames, [f"t = {t}" for t in [1000] + [step.s for step in steps]],
 
 # %%
 images, labels = load_digits("train")
-kept_aside, _ = load_digits("test")
+kept_aside, kept_labels = load_digits("test")
 made = steps[-1].x_s.clamp(-1, 1)
 nearest = torch.cdist(made.flatten(1), images.flatten(1)).min(dim=1)
 typical = torch.cdist(kept_aside[::5].flatten(1), images.flatten(1)).min(dim=1).values.median()
 print(f"distance to the nearest training digit, median: drawn {nearest.values.median():.0f}, kept aside {typical:.0f}")
 assert 0.6 < nearest.values.median() / typical < 1.6
 assert nearest.values.min() > 0.3 * typical  # none of the eight is a copy, or nearly one
+real_ones = torch.cdist(kept_aside[kept_labels == 1].flatten(1), images.flatten(1)).min(dim=1).values.median()
+assert round(nearest.values[1].item()) == round(real_ones.item()) == 4  # all 1s are much alike
 show(mosaic(torch.cat([made, images[nearest.indices]]), columns=8, scale=3),
      alt="Above, the eight drawn digits. Below each, the nearest of the training digits: alike, and never the same.")
 
@@ -100,14 +102,14 @@ show(mosaic(torch.cat([made, images[nearest.indices]]), columns=8, scale=3),
 # Above the eight, below the nearest of the 4,000 training images. Median distance **10**; of real digits that were kept
 # aside: **10**. A copy would be at 0.
 #
-# Note: Look for a pair that is the same; there is none. The numbers are the medians over the eight drawn digits and over 200 real ones; distance is the root of the summed squared differences of the pixels. Notebook 05 shows a denoiser that does copy, the exact one, and why a network does not become it.
+# Note: Look for a pair that is the same; there is none. The numbers are the medians over the eight drawn digits and over 200 real ones; distance is the root of the summed squared differences of the pixels. Somebody will point at the 1: its distance is 4. So is the median of the real 1s that were kept aside, for 1s are much alike. Notebook 05 shows a denoiser that does copy, the exact one, and why a network does not become it.
 
 # %% [markdown]
 # **Figure 1.** Above: the eight. Below each, the nearest of the 4,000: much alike, and in no case the same.
 #
 # They are composed. A copy would have a distance of about 0. These lie about as far from the nearest training digit as
-# a real digit does that somebody else wrote. (Notebook 05 shows a denoiser that does copy, the exact one, and why a
-# network does not become it.)
+# a real digit does that somebody else wrote. (The 1 is nearer, at 4. So are the real 1s that were kept aside: 1s are
+# much alike.) Notebook 05 shows a denoiser that does copy, the exact one, and why a network does not become it.
 #
 # ## What a diffusion model is
 #
@@ -117,7 +119,7 @@ show(mosaic(torch.cat([made, images[nearest.indices]]), columns=8, scale=3),
 #
 # - **Forward**, from data to noise: a little noise is added to an image, again and again, until nothing of the image is
 #   left. This is fixed. Nothing is learned. (Notebook 02.)
-# - **Reverse**, from noise to data: a **denoiser** looks at a noisy image and says what the clean one probably was. The
+# - **Reverse**, from noise to data: a **denoiser** looks at a noisy image and gives its best guess of the clean one. The
 #   program takes a small step that way, adds a little fresh noise, and asks again. The denoiser is learned; the rest is
 #   not. (Notebooks 03 to 08.)
 #
@@ -127,7 +129,7 @@ show(mosaic(torch.cat([made, images[nearest.indices]]), columns=8, scale=3),
 # ## Two directions, and only one is learned
 #
 # - **Forward**, from data to noise: add a little noise, again and again. Fixed, nothing is learned.
-# - **Reverse**, from noise to data: a **denoiser** says what the clean image probably was; take a small step that way, add a little fresh noise, ask again.
+# - **Reverse**, from noise to data: a **denoiser** gives its best guess of the clean image; take a small step that way, add a little fresh noise, ask again.
 #
 # *Which of the two can you write down today, without any data?*
 #
@@ -157,9 +159,9 @@ show(fig, alt="Two rows of nine pictures. Above, a three fades into noise. Below
 # Note: Above the diffusion process (扩散过程), below the denoising process (去噪过程), which ends in image generation (图像生成). Ask: does the lower row undo the upper one? (No. It starts from noise that has nothing to do with the digit, and makes a digit of its own.)
 
 # %% [markdown]
-# **Figure 2.** The whole of it. Above, the **diffusion process** (扩散过程): a real digit drowns in noise drawn from the **noise
-# distribution** (噪声分布). Below, the **denoising process** (去噪过程), which starts from fresh noise and ends in **image
-# generation** (图像生成).
+# **Figure 2.** The whole of it. Above, the **diffusion process** (扩散过程): a real digit drowns in noise drawn from the
+# **noise distribution** (噪声分布; it is a bell curve, and notebook 01 is about it). Below, the **denoising process**
+# (去噪过程), which starts from fresh noise and ends in **image generation** (图像生成).
 #
 # **Try it.** Here is one question to the denoiser, with its answer. You choose how much noise covers the digit. How far can
 # you go until the answer is another digit, or none? And what does it say at $t = 1000$, where nothing is left to see? (This
@@ -192,8 +194,9 @@ Live(lambda t: mosaic(torch.cat([made[2:3], *ask(t)]), scale=6),
 
 # %% [markdown]
 # What to have seen: at $t = 600$ the middle looks like grain to you, and still the answer is the digit, with softer
-# edges. Towards 900 it becomes a smudge, and at 1000 only a grey cloud is left, the same for every digit. The denoiser
-# says what the clean digit was *on average*, and where many are possible, their average is grey.
+# edges. Towards 900 it becomes a smudge, and at 1000 only a grey cloud is left, the same for every digit. The
+# denoiser's best guess is an *average* of all clean images that could be under the noise, in which the likelier ones
+# count more. Where many are possible, their average is grey.
 #
 # ## The map
 
@@ -222,8 +225,8 @@ show(course_map(written=[f"{number:02}" for number in range(9)]),
 # Note: Follow the arrows. Each notebook begins with what you will be able to do and what you need for it. docs/routes.md has routes for two hours, a weekend and a month.
 
 # %% [markdown]
-# **Figure 3.** The course, in the order of the arrows. Each notebook begins with what you will be able to do and what you
-# need for it, and ends with a summary.
+# **Figure 3.** The course, in the order of the arrows. Each notebook begins with what you will be able to do and what
+# you need for it, and ends with a summary. (Nats, in the box of 04, are a unit that notebook 01 introduces.)
 #
 # [01 Gaussian density](01_gaussian_pdf.ipynb) · [02 Forward chain](02_forward_markov_chain.ipynb) ·
 # [03 Reverse posterior](03_reverse_posterior.ipynb) · [04 The bound](04_elbo.ipynb) · [05 Denoiser](05_denoiser.ipynb) ·
@@ -250,14 +253,15 @@ show(course_map(written=[f"{number:02}" for number in range(9)]),
 #
 # ## Is your computer ready?
 #
-# You should have seen a slider above. If you saw only pictures side by side, or text, your front end does not show
-# widgets: start it with `make lab`, or see what the line *sliders* below says. If the first cell stopped with
-# `ModuleNotFoundError`, run `python -m diffusion_lab.doctor` in a terminal, in the folder
-# of the course: it needs no package, and says the same.
+# You should have seen a slider above. If you saw only pictures side by side, or text, the program in which you opened
+# this notebook does not show sliders: open it with `make lab`, or see what the line *sliders* below says. If the first
+# cell stopped with `ModuleNotFoundError`, run `python -m diffusion_lab.doctor` in a terminal, in the folder of the
+# course: it needs no package, and says the same.
 #
-# The next cell looks at Python, the packages, the sliders, the processor, the memory and the network. It marks with
-# `->` what must be mended, with `--` what only makes the course slower or concerns no notebook, and says what to do. A
-# network is not needed, except to download the full MNIST data, which no notebook requires.
+# The next cell looks at Python, the packages, the sliders, the processor, the memory and the internet connection, which
+# it calls the network. It marks with `->` what must be mended, with `--` what only makes the course slower or concerns
+# no notebook, and says what to do. An internet connection is not needed, except to download the full MNIST data, which
+# no notebook requires.
 
 # %% slide [markdown]
 # ## How to use the notebooks
@@ -284,9 +288,9 @@ print("Python and all packages are as the course needs them.")
 # report()
 # ```
 #
-# - The check looks at Python, packages, sliders, cores, memory, network.
+# - The check looks at Python, packages, sliders, cores, memory, internet connection.
 # - Where something is missing, it says what to do.
-# - No notebook requires a network.
+# - No notebook requires the internet.
 #
 # In a terminal: `python -m diffusion_lab.doctor`
 #
@@ -339,20 +343,21 @@ check_to_pixels(to_pixels)
 # %% [markdown]
 # ## A common mistake
 #
-# Why fifty steps, if the denoiser can say what the clean image probably was? Many a first program asks it once and
-# takes the answer for a sample; so does the article, with one call of `model.predict(noisy)`. Here is that answer, from
-# pure noise, beside what fifty small steps make of the same noise. In both the network is not told which digit to draw.
+# Why fifty steps, if the denoiser guesses the clean image in one? Many a first program asks it once and takes the
+# answer for a sample; so does the article, with one call of `model.predict(noisy)`. Here is that answer, from pure
+# noise, beside what fifty small steps make of the same noise. In both the network is not told which digit to draw.
 
 # %%
 with torch.no_grad():
     at_once = denoiser(noise, 1000).clamp(-1, 1)
     *_, last = ddpm(denoiser, noise, spaced(1000, 50), generator=generator)
 in_fifty = last.x_s.clamp(-1, 1)
-contrast = at_once.std(dim=(1, 2, 3)).mean() / in_fifty.std(dim=(1, 2, 3)).mean()
-assert contrast < 0.7
-print("a one-step answer has less than 0.7 of the contrast of a digit")
+contrast = [pictures.std(dim=(1, 2, 3)).mean() for pictures in (at_once, in_fifty)]
+assert contrast[0] < 0.7 * contrast[1]
+assert (at_once - images.mean(dim=0)).square().mean() < 0.1 * (in_fifty - images.mean(dim=0)).square().mean()
+print(f"contrast, how far the pixels spread around their mean: one step {contrast[0]:.1f}, fifty steps {contrast[1]:.1f}")
 show(mosaic(torch.cat([at_once, in_fifty]), columns=8),
-     alt="Above, eight times the same blurred grey smudge. Below, eight clear digits.")
+     alt="Above, eight times the same blurred grey smudge. Below, eight sharp images, most of them clear digits.")
 
 # %% slide [markdown]
 # ## A common mistake: asking only once
@@ -362,12 +367,13 @@ show(mosaic(torch.cat([at_once, in_fifty]), columns=8),
 # Above: the denoiser's answer to pure noise, taken for a sample. Below: fifty small steps. **Symptom**: samples are
 # blurred, and all alike.
 #
-# Note: The article has one call of model.predict(noisy). Ask why the upper row looks the same eight times. From pure noise every digit is equally likely, so the best single answer is the average of them all.
+# Note: The article has one call of model.predict(noisy). Ask why the upper row looks the same eight times. From pure noise every digit is about equally likely, so the one answer that errs least on average, in squared distance, is the average of them all. In the lower row not every image is a clear digit: the network is small, and was not told which to draw.
 
 # %% [markdown]
-# **Figure 4.** Above: one step. Below: fifty. From pure noise every digit is equally likely, so the best single answer is
-# the average of them all. *The symptom*: samples are blurred, and all alike. Many small steps, each told the time
-# $t$, let the image settle on one possibility.
+# **Figure 4.** Above: one step. Below: fifty. From pure noise every digit is about equally likely, so the one answer
+# that errs least on average, in squared distance, is the average of them all. *The symptom*: samples are blurred, and
+# all alike. Many small steps, each told the time $t$, let the image settle on one possibility. (Not every image below
+# is a clear digit: the network is small, and was not told which to draw.)
 #
 # ## Summary
 #
@@ -398,10 +404,11 @@ show(mosaic(torch.cat([at_once, in_fifty]), columns=8),
 #
 # [The words of the course, with the Chinese terms](../docs/glossary.md): what each means, and which notebook defines it.
 #
-# **Acronyms.** CNN: convolutional neural network. DDPM: denoising diffusion probabilistic model, the paper of Ho et al.
-# DNN: deep neural network. ELBO: evidence lower bound. GAN (生成对抗网络): generative adversarial network, another kind of
-# generative model (Goodfellow et al. 2014). KL: Kullback–Leibler. PDF: probability density function. SNR:
-# signal-to-noise ratio. VAE (变分自编码器): variational autoencoder, a third kind.
+# **Acronyms.** CNN: convolutional neural network. CPU: central processing unit, a computer's ordinary processor. DDPM:
+# denoising diffusion probabilistic model, the paper of Ho et al. DNN: deep neural network. ELBO: evidence lower bound.
+# GAN (生成对抗网络): generative adversarial network, another kind of generative model (Goodfellow et al. 2014). KL:
+# Kullback–Leibler. PDF: probability density function. SNR: signal-to-noise ratio. VAE (变分自编码器): variational
+# autoencoder, a third kind.
 #
 # ## Further reading
 #
