@@ -43,8 +43,8 @@ from diffusion_lab.view.style import POINTS, ROLES, figure
 generator = torch.Generator().manual_seed(0)
 
 # %% [markdown]
-# Here is one picture of what is coming: 784 independent draws from a Gaussian, laid out as an image, and how often
-# each value came up.
+# Here is one picture of what is coming: 784 draws from a Gaussian, laid out as an image, and how often each value came
+# up. The draws are *independent*: to know some of them tells nothing of the others.
 
 # %%
 noise = torch.randn(1, 1, 28, 28, generator=generator, dtype=torch.float64)
@@ -81,9 +81,11 @@ show(mosaic(noise / 3, scale=8), alt="A square of grey specks without any patter
 #
 # ## 1 · A density is a height, a probability is an area
 #
-# A **random variable** is a number that comes out differently each time: a height, a pixel of noise. A **density**
-# says where the values fall: the probability of landing between $a$ and $b$ is the *area* under the density from $a$
-# to $b$. So a density is never negative, and its whole area is 1.
+# A **random variable** is a number that comes out differently each time: a height, a pixel of noise. A **density** says
+# where the values fall: the probability of landing between $a$ and $b$ is the *area* under the density from $a$ to $b$.
+# So a density is never negative, and its whole area is 1. Draw many $x$ from a density $p(x)$ and average some function
+# $f(x)$ of them: that tends to $\int f(x)\,p(x)\,dx$, in which each value counts as much as its density says. When we
+# speak of an average without naming the draws, we mean this integral.
 #
 # The **Gaussian** (or **normal**) density has two settings. The **mean** $\mu$ says where its middle is. The
 # **variance** $\sigma^2$ says how wide it is: it is the average squared distance from the mean. Its root $\sigma$ is
@@ -92,11 +94,11 @@ show(mosaic(noise / 3, scale=8), alt="A square of grey specks without any patter
 # $$ \mathcal N(x;\, \mu, \sigma^2) = \frac{1}{\sqrt{2\pi\sigma^2}}\,
 #    \exp\!\Big(-\frac{(x-\mu)^2}{2\sigma^2}\Big) \tag{1} $$
 #
-# In code we keep its logarithm. Densities of images are products of hundreds of small factors, and such products are
-# too small for a computer; sums of logarithms are not. Natural logarithms of probabilities and of
-# densities are measured in **nats**. The logarithm of a density can be positive, because a density can exceed 1. In the
-# code, `double` and `positive` turn their argument into a double-precision tensor, and `positive` refuses a variance
-# that is not above 0.
+# In code we keep its logarithm. The density of several independent draws together is the product of their densities.
+# For a noise image that is a product of 784 small factors, which is too small for a computer; a sum of 784 logarithms
+# is no trouble. Natural logarithms of probabilities and of densities are measured in **nats**. The logarithm of a
+# density can be positive, because a density can exceed 1. In the code, `double` and `positive` turn their argument into
+# a double-precision tensor, and `positive` refuses a variance that is not above 0.
 
 # %% slide [markdown]
 # ## Predict first: can a density be above 1?
@@ -128,9 +130,9 @@ def log_prob(x, mean, var):
 
 
 # %% [markdown]
-# Does it agree with scipy, which others have tested for many years? Is the area 1? (`quad` computes the area under a
-# function numerically: that is called **quadrature**.) And is the product of the 784 densities of Figure 1 really too
-# small?
+# Does it agree with scipy, which others have tested for many years? Is the area 1, and the average of $(x-\mu)^2$ the
+# variance? (`quad` computes an integral numerically: that is called **quadrature**.) And is the product of the 784
+# densities of Figure 1 really too small?
 
 # %% slide [markdown]
 # ## In code we keep the logarithm: `log_prob`
@@ -147,7 +149,10 @@ def log_prob(x, mean, var):
 x = torch.linspace(-4, 4, 401, dtype=torch.float64)
 assert torch.allclose(log_prob(x, 0.5, 2.0), torch.from_numpy(stats.norm.logpdf(x, 0.5, 2.0**0.5)), atol=1e-12)
 area, _ = integrate.quad(lambda x: log_prob(x, 0.5, 2.0).exp().item(), -20, 20)
-print(f"area under the density: {area:.6f}")
+square, _ = integrate.quad(lambda x: (x - 0.5) ** 2 * log_prob(x, 0.5, 2.0).exp().item(), -20, 20)
+assert abs(area - 1) < 1e-9
+assert abs(square - 2.0) < 1e-9
+print(f"area under the density: {area:.6f};  average squared distance from the mean: {square:.6f}")
 log_density = log_prob(noise, 0, 1)
 assert log_density.exp().prod() == 0
 print(f"product of 784 densities: {log_density.exp().prod():.0f};  sum of their logarithms: {log_density.sum():.0f} nats")
@@ -251,9 +256,10 @@ print([round(value, 2) for value in eps.tolist()])
 # $$ x = \mu + \sigma\,\varepsilon, \qquad \varepsilon \sim \mathcal N(0, 1)
 #    \quad\Longrightarrow\quad x \sim \mathcal N(\mu, \sigma^2) \tag{2} $$
 #
-# Read $\sim$ as "is drawn from". Why is it true? A value $x$ comes from $\varepsilon = (x-\mu)/\sigma$, so the bell
-# $e^{-\varepsilon^2/2}$ becomes $e^{-(x-\mu)^2/2\sigma^2}$: the same curve, moved by $\mu$ and $\sigma$ times as wide.
-# To keep its area at 1 it must be $\sigma$ times lower, and that is (1).
+# Read $\sim$ as "is drawn from". $\mathcal N(\mu, \sigma^2)$ is a distribution; $\mathcal N(x;\, \mu, \sigma^2)$, as in
+# (1), is its density at $x$. Why is it true? A value $x$ comes from $\varepsilon = (x-\mu)/\sigma$, so the bell
+# $e^{-\varepsilon^2/2}$ becomes $e^{-(x-\mu)^2/(2\sigma^2)}$: the same curve, moved by $\mu$ and $\sigma$ times as
+# wide. To keep its area at 1 it must be $\sigma$ times lower, and that is (1).
 #
 # For the mean and the variance alone there is a rule that holds for all random variables, Gaussian or not: if $x$ has
 # mean $\mu$ and variance $\sigma^2$, then $a x + b$ has mean $a\mu + b$ and variance $a^2\sigma^2$. Adding $b$ moves
@@ -264,10 +270,13 @@ print([round(value, 2) for value in eps.tolist()])
 # second argument is a *deviation*: `noise_level = 0.5` adds noise of variance 0.25. The first lines below show it.
 #
 # A check by experiment needs to know how wrong it may be. The average of $n$ draws misses the mean by about
-# $\sigma/\sqrt n$, and the variance of Gaussian draws misses $\sigma^2$ by about $\sigma^2\sqrt{2/n}$: these are **standard errors**. We
-# allow four of them; chance exceeds that once in 16,000 times. And two averages cannot tell a bell from another shape,
-# so the **Kolmogorov–Smirnov test** compares the whole distribution of the draws with the one that we claim. Its
-# p-value is the chance of a difference at least this large if the claim is true; a tiny one would be bad news.
+# $\sigma/\sqrt n$, and the variance of Gaussian draws misses $\sigma^2$ by about $\sigma^2\sqrt{2/n}$: these are
+# **standard errors**. (The first follows from (3) in the next section: $n$ draws have a sum of variance $n\sigma^2$,
+# and an average of variance $\sigma^2/n$. The second follows in the same way, once section 6 has found that
+# $\varepsilon^2$ has variance 2.) We allow four of them; chance exceeds that once in 16,000 times. And two averages
+# cannot tell a bell from another shape, so the **Kolmogorov–Smirnov test** compares the whole distribution of the draws
+# with the one that we claim. Its p-value is the chance of a difference at least this large if the claim is true; a tiny
+# one would be bad news.
 
 # %% slide [markdown]
 # ## Every Gaussian from one: scale, then shift
@@ -306,10 +315,10 @@ assert p_value > 0.001
 # %% [markdown]
 # ## 3 · Two Gaussians: sum and product
 #
-# **Sum.** Draw $x$ and $y$ independently (knowing one tells nothing of the other) and add them. Means add. And
-# variances add, because the average of $(x-\mu_1)(y-\mu_2)$ is 0 when the two are independent. Deviations do *not* add.
-# The sum is
-# again Gaussian, which we do not prove but check below:
+# **Sum.** Draw $x$ and $y$ independently and add them. Means add. The squared distance of $x + y$ from its mean is
+# $(x-\mu_1)^2 + (y-\mu_2)^2 + 2\,(x-\mu_1)(y-\mu_2)$. The first two average to the two variances, and the last to 0:
+# for each value of $x$, the factor $y-\mu_2$ averages to 0. So variances add; deviations do *not*. The sum is again
+# Gaussian, which we do not prove but check below:
 #
 # $$ x \sim \mathcal N(\mu_1, \sigma_1^2),\; y \sim \mathcal N(\mu_2, \sigma_2^2)
 #    \;\Longrightarrow\; x + y \sim \mathcal N(\mu_1+\mu_2,\; \sigma_1^2+\sigma_2^2) \tag{3} $$
@@ -416,17 +425,19 @@ show(fig, alt="Three bell curves: a low one at -1, a higher one at 1.5, and thei
 #
 # The mean moves from 0 to $\rho$ times what you learned. Unless $\rho = 0$, the variance shrinks, and by how much does
 # not depend on the value. For a pair with other means and deviations, put $(x_1-\mu_1)/\sigma_1$ and
-# $(x_2-\mu_2)/\sigma_2$ in place of the two (their correlation is that of the pair):
+# $(x_2-\mu_2)/\sigma_2$ in place of the two (what we call the correlation of the pair is that of these two):
 #
 # $$ x_1 \mid x_2 \;\sim\; \mathcal N\Big(\mu_1 + \rho\,\frac{\sigma_1}{\sigma_2}\,(x_2-\mu_2),\; (1-\rho^2)\,\sigma_1^2\Big) \tag{7} $$
 #
-# For the check, take scipy's joint density of two such numbers: a hill above the plane. Fixing $x_2$ cuts a slice
+# For the check, take scipy's density of the pair $(x_1, x_2)$, their *joint* density: a hill above the plane. scipy
+# asks for the **covariance matrix**. It has the two variances on its diagonal, and beside it, twice, the
+# **covariance**: the average of $(x_1-\mu_1)(x_2-\mu_2)$, which is $\rho\,\sigma_1\sigma_2$. Fixing $x_2$ cuts a slice
 # through the hill. Rescaled to area 1, it must be (7).
 #
 # The slice can be read the other way round, too. A joint density is that of the one number times that of the other
 # given the first, here $p(x_1)\,p(x_2 \mid x_1)$. So for a fixed $x_2$, as functions of $x_1$,
-# $p(x_1 \mid x_2) \propto p(x_1)\,p(x_2 \mid x_1)$: what was known before, times what the measurement says. That is why
-# the two sources of (4) are multiplied.
+# $p(x_1 \mid x_2) \propto p(x_1)\,p(x_2 \mid x_1)$: what was known before, times what the measurement says. This is
+# **Bayes' rule**. It is why the two sources of (4) are multiplied, and notebook 03 is built on it.
 
 # %% slide [markdown]
 # ## What one number tells you about another
@@ -510,9 +521,9 @@ Live(pairs, caption="Left: pairs with correlation ρ, and the line on which we l
 #
 # ($\mathbb E_{x\sim p}$ is the average over draws from $p$, the **expectation**.) It is 0 if the two are the same and
 # positive otherwise: on average nobody does better than the one who knows $p$. The reason is that $\log u < u - 1$ for
-# all $u > 0$ but 1, so that the average of $\log q - \log p$ is below that of $q/p - 1$, which is
-# $\int q\,dx - \int p\,dx = 0$.
-# And it is not symmetric. For two Gaussians put (1) into (8):
+# all $u > 0$ but 1. Put $u = q(x)/p(x)$: the average of $\log q - \log p$ over draws from $p$ is below that of
+# $q/p - 1$, and that is $\int p\,(q/p - 1)\,dx = \int q\,dx - \int p\,dx = 0$. And KL is not symmetric. For two
+# Gaussians put (1) into (8):
 #
 # $$ \log p(x) - \log q(x) = \tfrac12\Big[\frac{(x-\mu_q)^2}{\sigma_q^2} - \frac{(x-\mu_p)^2}{\sigma_p^2}
 #    - \log\frac{\sigma_p^2}{\sigma_q^2}\Big] $$
@@ -565,21 +576,22 @@ print(f"the other way round: {kl(0.0, 1.0, 1.0, 0.25):.2f} nats")
 #
 # *Why is the second larger?* Many draws of the wide one fall where the narrow one expects next to nothing.
 #
-# Training a diffusion model will turn out to minimise a sum of such KLs.
+# The bound behind the training of a diffusion model is a sum of such KLs, and of one surprise.
 
 # %% [markdown]
 # The two directions differ widely. A narrow $p$ inside a wide $q$ costs 0.82 nats; a wide $p$ against a narrow $q$
-# costs more, since many of its values fall where $q$ expects almost none. In notebook 04 the training loss of a
-# diffusion model turns out to be a sum of such KLs.
+# costs more, since many of its values fall where $q$ expects almost none. In notebook 04 the bound behind the training
+# of a diffusion model turns out to be a sum of such KLs and of one surprise; the training loss weighs its terms anew.
 #
 # ## 6 · Many dimensions: the shell
 #
-# An image of 28 × 28 pixels of noise is 784 independent draws of $\mathcal N(0, 1)$; we write
-# $x \sim \mathcal N(0, I)$, where the identity matrix $I$ says "variance 1 each, no correlations". Its density is the
-# product of 784 equal bells, and so it is highest at $x = 0$: a square of even grey. Do samples look like that? Figure
-# 1 says no. Look at the **norm**, the distance from the origin $\|x\| = \sqrt{x_1^2 + \dots + x_d^2}$. Each $x_i^2$ has
-# average 1. Its square $x_i^4$ averages 3 (integrate by parts: that gives three times the average of $x_i^2$), so its
-# variance is $3 - 1 = 2$, and $\|x\|^2$ has average $d$ and variance $2d$. Near $d$ a square root changes by
+# An image of 28 × 28 pixels of noise is 784 independent draws of $\mathcal N(0, 1)$. We write $x$ for all of them
+# together, and $x \sim \mathcal N(0, I)$, where the identity matrix $I$ says "variance 1 each, no correlations". Its
+# density is the product of 784 equal bells, and so it is highest at $x = 0$: a square of even grey. Do samples look
+# like that? Figure 1 says no. Look at the **norm**, the distance from the origin
+# $\|x\| = \sqrt{x_1^2 + \dots + x_d^2}$. Each $x_i^2$ has average 1. Its square $x_i^4$ averages 3 (the density $p$ of
+# one pixel has the slope $-x\,p$; integrate by parts: $\int x^3\, x\,p\,dx = 3\int x^2\,p\,dx = 3$). So the variance of
+# $x_i^2$ is $3 - 1 = 2$, and $\|x\|^2$ has average $d$ and variance $2d$. Near $d$ a square root changes by
 # $1/(2\sqrt d)$ for each unit, which turns the deviation $\sqrt{2d}$ of $\|x\|^2$ into $1/\sqrt 2$:
 #
 # $$ \|x\| \approx \sqrt d \;\pm\; \tfrac{1}{\sqrt2}\,, \qquad d = 784:\; 28 \pm 0.7 \tag{10} $$
@@ -778,8 +790,9 @@ check_kl_to_standard(kl_to_standard)
 # %% [markdown]
 # ### Exercise 4 (hard): a noisy measurement
 #
-# An unknown $x$ is drawn from $\mathcal N(0, v)$. You see $y = a x + \sqrt{w}\,\varepsilon$ with known $a$ and $w$.
-# What do you know about $x$ now? This is one pixel of a noisy image: $x$ is the clean pixel, $y$ the noisy one.
+# An unknown $x$ is drawn from $\mathcal N(0, v)$. You see $y = a x + \sqrt{w}\,\varepsilon$ with known $a$ and $w > 0$,
+# where $\varepsilon$ is standard normal and independent of $x$. What do you know about $x$ now? This is one pixel of a
+# noisy image: $x$ is the clean pixel, $y$ the noisy one.
 
 # %% tags=["exercise"]
 def conditional(y, a, v, w):
