@@ -39,7 +39,7 @@ from diffusion_lab.theory.mixture import GaussianMixture
 from diffusion_lab.theory.schedule import at
 from diffusion_lab.view.frames import beside, drawn, painter, with_marker
 from diffusion_lab.view.live import Live
-from diffusion_lab.view.pictures import mosaic, show
+from diffusion_lab.view.pictures import show
 from diffusion_lab.view.plots import clouds, curves
 from diffusion_lab.view.scrubber import Scrubber
 from diffusion_lab.view.style import POINTS, figure
@@ -52,11 +52,12 @@ def normal(*shape):
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 # %%
-digit = load_digits("test")[0][7:8].double()
-eps_digit = normal(1, 1, 28, 28)
-shares = [1.0, 0.9, 0.7, 0.5, 0.3, 0.1, 0.0]
-show(mosaic(torch.cat([share**0.5 * digit + (1 - share) ** 0.5 * eps_digit for share in shares]), scale=4),
-     alt="Seven pictures of the digit 0, from clean on the left to pure grey noise on the right.")
+digit, eps_digit = load_digits("test")[0][7:8].double(), normal(1, 1, 28, 28)
+fig, axes = figure(columns=7, width=8, height=1.4)
+for ax, share in zip(axes, [1.0, 0.9, 0.7, 0.5, 0.3, 0.1, 0.0]):
+    _ = ax.imshow((share**0.5 * digit + (1 - share) ** 0.5 * eps_digit)[0, 0], cmap="gray", vmin=-1, vmax=1)
+    _ = ax.set(xticks=[], yticks=[], xlabel=f"{share:.0%}")
+show(fig, alt="Seven pictures of the digit 0, from clean on the left to pure grey noise on the right.")
 
 # %% slide [markdown]
 # # Turn data into noise, one step at a time
@@ -66,11 +67,11 @@ show(mosaic(torch.cat([share**0.5 * digit + (1 - share) ** 0.5 * eps_digit for s
 #
 # {picture}
 #
-# From left to right 100, 90, 70, 50, 30, 10 and 0 % of the signal's variance are left; noise fills the rest.
+# Beneath each picture: how much of the signal's variance is left. Noise fills the rest.
 
 # %% [markdown]
-# **Figure 1.** What is coming: a digit gives way to noise. From left to right, 100 %, 90 %, 70 %, 50 %, 30 %, 10 % and 0 %
-# of the signal's variance are left, and noise fills the rest.
+# **Figure 1.** What is coming: a digit gives way to noise. Beneath each picture stands how much of the signal's variance is
+# left; noise fills the rest.
 #
 # ## Predict first
 #
@@ -118,7 +119,7 @@ print(f"after 1000 steps:   variance {x.var():.0f}")
 #
 # *To generate, we must start from the end of the chain. Can we, if we do not know where that is?*
 #
-# Note: The article from which this course grew adds normal(0, noise_level) and calls that the diffusion process. One such step looks harmless: a deviation of 0.1. Each adds 0.01 to the variance. (It is a legitimate process, the variance-exploding chain of Song & Ermon and of EDM, if one then starts from a variance that large and rescales the network's input.)
+# Note: The article from which this course grew adds normal(0, noise_level) and calls that the diffusion process. One such step looks harmless: a deviation of 0.1. Each adds 0.01 to the variance. (It is a legitimate process, the variance-exploding chain of Song et al. (2021), if one then starts from a variance that large; EDM, which builds on it, rescales the network's input as well.)
 
 # %% [markdown]
 # One step looks harmless. But each adds 0.01 to the variance, so a thousand add 10, and so on without end. The numbers
@@ -160,9 +161,10 @@ print(f"after 1000 steps:                 mean {abs(x.mean()):.1f}, variance {x.
 # whatever the five numbers were. That is what a model needs: to generate, it starts from the end of the chain, so the
 # end must be known.
 #
-# Adding without shrinking is a legitimate process as well, the **variance-exploding** chain of Song & Ermon (2019) and of
-# Karras et al. (2022). But then $x_T$ is close to $\mathcal N(0, \sigma_{\max}^2 I)$, one must start from that,
-# and the network's input has to be rescaled at each time. The article has neither.
+# Adding without shrinking is a legitimate process as well, the **variance-exploding** chain of Song et al. (2021), on
+# which Karras et al. (2022) build. But then $x_T$ is close to $\mathcal N(0, \sigma_{\max}^2 I)$, where
+# $\sigma_{\max}^2$ is all the variance that was added (10 above). One must start from that, and the network's input is
+# usually rescaled at each time. The article does neither.
 #
 # Three words that you will meet. A **process** is a sequence of random states, here $x_0, x_1, \dots, x_T$. It is
 # **Markov** if each state is drawn by looking at the one before it and at nothing older: in the loop above, the line
@@ -243,7 +245,8 @@ show(fig, alt="A curve with two sharp peaks, and a second curve with two low bro
 # $$ \alpha_t = 1-\beta_t, \qquad \bar\alpha_t = \alpha_1\,\alpha_2 \cdots \alpha_t \tag{3} $$
 #
 # $\alpha_t$ is the share of the signal's variance that survives step $t$, and $\bar\alpha_t$ ("alpha bar") is the share
-# that survives all steps up to $t$. The ratio of the two variances at time $t$ is the **signal-to-noise ratio**:
+# that survives all steps up to $t$. If the data has variance 1, so has $x_t$; what is not signal is noise, and has the
+# variance $1-\bar\alpha_t$ (section 3 proves it). The ratio of the two variances is the **signal-to-noise ratio**:
 #
 # $$ \mathrm{SNR}_t = \frac{\bar\alpha_t}{1-\bar\alpha_t} \tag{4} $$
 #
@@ -330,6 +333,8 @@ for name, s in {"linear": linear(), "cosine": cosine()}.items():
     half = int((s.alpha_bar < 0.5).nonzero()[0])
     print(f"{name}: more noise than signal from t = {half}; left at t = 667: {s.alpha_bar[667]:.3f}")
 assert linear().alpha_bar[667] < 0.02 < 0.2 < cosine().alpha_bar[667]
+before, last_but_one, end = cosine().log_snr[[950, 999, 1000]]
+assert 0.4 < (last_but_one - end) / (before - end) < 0.5  # the last step's part of the plunge
 
 fig, (left, right) = figure(columns=2, width=8, height=3)
 times = torch.arange(1001)
@@ -354,8 +359,8 @@ show(fig,
 # %% [markdown]
 # **Figure 3.** Left: with the linear schedule, half of the signal's variance is gone at $t = 260$, and the last third of
 # the chain has one percent left to destroy. The cosine spreads the work. Right: the (natural) logarithm of the SNR; at
-# the grey line, signal and noise are equally strong. The plunge at the end of the cosine is made by its last fifty steps; the
-# very last, with $\beta = 0.999$, makes the bottom third of it.
+# the grey line, signal and noise are equally strong. The plunge at the end of the cosine, from -5 to -20, is made by its last
+# fifty steps; the very last, with $\beta = 0.999$, makes nearly half of it.
 #
 # **Try it.** Choose a schedule and a number of steps $T$. How many steps can you take away before the curve changes its
 # shape? And what happens to its first point?
@@ -380,17 +385,20 @@ def snr_picture():
 # %%
 which = widgets.Dropdown(options=["linear", "cosine"], value="cosine", description="schedule")
 steps = widgets.SelectionSlider(options=[5, 10, 20, 50, 100, 200, 500, 1000], value=1000, description="T")
+assert 1.6 < linear().log_snr[-1] - linear(50).log_snr[-1] < 1.7 < 13 < linear().log_snr[-1] - linear(20).log_snr[-1]
+assert [int((linear(T).beta == 0.999).sum()) for T in (50, 20, 10, 5)] == [0, 1, 5, 4]
 Live(snr_picture(), caption="Log signal-to-noise ratio over the chain. Every dot is one step where there are few.",
      alt="A falling curve: the logarithm of the signal-to-noise ratio against t/T.", schedule=which, T=steps)
 
 # %% [markdown]
-# What to have seen: down to about 50 steps the curve keeps its shape over $t/T$. What moves is the start (the first of
-# few steps is a large one, so the curve begins lower) and the cosine's plunge at the end. With 10 steps or fewer the
-# straight line breaks: half its $\beta$ sit at the limit 0.999, and the middle of the chain falls off a cliff. The
-# cosine still holds. The next cell puts numbers to that.
+# What to have seen: down to about 50 steps the curve nearly keeps its shape over $t/T$. What moves is the start (the
+# first of few steps is a large one, so the curve begins lower) and the end: the linear curve ($T = 50$) ends 1.7 lower,
+# and the cosine's plunge is shorter. With 20 steps the straight line breaks at its end, where $\beta$ reaches the limit
+# 0.999. With 10 or fewer, half of its $\beta$ or more sit at that limit, and from the middle on the curve falls off a
+# cliff (the picture leaves space for it below). The cosine still holds. The next cell puts numbers to that.
 
 # %%
-for T in (1000, 50, 10):
+for T in (1000, 50, 20, 10):
     late = 6 * T // 10
     print(f"T = {T:4}, log SNR at t/T = 0.6: linear {linear(T).log_snr[late]:5.1f}, cosine {cosine(T).log_snr[late]:.1f}")
 assert abs(linear(50).log_snr[30] - linear().log_snr[600]) < 0.3
@@ -406,7 +414,8 @@ assert abs(cosine(10).log_snr[6] - cosine().log_snr[600]) < 1e-9
 # $$ x_t = \sqrt{\bar\alpha_t}\; x_0 + \sqrt{1-\bar\alpha_t}\;\varepsilon, \qquad \varepsilon\sim\mathcal N(0, I) \tag{5} $$
 #
 # As a density, $q(x_t \mid x_0) = \mathcal N(x_t;\, \sqrt{\bar\alpha_t}\,x_0,\, (1-\bar\alpha_t) I)$. One draw of
-# $\varepsilon$ stands for all $t$ draws of the single steps.
+# $\varepsilon$ stands for all $t$ draws of the single steps, for any *one* time $t$. Two jumps to different times with the
+# same $\varepsilon$ are no path of the chain: between the two times the chain adds fresh noise.
 #
 # **Proof**, by induction. For $t = 1$, equation (5) is equation (1), since $\bar\alpha_1 = \alpha_1 = 1-\beta_1$.
 # Suppose that it holds at $t-1$, with some noise $\varepsilon'$. Take one more step, equation (1):
@@ -436,6 +445,7 @@ assert abs(cosine(10).log_snr[6] - cosine().log_snr[600]) < 1e-9
 #
 # - To train a network we need $x_t$ at random $t$, over and over. Walking there would be hundreds of times too slow.
 # - The whole course uses this line (Ho et al. 2020, eq. 4).
+# - It holds for one $t$ at a time: jumps with the same $\varepsilon$ are no path of the chain.
 #
 # *How would you prove it?*
 
@@ -497,10 +507,12 @@ print("at every t = 1…1000, the single steps and the jump agree in eleven digi
 
 # %% [markdown]
 # Then by experiment: 10,000 copies of one of the five numbers, 0.89, walk a thousand single steps. We look in at three
-# times. Mean and variance must be those of the jump, to within four standard errors.
+# times. Mean and variance must be those of the jump, to within four standard errors. At the end we compare the walks'
+# states at 100 and at 1000: two jumps with one $\varepsilon$ would have the correlation 1, but here next to nothing is
+# left of the earlier noise.
 
 # %%
-x_t = torch.full((10_000, 1), 0.89, dtype=torch.float64)
+x_t, seen = torch.full((10_000, 1), 0.89, dtype=torch.float64), []
 for t in range(1, 1001):
     x_t = q_step(x_t, t, normal(10_000, 1), schedule)
     if t in (100, 300, 1000):
@@ -509,6 +521,8 @@ for t in range(1, 1001):
         assert abs(x_t.var() - (1 - alpha_bar_t)) < 4 * (1 - alpha_bar_t) * (2 / 10_000) ** 0.5
         print(f"t = {t:4}: steps, mean {abs(x_t.mean()):.2f}, variance {x_t.var():.2f}; "
               f"jump, {alpha_bar_t.sqrt() * 0.89:.2f} and {1 - alpha_bar_t:.2f}")
+        seen.append(x_t[:, 0])
+assert abs(torch.corrcoef(torch.stack(seen))[0, 2]) < 0.05
 
 # %% slide [markdown]
 # ## Check: 10,000 walks of 1,000 steps against the jump
@@ -524,7 +538,7 @@ for t in range(1, 1001):
 # Here is the jump at work on a cloud of points, two moons, at four times. (`two_moons` comes standardised: mean 0 and
 # variance 1 in each coordinate. Data should have about that scale. Otherwise their variance drifts to 1 along the
 # chain, and (4) is the ratio of signal to noise only up to the data's own variance. Our digits, with mean -0.7 and
-# variance 0.4, are close enough.)
+# variance 0.4 over all pixels together, on average 0.27 in each, are close enough.)
 
 # %%
 moons = two_moons(1500).double()
@@ -539,8 +553,10 @@ show(clouds(panels, size=2.2),
 # ($\bar\alpha_{300} \approx 0.79$), and yet the shape is nearly gone: fine detail drowns first. At $t = 1000$ the cloud
 # is round. (Blue dots: data. Grey crosses: with noise.)
 #
-# **Try it.** Four views of one chain (cosine, $T = 1000$), side by side: a density, a cloud, a digit, and where on the curve
-# of the SNR you are. Which of the three loses its character first? Where do you stop recognising the digit?
+# **Try it.** One schedule (cosine, $T = 1000$) at work on a density, a cloud and a digit, and where on the curve of the SNR
+# you are. (Each frame is a jump from $x_0$, all with the same $\varepsilon$, so that the picture does not flicker. The chain
+# itself would; the jagged lines at the start of notebook 03 show it. The cloud is blue throughout.) Which of the three loses its character
+# first? Where do you stop recognising the digit?
 
 # %%
 def peaks(t):
@@ -549,21 +565,26 @@ def peaks(t):
     return int(((q_t[1:-1] > q_t[:-2]) & (q_t[1:-1] > q_t[2:])).sum())
 
 
-def density_and_cloud(eps, times):
-    """Frames of the mixture's density and of the two moons at the given times, drawn on one figure."""
-    fig, (density, cloud) = figure(columns=2, width=5.6, height=2.7)
+def density_cloud_digit(eps, times):
+    """Frames of the mixture's density, the two moons and a digit at the given times, drawn on one figure."""
+    fig, (density, cloud, image) = figure(columns=3, width=7.9, height=2.7)
     curves(density, [(grid, grid, "data", None)], "x", "density", "a density", xlim=(-3.5, 3.5), ylim=(0, 1.3))
     dots = cloud.scatter(*moons.T, **POINTS["data"])
     cloud.set(xlim=(-3.5, 3.5), ylim=(-3.5, 3.5), aspect="equal", title="a cloud")
+    pixels = image.imshow(digit[0, 0], cmap="gray", vmin=-1, vmax=1)
+    image.set(xticks=[], yticks=[], title="a digit")
 
     def update(t):
         density.lines[0].set_ydata(start.at(t, cosine()).log_prob(grid[:, None]).exp())
         dots.set_offsets(q_sample(moons, t, eps, cosine()))
+        pixels.set_data(q_sample(digit, t, eps_digit, cosine())[0, 0])
 
-    return drawn(fig, [*density.lines, dots], update, times)
+    return drawn(fig, [*density.lines, dots, pixels], update, times)
 
 
 # %%
+digits = load_digits("train")[0].double()
+assert [round(x.item(), 2) for x in (digits.mean(), digits.var(), digits.var(dim=0).mean())] == [-0.74, 0.38, 0.27]
 assert (peaks(450), peaks(500)) == (2, 1)
 mode = grid[start.at(650, cosine()).log_prob(grid[:, None]).argmax()]
 assert mode > 2 * cosine().alpha_bar[650].sqrt() * (start.weight @ start.mean)  # at 650 the top is still far off the mean
@@ -571,18 +592,17 @@ assert int((linear().snr < cosine().snr[600]).nonzero()[0]) == 324
 chain = list(range(0, 1001, 25))
 fig, ax = figure(width=2.6, height=2.7)
 _ = curves(ax, [(times[1:], cosine().log_snr[1:], "data", None)], "t", "log SNR", "where you are", ylim=(-12, 11))
-tracks = [density_and_cloud(normal(1500, 2), chain),
-          [mosaic(q_sample(digit, t, eps_digit, cosine()), scale=6) for t in chain], with_marker(fig, ax, chain)]
-labels = [f"t = {t} · SNR {cosine().snr[t]:.2g} · peaks: {peaks(t)}" for t in chain]
-Scrubber(beside(*tracks), labels, "One chain: the density of a mixture, two moons, a digit, and the logarithm of the SNR.",
+tracks = [density_cloud_digit(normal(1500, 2), chain), with_marker(fig, ax, chain)]
+labels = [f"t = {t} · SNR {cosine().snr[t]:.2g} · peaks of the density: {peaks(t)}" for t in chain]
+Scrubber(beside(*tracks), labels, "One schedule: the density of a mixture, two moons, a digit, and the logarithm of the SNR.",
          "A two-peaked curve, two moons and a digit turn into a bell, a round cloud and noise; a line moves along the SNR.")
 
 # %% slide [markdown]
-# ## One chain: which structure drowns first?
+# ## One schedule: which structure drowns first?
 #
 # {picture}
 #
-# Note: Press T, then hold the right arrow. Stop where the room no longer recognises the digit, and compare with the guesses. The crescents are gone by t = 400; the density loses its second peak between 450 and 500; the digit can be made out until about 600. The coarser the structure, the longer it lives, so a model that goes back settles coarse structure first.
+# Note: Press T, then hold the right arrow. Stop where the room no longer recognises the digit, and compare with the guesses. Every frame is a jump with the same noise, so that nothing flickers; a path of the chain would. The crescents are gone by t = 400; the density loses its second peak between 450 and 500; the digit can be made out until about 600. The coarser the structure, the longer it lives, so a model that goes back settles coarse structure first.
 
 # %% [markdown]
 # What to have seen: the crescents are gone by $t = 400$, and a slanted cloud is left. The density loses its second peak
@@ -625,12 +645,13 @@ assert 0.59 < trap.alpha_bar[-1] < 0.61
 #
 # - How far is *one* noisy image from noise, on average? $\;\mathbb E_{x_0}\,\mathrm{KL}\big(q(x_T\mid x_0)\,\|\,\mathcal N(0, I)\big)$. This is the
 #   term $L_T$ of the bound in notebook 04.
-# - How far is the *whole collection* of noisy images from noise? $\;\mathrm{KL}\big(q(x_T)\,\|\,\mathcal N(0, I)\big)$. This is the
+# - How far is the *whole collection* of noisy images, of density $q(x_T)$, from noise? $\;\mathrm{KL}\big(q(x_T)\,\|\,\mathcal N(0, I)\big)$. This is the
 #   mistake that you make by starting from noise.
 #
 # The first is larger. The difference is the **mutual information**
-# $I(x_0; x_T) = \mathbb E\big[\log q(x_T\mid x_0) - \log q(x_T)\big]$: how much $x_T$ still tells you about $x_0$, in nats. For each
-# $x_0$ this is a KL, averaged; so it is never negative.
+# $I(x_0; x_T) = \mathbb E\big[\log q(x_T\mid x_0) - \log q(x_T)\big]$: how much $x_T$ still tells you about $x_0$, in nats. Here
+# $\mathbb E$ averages over $x_0$, and over $x_T$ given $x_0$. For a fixed $x_0$ the average over $x_T$ is the KL from
+# $q(x_T\mid x_0)$ to $q(x_T)$, which is never negative; so neither is $I$.
 #
 # $$ \mathbb E_{x_0}\,\mathrm{KL}\big(q(x_T\mid x_0)\,\|\,\mathcal N\big) \;=\; \mathrm{KL}\big(q(x_T)\,\|\,\mathcal N\big) \;+\; I(x_0; x_T) \tag{6} $$
 #
@@ -641,9 +662,10 @@ assert 0.59 < trap.alpha_bar[-1] < 0.61
 #
 # The **entropy** of a density, $-\int q \log q$, is the average of minus its logarithm. It measures, in nats, how
 # spread out the density is. For a Gaussian of variance $\sigma^2$ it is $\tfrac12\log(2\pi\sigma^2) + \tfrac12 =
-# \tfrac12\log(2\pi e\,\sigma^2)$, the average of minus equation (1) of notebook 01. Split the average in $I(x_0; x_T)$
-# into its two logarithms: minus the second is the entropy of $x_T$, and minus the first is the entropy for a known
-# $x_0$, that of the noise alone, with $\sigma^2 = 1-\bar\alpha_T$. Their difference is the information.
+# \tfrac12\log(2\pi e\,\sigma^2)$, the average of minus equation (1) of notebook 01. Now $I(x_0; x_T)$ is an average of
+# two terms. That of $-\log q(x_T)$ is the entropy of $x_T$. That of $\log q(x_T\mid x_0)$ is minus the entropy for a
+# known $x_0$, which is that of the noise alone, with $\sigma^2 = 1-\bar\alpha_T$. So the information is the first
+# entropy less the second.
 
 # %%
 def nats_from_noise(alpha_bar_T):
