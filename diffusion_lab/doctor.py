@@ -16,7 +16,7 @@ from diffusion_lab import surroundings
 ROOT = Path(__file__).parents[1]
 PYTHON = (3, 11)
 MEMORY_NEEDED = 1.5e9  # bytes: the course's budget for one notebook
-PATIENCE = 3  # seconds to wait for the network
+PATIENCE = 3  # seconds to wait for an answer from the internet
 OPENML = "https://www.openml.org"
 EXTENSIONS = {"anywidget": "anywidget", "@jupyter-widgets/jupyterlab-manager": "ipywidgets"}
 AGAIN = "Run `make lab` again: it installs what is missing."
@@ -112,7 +112,7 @@ def memory(size=None):
 def network(address=OPENML):
     """Whether the one address from which the course can download something answers."""
     ok = surroundings.reachable(address, PATIENCE)
-    return Finding(ok, "network" if ok else "no network",
+    return Finding(ok, "internet connection" if ok else "no internet connection",
                    "All notebooks run without. Only the full MNIST and Fashion-MNIST, which none of them needs, cannot "
                    "be downloaded.", False)
 
@@ -123,7 +123,7 @@ def check():
 
 
 def report(findings=None):
-    """Print what was found, with the remedy where something is not as it should be; asks the network, too."""
+    """Print what was found, with the remedy where something is not as it should be; asks the internet, too."""
     findings = [*check(), network()] if findings is None else findings
     for finding in findings:
         print("ok" if finding.ok else "->" if finding.needed else "--", finding.found)

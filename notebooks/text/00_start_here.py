@@ -258,10 +258,9 @@ show(course_map(written=[f"{number:02}" for number in range(9)]),
 # cell stopped with `ModuleNotFoundError`, run `python -m diffusion_lab.doctor` in a terminal, in the folder of the
 # course: it needs no package, and says the same.
 #
-# The next cell looks at Python, the packages, the sliders, the processor, the memory and the internet connection, which
-# it calls the network. It marks with `->` what must be mended, with `--` what only makes the course slower or concerns
-# no notebook, and says what to do. An internet connection is not needed, except to download the full MNIST data, which
-# no notebook requires.
+# The next cell looks at Python, the packages, the sliders, the processor, the memory and the internet connection. It
+# marks with `->` what must be mended, with `--` what only makes the course slower or concerns no notebook, and says
+# what to do. An internet connection is not needed, except to download the full MNIST data, which no notebook requires.
 
 # %% slide [markdown]
 # ## How to use the notebooks

@@ -28,7 +28,7 @@ def test_the_command_prints_the_report():
     done = subprocess.run([sys.executable, "-m", "diffusion_lab.doctor"], cwd=ROOT, capture_output=True, text=True,
                           check=True)
     assert done.stdout.splitlines()[0] == f"ok Python {sys.version_info[0]}.{sys.version_info[1]}"
-    assert re.search(r"^(ok|--) (no )?network$", done.stdout, re.MULTILINE)
+    assert re.search(r"^(ok|--) (no )?internet connection$", done.stdout, re.MULTILINE)
 
 
 def test_old_python():

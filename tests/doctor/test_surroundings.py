@@ -197,12 +197,12 @@ def test_a_server_that_answers_is_a_network(handler):
     with server(handler) as address:
         finding = doctor.network(address)
     assert finding.ok
-    assert finding.found == "network"
+    assert finding.found == "internet connection"
 
 
 def assert_no_network(finding):
     ok, found, remedy, needed = finding
-    assert (ok, found, needed) == (False, "no network", False)
+    assert (ok, found, needed) == (False, "no internet connection", False)
     assert "All notebooks run without" in remedy
     assert "full MNIST" in remedy
 
@@ -242,8 +242,8 @@ def test_a_process_cut_off_from_the_network():
         pytest.skip("needs root and unshare")
     with server(Answer) as address:
         code = f"doctor.report([doctor.network({address!r})])"
-        assert printed(code)[0] == "ok network"
+        assert printed(code)[0] == "ok internet connection"
         lines = printed(code, cut)
-    assert lines[0] == "-- no network"
+    assert lines[0] == "-- no internet connection"
     assert "All notebooks run without" in lines[1]
     assert lines[2].startswith("The course runs here.")
