@@ -48,7 +48,7 @@ generator = torch.Generator().manual_seed(0)
 grid = torch.linspace(-8, 8, 8001, dtype=torch.float64)
 
 # %% [markdown]
-# The idea in one picture: data that a model finds likely is cheap, data that it finds unlikely is expensive.
+# The idea in one picture: what a density makes likely is cheap, what it makes unlikely is expensive.
 
 # %%
 two = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [0.05, 0.05])
@@ -136,7 +136,7 @@ show(fig, alt="Left two peaks at -1 and 1. Right the negative logarithm: two val
 # - *Which is nearer?*
 # - *Where does it lose: near the noise, in the middle, near the data?*
 #
-# Note: Take a vote on the third question and keep the counts. The answers: neither is perfect; with β the 1,000 steps are far nearer; where it loses depends on the variance of the steps.
+# Note: Take a vote on the third question and keep the counts. The answers: neither is perfect; the 1,000 steps are far nearer; where the bound loses depends on the variance of the steps.
 
 # %% slide [markdown]
 # ## The likelihood is an integral that nobody can do
@@ -219,8 +219,9 @@ def kl_t(x_0, x_t, t, denoiser, variance="small"):
 
 # %% [markdown]
 # Note the shape of `kl_t`: the same function `posterior_mean` twice, once with the true $x_0$ and once with the
-# denoised mean. The model differs from the posterior in that one replacement, and in the variance. (That is no error
-# yet: even the best model does not know $x_0$. Section 3 tells apart what must be paid and what is lost.)
+# denoised mean. The model differs from the posterior in that one replacement and, with β, in the variance. (That is no
+# error yet: even the best model does not know $x_0$. Section 3 tells apart what must be paid and what is lost.) In
+# `Terms`, each field is named after the function that computes it, and column 0 of `kl_t` is $t = 2$, that is $L_1$.
 #
 # ## 2 · The last step: density or pixels
 #
@@ -248,7 +249,7 @@ def kl_t(x_0, x_t, t, denoiser, variance="small"):
 # ```
 #
 # - For `p_mean` the same function gets the **denoised mean** $\hat x_0(x_t)$, the model's guess, in place of the true $x_0$.
-# - The model differs from the posterior in this replacement, and in the variance. Even the best one pays: it does not know $x_0$.
+# - The model differs from the posterior in this replacement and, with $\beta$, in the variance. Even the best one pays: it does not know $x_0$.
 #
 # Note: Read the name of the function aloud for both means. Two Gaussians, so the KL has a closed form (notebook 01). The variance q_var is β̃, p_var is the model's choice: β̃, β, or between.
 
@@ -341,9 +342,10 @@ def bits_per_dim(nats, d):
 # since no model gives data a higher log-density, on average, than the truth does. And on the right, in one dimension
 # and with a Gaussian decoder, the averages need only the average of $x_0^2$ and, for each $t$, the error of the
 # denoiser, $\mathrm{mse}_t = \mathbb E\,(x_0-\hat x_0(x_t))^2$. (It is $\mathbb E\,x_0^2 - \mathbb E\,\hat x_0^2$: as
-# $\hat x_0$ is the mean of $x_0$ given $x_t$, $\mathbb E\,x_0\hat x_0 = \mathbb E\,\hat x_0^2$.) With
-# $A_t = \sqrt{\bar\alpha_{t-1}}\,\beta_t/(1-\bar\alpha_t)$, the factor of $x_0$ in $\tilde\mu$, and $\sigma_t^2$ the
-# model's variance,
+# $\hat x_0$ is the mean of $x_0$ given $x_t$, $\mathbb E\,x_0\hat x_0 = \mathbb E\,\hat x_0^2$.) For, with
+# $A_t = \sqrt{\bar\alpha_{t-1}}\,\beta_t/(1-\bar\alpha_t)$, the factor of $x_0$ in $\tilde\mu$, the two means of a step
+# term differ by $A_t(x_0-\hat x_0)$. By equation (9) of notebook 01 their KL is that of the widths plus
+# $A_t^2(x_0-\hat x_0)^2/2\sigma_t^2$, with $\sigma_t^2$ the model's variance; now average:
 #
 # $$ \mathbb E\,L_{t-1} = \mathrm{KL}\big(\mathcal N(0,\tilde\beta_t)\,\|\,\mathcal N(0,\sigma_t^2)\big) + \frac{A_t^2\,\mathrm{mse}_t}{2\sigma_t^2} \tag{5} $$
 
@@ -394,7 +396,8 @@ def total(terms):
 
 # %% [markdown]
 # First for Gaussian data $\mathcal N(0, v)$, where $\mathrm{mse}_t = v(1-\bar\alpha_t)/(\bar\alpha_t v + 1-\bar\alpha_t)$ and
-# $H = \tfrac12\log(2\pi e v)$ are known in closed form. Quadrature must agree.
+# $H = \tfrac12\log(2\pi e v)$ are known in closed form. (Precisions add: $1/\mathrm{mse}_t = 1/v + \mathrm{SNR}_t$.)
+# Quadrature must agree.
 
 # %%
 schedule, v = cosine(100), 0.25
@@ -421,14 +424,21 @@ for variance in ("small", "large"):
 #
 # $$ \text{gap} = \mathrm{KL}\big(q(x_T)\,\|\,p(x_T)\big) + \sum_{t=1}^T \mathbb E\,\mathrm{KL}\big(q(x_{t-1}\mid x_t)\,\|\,p(x_{t-1}\mid x_t)\big) \tag{6} $$
 #
-# A step term $\mathbb E\,L_{t-1}$ is more than its part here. It also pays for what $x_{t-1}$ tells about $x_0$ and
-# $x_t$ does not, a difference of two mutual informations (notebook 02), and $L_0$ pays that back. So a large step term
-# is no fault of the model; a large part of (6) is.
+# A term of (3) is not its part here. Put $q(x_{t-1}\mid x_t)$ between the two densities of a step term: the step from
+# $q(x_{t-1}\mid x_t, x_0)$ to it is what $x_{t-1}$ tells about $x_0$ and $x_t$ does not, a difference of two mutual
+# informations (notebook 02, whose equation (6) is the middle one); the rest is the part of (6). In the same way for
+# the ends:
+#
+# $$ \mathbb E\,L_{t-1} = \text{part} + I(x_0;x_{t-1}) - I(x_0;x_t), \qquad \mathbb E\,L_T = \text{part} + I(x_0;x_T),
+#    \qquad \mathbb E\,L_0 = \text{part} + H - I(x_0;x_1) $$
+#
+# In the sum all informations cancel, and $H$ is left. So a large step term is no fault of the model; a large part of
+# (6) is.
 #
 # For Gaussian data the true step back is a Gaussian with the model's mean and the variance
 # $\tilde\beta_t + A_t^2\,\mathrm{mse}_t$ (what would stay uncertain even if $x_0$ were known, plus what is uncertain
-# because it is not). So each part of (6) is the KL of two Gaussians with equal means. The cell checks both: the sum,
-# and step term less information.
+# because it is not). So each part of (6) is the KL of two Gaussians with equal means. The cell checks all of it: the sum,
+# these three equations, and that for data $\mathcal N(0, 1)$ and β nothing is lost at all.
 
 # %%
 def gap_by_steps(mse, schedule, variance, square):
@@ -444,8 +454,12 @@ for variance in ("small", "large"):
     prior, steps = gap_by_steps(mse_closed, schedule, variance, v)
     terms = expected_terms(v, mse_closed, schedule, variance)
     assert abs(prior + steps.sum() - (total(terms) - gaussian_entropy)) < 1e-9
-    assert torch.allclose(steps[1:], terms.kl_t + information(gaussian, schedule).diff(), atol=1e-9, rtol=0)
+    information_t = information(gaussian, schedule)
+    assert abs(prior - (terms.kl_prior - information_t[-1])) < 1e-9
+    assert torch.allclose(steps[1:], terms.kl_t + information_t.diff(), atol=1e-9, rtol=0)
+    assert abs(steps[0] - (terms.nll_recon - gaussian_entropy + information_t[0])) < 1e-9
     assert variance == "large" or steps[:5].sum() > 0.8 * steps.sum()
+assert sum(part.sum() for part in gap_by_steps(1 - schedule.alpha_bar, schedule, "large", 1.0)) < 1e-12  # data N(0, 1)
 print("the gap is the sum of (6), to nine digits")
 
 # %%
@@ -463,8 +477,8 @@ show(fig, alt="The small variance is highest at t = 2 and falls; the large one i
 # place of $\tilde\beta_1 = 0$.) With β (blue) the whole gap is 0.006 nats, spread over the middle of the chain.
 #
 # Now data that is no Gaussian: two narrow peaks. Entropy, errors and information come from quadrature; all else is the
-# same code, and the parts of (6) are the step terms less the information. A second, independent way to the same number
-# is **Monte Carlo**: draw data, draw noise, average `elbo_terms`.
+# same code, and the parts of (6) come from these three equations, read backwards. A second, independent way to the same
+# number is **Monte Carlo**: draw data, draw noise, average `elbo_terms`.
 
 # %% slide [markdown]
 # ## The gap to the entropy is a sum over steps
@@ -480,11 +494,13 @@ show(fig, alt="The small variance is highest at t = 2 and falls; the large one i
 # %%
 print("data ½N(-1, 0.05) + ½N(1, 0.05), cosine, exact denoiser, Gaussian decoder; nats")
 for T in (10, 100, 1000):
-    errors, told = mse_by_quadrature(two, cosine(T)), information(two, cosine(T))
+    errors, information_t = mse_by_quadrature(two, cosine(T)), information(two, cosine(T))
     terms = [expected_terms(*errors, cosine(T), variance) for variance in ("small", "large")]
-    lost = [torch.cat([(each.nll_recon - entropy + told[0])[None], each.kl_t + told.diff()]) for each in terms]
+    lost = [torch.cat([(each.nll_recon - entropy + information_t[0])[None], each.kl_t + information_t.diff()]) for each in terms]
     assert min(parts.min() for parts in lost) > -1e-9  # each is the average of a KL
-    print(f"T = {T:4}: entropy {entropy:.3f}, bound {total(terms[0]):.3f} with β̃, {total(terms[1]):.3f} with β")
+    small, large = map(total, terms)
+    print(f"T = {T:4}: bound {small:.3f} with β̃, {large:.3f} with β; gap to the entropy {entropy:.3f}: "
+          f"{small - entropy:.4f} with β̃, {large - entropy:.4f} with β")
 near, middle = ([100 * (parts[times].sum() / parts.sum()).item() for parts in lost] for times in (slice(100), slice(100, 500)))
 print(f"T = 1000: {near[0]:.0f} % of the gap lie at t = 1…100 with β̃; {middle[1]:.0f} % at t = 101…500 with β")
 ratios = [posterior_var(2, cosine(T)) / cosine(T).beta[2] for T in (10, 100, 1000)]
@@ -512,20 +528,21 @@ assert abs(covered - 191) < 4 * (runs * 0.954 * 0.046) ** 0.5
 # Of the gap with 1,000 steps, 99 % lie at $t = 1\dots100$ with $\tilde\beta$, and 83 % at $t = 101\dots500$ with
 # $\beta$. Random draws of $x_t$ agree: two standard errors cover the truth in 186 of 200 runs; 191 are expected.
 #
-# Note: This answers the prediction: neither is perfect, and with β the gap shrinks from 0.28 nats to 0.003, in the middle of the chain. With β̃ it stays above half a nat, near the data: at t = 2, β̃/β is 0.28, 0.36, 0.47 for T = 10, 100, 1000, and not above ½ however many steps; smaller steps do not mend it.
+# Note: For the bound this answers the prediction (the model itself comes two slides on): with β the gap shrinks from 0.28 nats to 0.0034, in the middle of the chain. With β̃ it is 0.56, 0.72, 0.52, near the data: at t = 2, β̃/β is 0.28, 0.36, 0.47 for T = 10, 100, 1000, and not above ½ however many steps; smaller steps do not mend it.
 
 # %% [markdown]
-# **Try it.** One chain of $T = 20$ steps, with β, for data $x_0 = 1$. Dashed is the true step back, given $x_0$; orange
-# is the model's, which does not know $x_0$. Their KL is what this $x_t$ adds to $L_{t-1}$: a price, not yet a loss.
-# Scrub from the noise ($t = 20$) towards the data. Where do the two differ in place, and where in width? Where are the
-# most nats paid?
+# **Try it.** $T = 20$ steps, with β, for data $x_0 = 1$. So that the pictures follow each other smoothly, every $x_t$
+# is a jump with the same noise, $\varepsilon = -1.3$; a real chain would draw afresh. Dashed is the posterior, which
+# knows $x_0$; orange is the model's step, which does not. Their KL is what this $x_t$ adds to $L_{t-1}$: a price, not
+# yet a loss. Scrub from the noise ($t = 20$) towards the data. Where do the two differ in place, and where in width?
+# Where are the most nats paid?
 
 # %%
 def step_frames(schedule, x_t, x_0):
-    """Frames for {t: x_t}: the true step back, in units of its own deviation, and the model's."""
+    """Frames for {t: x_t}: the posterior, in units of its own deviation, and the model's step."""
     fig, ax = figure(width=4, height=2.8)
     u = torch.linspace(-5, 5, 401, dtype=torch.float64)
-    curves(ax, [(u, log_prob(u, 0, 1).exp(), "exact", "true step, $x_0$ known"), (u, u, "model", "the model's")],
+    curves(ax, [(u, log_prob(u, 0, 1).exp(), "exact", "posterior, $x_0$ known"), (u, u, "model", "the model's")],
            "distance from $\\tilde\\mu_t$, in deviations $\\sqrt{\\tilde\\beta_t}$", "density", xlim=(-5, 5), ylim=(0, 0.7))
 
     def update(t):
@@ -541,6 +558,8 @@ schedule, x_0, eps = cosine(20), torch.ones(1, 1, dtype=torch.float64), torch.fu
 x_t = {t: q_sample(x_0, t, eps, schedule) for t in range(20, 1, -1)}
 here = {t: kl_t(x_0, x_t[t], t, two.denoiser(schedule), "large").item() for t in x_t}
 average = expected_terms(*mse_by_quadrature(two, schedule), schedule, "large").kl_t.flip(0)
+side = {t: torch.softmax(two.at(t, schedule).log_joint(x_t[t]), dim=1)[0, 1] for t in (6, 4)}  # of x_0 near +1, given x_t
+assert 0.875 < side[6] < 0.885 < 0.998 < side[4]
 assert here[6] < 0.09 < here[9] == max(here[t] for t in range(3, 21)) < 0.285 < here[2] < 0.525
 assert 0.5 < average[-1] == average.max() < 0.51
 assert 0.265 < kl(0.0, posterior_var(2, schedule), 0.0, schedule.beta[2]) < 0.275  # the width's share at t = 2
@@ -548,7 +567,7 @@ fig, ax = figure(width=2.8, height=2.8)
 _ = curves(ax, [(list(x_t), average, "model", None)], "t", "$L_{t-1}$ on average, nats", yscale="log", xlim=(21, 1))
 Scrubber(beside(step_frames(schedule, x_t, x_0), with_marker(fig, ax, list(x_t))),
          [f"t = {t}, x_t = {x_t[t].item():.2f} · {here[t]:.3f} nats here, {mean:.3f} on average" for t, mean in zip(x_t, average)],
-         "Left: the true step back and the model's. Right: the term that this step adds to the bound, on average.",
+         "Left: the posterior and the model's step. Right: the term that this step adds to the bound, on average.",
          "Two bell curves that move apart and together again as t falls, and beside them a line that moves along a curve.")
 
 # %% slide [markdown]
@@ -556,27 +575,29 @@ Scrubber(beside(step_frames(schedule, x_t, x_0), with_marker(fig, ax, list(x_t))
 #
 # {picture}
 #
-# Note: One chain of 20 steps with β, for data at 1. Dashed: the true step, which knows x_0; orange: the model's. Press T and hold the right arrow. At t = 20 they agree. Stop at t = 9: the model leans to the wrong peak and pays 0.28 nats. At t = 6 it knows the side. At t = 2 it guesses the place within the peak (0.25 nats for the place) and is almost twice as wide (0.27): 0.52 here, and on average the largest term, 0.50. A step term is a price that even the best model pays; what is lost is the gap of the slide before last.
+# Note: 20 steps with β, for data at 1, with the same noise -1.3 in every jump. Dashed: the posterior, which knows x_0; orange: the model's step. Press T and hold the right arrow. At t = 20 they agree. Stop at t = 9: the model leans to the wrong peak and pays 0.28 nats. At t = 6 it is fairly sure of the side (88 %), at t = 4 certain. At t = 2 it guesses the place within the peak (0.25 nats for the place) and is almost twice as wide (0.27): 0.52 here, and on average the largest term, 0.50. A step term is a price that even the best model pays; what is lost is the gap of the slide before last.
 
 # %% [markdown]
 # What to have seen: at $t = 20$ the two lie on each other. The model knows nothing of $x_0$, but $x_0$ hardly matters
-# for that step. Then the model leans to the wrong side: this noise has pushed $x_t$ to the left, and at $t = 9$
-# ($x_t = -0.09$) it might come from either peak. The model's step stands 0.8 deviations from the true one, and pays
-# 0.28 nats. Three steps later it knows the side and pays 0.09. What is left to guess is where within the peak $x_0$
-# lies, in units of an ever smaller $\sqrt{\tilde\beta_t}$. At $t = 2$ the model stands 1.3 deviations off (0.25 nats)
-# and is almost twice as wide, since β is not β̃ (another 0.27). It is the dearest step here, 0.52 nats, and on average
-# over data and noise, 0.50.
+# for that step. Then the model leans to the wrong side: this noise has pushed $x_t$ to the left, and at $t = 9$ ($x_t =
+# -0.09$) it might come from either peak. The model's step stands 0.8 deviations from the posterior, and pays 0.28 nats.
+# Three steps later it is fairly sure of the side (88 %) and pays 0.09. From $t = 4$ on (over 99 %), what is left to
+# guess is where within the peak $x_0$ lies, in units of an ever smaller $\sqrt{\tilde\beta_t}$. At $t = 2$ the model
+# stands 1.3 deviations off (0.25 nats) and is almost twice as wide, since β is not β̃ (another 0.27). It is the dearest
+# step here, 0.52 nats, and on average over data and noise, 0.50.
 #
-# So the answer to the question at the top: neither bound is the entropy, and it depends on the variance. With β the gap
-# shrinks from 0.28 nats in 10 steps to 0.003 in 1,000, and most of it lies in the middle (for $T = 1000$, 83 % at
-# $t = 101\dots500$). With β̃ it stays above half a nat (0.56, 0.72, 0.52), near the data (for $T = 1000$, 99 % at
-# $t \le 100$): at $t = 2$ the ratio $\tilde\beta_t/\beta_t$ is 0.28, 0.36 and 0.47 for $T = 10$, 100 and 1,000. As $T$
-# grows it tends to $(t-1)/t$ and not to 1, so smaller steps do not mend it.
+# So much for the *bound*: it is above the entropy, and how far depends on the variance. With β the gap shrinks from
+# 0.28 nats in 10 steps to 0.0034 in 1,000, and most of it lies in the middle (for $T = 1000$, 83 % at $t =
+# 101\dots500$). With β̃ it is 0.56, 0.72 and 0.52 nats for $T = 10$, 100 and 1,000, near the data (for $T = 1000$, 99 %
+# at $t \le 100$): at $t = 2$ the ratio $\tilde\beta_t/\beta_t$ is 0.28, 0.36 and 0.47. As $T$ grows it tends to
+# $(t-1)/t$ and not to 1, so smaller steps do not mend it.
 #
-# Is the model with β̃ that much worse? Hardly, once $T$ is large. This is what the variance does to the *bound*. Most
-# of the gap is what Jensen's line lost: the bound compares whole chains, and β̃ makes the chains too narrow while the
-# data that come out of them are nearly right. For Gaussian data $\mathcal N(0, 0.25)$ the model's own $p(x_0)$ is a
-# Gaussian, too, and we can look.
+# The question at the top was about the *model*. Is the one with β̃ that much worse? The bound compares whole chains;
+# the data that come out of them are another matter, and what Jensen's line lost may be most of the gap. In one
+# dimension we can look, decoder included. For data $\mathcal N(0, 0.25)$ the model's own $p(x_0)$ is a Gaussian, with a
+# variance in closed form. For any data, put the density of $x_T$ on a grid and do the integral (1) one step at a time:
+# each step is a product of a matrix, $p(x_{t-1}\mid x_t)$ at all pairs of grid points, with the density so far. For the
+# Gaussian both ways must agree.
 
 # %%
 def variance_of_data(v, schedule, variance):
@@ -589,35 +610,54 @@ def variance_of_data(v, schedule, variance):
     return V
 
 
-print("the model's own -log p, above the entropy, and the variance of its data over the true one")
+def density_of_data(data, schedule, variance, x):
+    """The model's density p(x_0), decoder included, on an even grid x (n,), for data and their exact denoiser."""
+    p, denoiser = log_prob(x, 0.0, 1.0).exp(), data.denoiser(schedule)
+    for t in range(schedule.T, 0, -1):
+        mean = posterior_mean(denoiser(x[:, None], t), x[:, None], t, schedule)[:, 0]
+        p_var = reverse_var(t, schedule, variance) if t > 1 else decoder_var(schedule, variance)
+        p = log_prob(x[:, None], mean, p_var).exp() @ p * (x[1] - x[0])
+    return p
+
+
+coarse, price = grid[::10], {}
+print("the model's own -log p, above the entropy")
 for T, variance in ((10, "small"), (10, "large"), (100, "small"), (100, "large")):
-    V = variance_of_data(v, cosine(T), variance)
-    excess = kl(0.0, v, 0.0, V).item()
-    assert 0 <= excess < (0.05 if T == 10 else 0.0015)
-    print(f"T = {T:3}, variance {variance}: {excess:.4f} nats, {V / v:.2f}")
+    for data in (gaussian, two):
+        log_q, p = data.log_prob(coarse[:, None]), density_of_data(data, cosine(T), variance, coarse)
+        assert abs(torch.trapezoid(p, coarse) - 1) < 1e-6
+        price[data, T, variance] = torch.trapezoid(log_q.exp() * (log_q - p.log()), coarse)
+    assert abs(price[gaussian, T, variance] - kl(0.0, v, 0.0, variance_of_data(v, cosine(T), variance))) < 1e-6
+    print(f"T = {T:3}, variance {variance}: N(0, 0.25) {price[gaussian, T, variance]:.4f} nats, two peaks {price[two, T, variance]:.4f}")
+assert price[two, 100, "large"] < price[two, 100, "small"] < price[two, 10, "small"] < price[two, 10, "large"] / 3
 
 # %% slide [markdown]
 # ## A loose bound is not a bad model
 #
-# For Gaussian data the model's own $p(x_0)$ is a Gaussian, too, so the true price can be computed (100 steps, nats):
+# In one dimension the model's own $p(x_0)$ can be computed: on a grid, one step after the other. Two peaks, nats above
+# the entropy:
 #
-# | | bound − entropy | $-\log p$ − entropy | variance of its data |
-# |---|---|---|---|
-# | with $\tilde\beta$ | 0.7934 | 0.0012 | 0.93 of the true one |
-# | with $\beta$ | 0.0061 | 0.0001 | 1.02 of the true one |
+# | | bound, 10 steps | model, 10 steps | bound, 100 steps | model, 100 steps |
+# |---|---|---|---|---|
+# | with $\tilde\beta$ | 0.560 | **0.023** | 0.719 | 0.0035 |
+# | with $\beta$ | 0.282 | **0.077** | 0.034 | 0.0010 |
 #
 # - The bound compares **whole chains**. $\tilde\beta$ makes chains too narrow; the data that comes out of them is nearly right.
+# - In ten steps it even ranks the two models wrongly.
 #
-# Note: Most of the gap is what Jensen's line lost. That is why the samples of a long chain (notebook 03) hardly care which of the two variances was taken. Those of a short one do: in 10 steps β̃ costs 0.04 nats. Ask: what would you conclude from a paper that reports a worse bound? (Not that its samples are worse.)
+# Note: This answers the prediction: neither model is perfect, and more steps are nearer. Most of the gap is what Jensen's line lost. That is why the samples of a long chain (notebook 03) hardly care which variance was taken; those of a short one do. Which of the two is better then depends on the data: for N(0, 0.25) in ten steps β̃ costs 0.040 nats and β 0.008, the other way round. Ask: what would you conclude from a paper that reports a worse bound? (Not that its samples are worse.)
 
 # %% [markdown]
-# In 100 steps both are within about a thousandth of a nat of the truth, although the bound for β̃ said 0.79. A bound
-# can be loose without the model being bad. That is why the *samples* of a long chain (notebook 03) hardly care. Those
-# of a short one do: in 10 steps β̃ costs 0.04 nats.
+# For the two peaks in 10 steps, the model with β̃ is 0.023 nats from the data and the one with β 0.077, although the
+# bound said 0.56 and 0.28. A bound can be loose without the model being bad, and it can rank two models wrongly. In 100
+# steps they cost 0.0035 and 0.0010 nats: neither model is perfect, and more steps are nearer, with either variance. (In
+# 1,000 steps the model with β can cost no more than the gap of its bound, 0.0034.) That is why the *samples* of a long
+# chain (notebook 03) hardly care. Those of a short one do, and which variance is the better one depends on the data:
+# for $\mathcal N(0, 0.25)$ in 10 steps β̃ costs 0.040 nats, and β 0.008.
 #
-# **Try it.** How does the gap move with the number of steps, and with the variance between β̃ (slider at 0) and β (at
-# 1), decoder included? Where between the two is the bound lowest? And what if you choose the decoder's variance freely?
-# Read that off the right curve.
+# **Try it.** How does the gap of the bound move with the number of steps, and with the variance, which the slider $w$
+# moves from β̃ (at 0) to β (at 1), decoder included? Where between the two is the bound lowest? And what if you choose
+# the decoder's variance freely? Read that off the right curve.
 
 # %%
 def gap_picture(known):
@@ -644,7 +684,7 @@ def gap_picture(known):
 
 # %%
 steps = widgets.SelectionSlider(options=[5, 10, 20, 50, 100], value=20, description="T")
-blend = widgets.FloatSlider(value=1.0, min=0.0, max=1.0, step=0.1, description="β̃ … β")
+blend = widgets.FloatSlider(value=1.0, min=0.0, max=1.0, step=0.1, description="w")
 known = {T: mse_by_quadrature(two, cosine(T)) for T in steps.options}
 assert total(expected_terms(*known[20], cosine(20), 0.7)) < 0.71 < total(expected_terms(*known[20], cosine(20), "large")) - 0.06
 Live(gap_picture(known), caption="Left: the step terms over t. Right: the bound against the decoder's variance; orange: the one in use, "
@@ -657,20 +697,20 @@ Live(gap_picture(known), caption="Left: the step terms over t. Right: the bound 
 #
 # *Which slider moves the bound to the entropy (dashed)? Which variance is best for 20 steps?*
 #
-# Note: Live in the notebook. With β (slider at 1) the bound falls towards the entropy as T grows; with β̃ (at 0) it stays more than half a nat above. Best is between: for T = 20 at 0.7, 0.706 nats against 0.770 with β. Right: too small a decoder variance is punished without limit, too large a one by half a nat for every factor of e. The best is the mse at t = 1.
+# Note: Live in the notebook. With β (w = 1) the bound falls towards the entropy as T grows; with β̃ (w = 0) it stays more than half a nat above. Best is between: for T = 20 at w = 0.7, 0.706 nats against 0.770 with β. Right: too small a decoder variance is punished without limit, too large a one by half a nat for every factor of e. The best is the mse at t = 1.
 
 # %% [markdown]
-# What to have seen: with β (slider at 1) the bound falls towards the entropy as $T$ grows; with β̃ (at 0) it stays more
-# than half a nat above. So of the two the bound prefers β; but best is a variance between, for $T = 20$ at 0.7 (0.706
-# nats against 0.770). On the right, the valley: too small a decoder variance is punished without limit (the model is
-# certain and wrong), too large a one by half a nat for every factor of $e$. The best is $\mathrm{mse}_1$, the true
-# uncertainty.
+# What to have seen: with β ($w = 1$) the bound falls towards the entropy as $T$ grows; with β̃ ($w = 0$) it stays more
+# than half a nat above. So of the two the bound prefers β; but best is a variance between, for $T = 20$ at $w = 0.7$
+# (0.706 nats against 0.770). On the right, the valley: too small a decoder variance is punished without limit (the
+# model is certain and wrong), too large a one by half a nat for every factor of $e$. The best is $\mathrm{mse}_1$, the
+# true uncertainty.
 #
 # ## 4 · Bits per dimension: a yardstick
 #
-# For images, a bound in nats is divided by $784\log 2$. To know what such a number means, here are models that everybody
-# has: uniform pixels, the histogram of all training pixels, and two programs that compress files. (Compressed size in bits
-# is a log-probability in disguise: a good compressor gives short codes to likely data.)
+# For images, a bound in nats is divided by $784\log 2$. To know what such a number means, here are models that
+# everybody has: uniform pixels, the histogram of all training pixels, and two programs that compress files. (Compressed
+# size in bits is a log-probability in disguise: a good compressor gives short codes to likely data.)
 
 # %%
 train, test = (((load_digits(part)[0] + 1) * 127.5).round().to(torch.uint8) for part in ("train", "test"))
@@ -712,10 +752,10 @@ assert sizes["xz"] < sizes["gzip"] < bits_per_dim(histogram, 1) * test.numel() /
 #
 # $$ L_{t-1} = \text{const} + w_t\,\|\varepsilon - \hat\varepsilon\|^2, \qquad w_t = \frac{\beta_t^2}{2\sigma_t^2\,\alpha_t\,(1-\bar\alpha_t)} \tag{7} $$
 #
-# where "const" is the KL of the widths in (5). Ho et al. then drop $w_t$ and train
-# $L_{\text{simple}} = \mathbb E\,\|\varepsilon-\hat\varepsilon\|^2$ (their eq. 14). The check takes the ten-step
-# denoiser of section 3 and halves it, wrong on purpose; `eps_from_x_0` is the first formula solved for
-# $\hat\varepsilon$ (notebook 05 defines it).
+# where "const" is the KL of the widths in (5), once for each coordinate. Ho et al. then drop $w_t$ and train
+# $L_{\text{simple}} = \mathbb E\,\|\varepsilon-\hat\varepsilon\|^2$ (their eq. 14), averaged over $t = 1\dots T$, too;
+# at $t = 1$ it stands for $L_0$. The check takes the ten-step denoiser of section 3 and halves it, wrong on purpose;
+# `eps_from_x_0` is the first formula solved for $\hat\varepsilon$ (notebook 05 defines it).
 
 # %%
 def half_right(x_t, t, label=None):
@@ -806,7 +846,8 @@ elbo.check_to_bits(to_bits)
 # %% [markdown]
 # ### Exercise 2 (core): a step term
 #
-# Write $L_{t-1}$ in one dimension from the two means and variances. Which of the two is $p$ in $\mathrm{KL}(q\,\|\,p)$?
+# Write $L_{t-1}$ in one dimension from the two means and variances. Mind the letters: equation (9) of
+# notebook 01 has $\mathrm{KL}(p\,\|\,q)$; here the first is $q$, the posterior, and the second $p$, the model.
 
 # %% slide [markdown]
 # ## In class: what does a step cost? (7 minutes)
@@ -878,7 +919,10 @@ elbo.check_eps_weight(eps_weight)
 
 # %% tags=["exercise"]
 def pixel_prob(k, mean, std):
-    """Probability of pixel k under N(mean, std²) on [-1, 1]. k: int64 (n,), 0…255; mean, std: floats. Returns (n,)."""
+    """Equation (4) for pixels k: the area of N(mean, std²) over each bin, the first and the last one open.
+
+    k: int64 (n,), 0…255; mean, std: floats. Returns float64 (n,).
+    """
     raise NotImplementedError
 
 
@@ -928,16 +972,19 @@ assert log_vars[0] == -math.inf
 # Note: Ask what the KL of a point from a Gaussian is (infinite). Clipping the logarithm hides the symptom and leaves a number that means nothing. The decoder's term is finite: -0.6 nats here, negative since it is a density.
 
 # %% [markdown]
-# *The symptom*: a loss that is `inf` or `nan` from the first batch on, or only now and then, when a random $t$ happens to be 1.
-# *The mend*: the last step is a decoder, with a variance of its own. (Clipping the logarithm hides the symptom and leaves
-# a number that means nothing.)
+# *The symptom*: a loss that is `inf` or `nan` from the first batch on, or only now and then, when a random $t$ happens
+# to be 1. *The mend*: the last step is a decoder, with a variance of its own. (Clipping the logarithm at some small
+# number hides the symptom and leaves a number that means nothing. What DDPM's code calls
+# `posterior_log_variance_clipped` is another thing: it puts $\tilde\beta_2$ in the first place, as we do for the
+# decoder.)
 #
 # ## Summary
 #
 # - Jensen, Bayes and a telescoping sum turn $-\log p(x_0)$ into prior, step and reconstruction terms.
 # - Each is a KL of Gaussians or a log-probability; Monte Carlo agrees with quadrature, and its error bars are honest.
 # - The bound is above the entropy by the sum (6), not by the step terms, which even the best model pays. With β more steps
-#   shrink it; with β̃ most of it stays, near the data.
+#   shrink it; with β̃ about half a nat is left, most of it near the data.
+# - The model may be far better than its bound, and of two models the one with the worse bound may be the better one.
 # - Bits per dimension compare a model with gzip and xz; pixels need the discretised decoder.
 # - $L_{\text{simple}}$ is the bound with every weight set to 1.
 #
@@ -950,7 +997,8 @@ assert log_vars[0] == -math.inf
 #
 # <details><summary>With the exact denoiser, can the gap be 0?</summary>
 #
-# Only if every true step back is a Gaussian with the model's variance. For finitely many steps and real data it is not.
+# Only if $q(x_T)$ is exactly standard normal and every true step back is a Gaussian with the model's variance. Data
+# $\mathcal N(0, 1)$ with β are such a case (checked in section 3); real data in finitely many steps are not.
 # </details>
 #
 # <details><summary>A paper reports a negative bound in nats. Is that a mistake?</summary>
@@ -976,7 +1024,7 @@ assert log_vars[0] == -math.inf
 # - Jensen, Bayes, a telescoping sum: prior, step, reconstruction terms.
 # - Each is a KL of Gaussians or a log-probability.
 # - The gap to the entropy is a sum over steps. More steps shrink it with $\beta$.
-# - A loose bound is not a bad model: with $\tilde\beta$ the samples are fine.
+# - A loose bound is not a bad model: with $\tilde\beta$ it says 0.56 nats, and the model is 0.02 from the data.
 # - $L_{\text{simple}}$ is the bound with every weight set to 1.
 #
 # Next: replace the exact denoiser by a network.
