@@ -972,7 +972,7 @@ assert log_vars[0] == -math.inf
 # Note: Ask what the KL of a point from a Gaussian is (infinite). Clipping the logarithm hides the symptom and leaves a number that means nothing. The decoder's term is finite: -0.6 nats here, negative since it is a density.
 
 # %% [markdown]
-# *The symptom*: a loss that is `inf` or `nan` from the first batch on, or only now and then, when a random $t$ happens
+# *The symptom*: a loss that is `inf` or `nan` from the start, or only now and then, when a random $t$ happens
 # to be 1. *The mend*: the last step is a decoder, with a variance of its own. (Clipping the logarithm at some small
 # number hides the symptom and leaves a number that means nothing. What DDPM's code calls
 # `posterior_log_variance_clipped` is another thing: it puts $\tilde\beta_2$ in the first place, as we do for the
