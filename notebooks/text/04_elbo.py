@@ -579,16 +579,16 @@ Scrubber(beside(step_frames(schedule, x_t, x_0), with_marker(fig, ax, list(x_t))
 
 # %% [markdown]
 # What to have seen: at $t = 20$ the two lie on each other. The model knows nothing of $x_0$, but $x_0$ hardly matters
-# for that step. Then the model leans to the wrong side: this noise has pushed $x_t$ to the left, and at $t = 9$ ($x_t =
-# -0.09$) it might come from either peak. The model's step stands 0.8 deviations from the posterior, and pays 0.28 nats.
+# for that step. Then the model leans to the wrong side: this noise has pushed $x_t$ to the left, and at $t = 9$
+# ($x_t = -0.09$) it might come from either peak. The model's step stands 0.8 deviations from the posterior, and pays 0.28 nats.
 # Three steps later it is fairly sure of the side (88 %) and pays 0.09. From $t = 4$ on (over 99 %), what is left to
 # guess is where within the peak $x_0$ lies, in units of an ever smaller $\sqrt{\tilde\beta_t}$. At $t = 2$ the model
 # stands 1.3 deviations off (0.25 nats) and is almost twice as wide, since β is not β̃ (another 0.27). It is the dearest
 # step here, 0.52 nats, and on average over data and noise, 0.50.
 #
 # So much for the *bound*: it is above the entropy, and how far depends on the variance. With β the gap shrinks from
-# 0.28 nats in 10 steps to 0.0034 in 1,000, and most of it lies in the middle (for $T = 1000$, 83 % at $t =
-# 101\dots500$). With β̃ it is 0.56, 0.72 and 0.52 nats for $T = 10$, 100 and 1,000, near the data (for $T = 1000$, 99 %
+# 0.28 nats in 10 steps to 0.0034 in 1,000, and most of it lies in the middle (for $T = 1000$, 83 % at
+# $t = 101\dots500$). With β̃ it is 0.56, 0.72 and 0.52 nats for $T = 10$, 100 and 1,000, near the data (for $T = 1000$, 99 %
 # at $t \le 100$): at $t = 2$ the ratio $\tilde\beta_t/\beta_t$ is 0.28, 0.36 and 0.47. As $T$ grows it tends to
 # $(t-1)/t$ and not to 1, so smaller steps do not mend it.
 #
