@@ -554,9 +554,9 @@ show(clouds(panels, size=2.2),
 # is round. (Blue dots: data. Grey crosses: with noise.)
 #
 # **Try it.** One schedule (cosine, $T = 1000$) at work on a density, a cloud and a digit, and where on the curve of the SNR
-# you are. (Each frame is a jump from $x_0$, all with the same $\varepsilon$, so that the picture does not flicker. The chain
-# itself would; the jagged lines at the start of notebook 03 show it. The cloud is blue throughout.) Which of the three loses its character
-# first? Where do you stop recognising the digit?
+# you are. (Each frame is a jump from $x_0$, all with the same $\varepsilon$, so that the picture does not flicker. The
+# chain itself would; the jagged lines at the start of notebook 03 show it. The cloud is blue throughout.) Which of the
+# three loses its character first? Where do you stop recognising the digit?
 
 # %%
 def peaks(t):
