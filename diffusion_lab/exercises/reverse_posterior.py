@@ -115,9 +115,9 @@ def check_ancestral_step(attempt):
     if close(given, mean):
         raise Wrong("the mean is right, but no noise is added; that belongs to the last step alone.")
     if close(given, mean + var * EPS):
-        raise Wrong("β̃ is a variance, and you used it as a deviation: the factor of eps is its root.")
+        raise Wrong("β tilde is a variance, and you used it as a deviation: the factor of eps is its root.")
     if close(given, mean + (1 - alpha) ** 0.5 * EPS):
-        raise Wrong("you used β, the 'large' variance; β̃ has the factor (1-ᾱ_s)/(1-ᾱ_t).")
+        raise Wrong("you used β, the 'large' variance; β tilde has the factor (1-ᾱ_s)/(1-ᾱ_t).")
     if close(given, X_0 + var**0.5 * EPS):
         raise Wrong("you stepped to x_0_hat itself. The mean of x_s is equation (2), between x_0_hat and x_t.")
     if close(given, s**0.5 * X_0 + (1 - s) ** 0.5 * EPS):
@@ -127,8 +127,8 @@ def check_ancestral_step(attempt):
     try:
         last = tensor_like(attempt(X_T, X_0, t, 1.0, EPS), X_T)
     except (ValueError, ZeroDivisionError) as error:
-        raise Wrong(f"your code stops in the last step, ᾱ_s = 1 ({error}). β̃ is 0 there: it has a root, but no "
+        raise Wrong(f"your code stops in the last step, ᾱ_s = 1 ({error}). β tilde is 0 there: it has a root, but no "
                     "logarithm, and nothing can be divided by it.") from error
     if not close(last, X_0):
         raise Wrong("in the last step (ᾱ_s = 1) the result must be x_0_hat, without noise, but yours differs.")
-    return "Without noise at the end, because β̃ is 0 there."
+    return "Without noise at the end, because β tilde is 0 there."

@@ -41,7 +41,7 @@ def check_noise_shares(attempt):
             raise Wrong("two numbers were expected: the factor of ε̂, then that of the fresh noise.")
         if any(isinstance(share, complex) or math.isnan(share) for share in given):
             raise Wrong("you took the root of a negative number: your fresh noise has more variance than 1-ᾱ_s, all "
-                        "that there is. Is the fraction in β̃ upside down, or a deviation taken for a variance?")
+                        "that there is. Is the fraction in β tilde upside down, or a deviation taken for a variance?")
         kept, fresh = (float(share) for share in given)
         total, beta = 1 - a_s, 1 - a_t / a_s
         var = eta**2 * beta * (1 - a_s) / (1 - a_t)
@@ -53,8 +53,8 @@ def check_noise_shares(attempt):
             ((var**0.5, (total - var) ** 0.5), "the two are swapped: first the old noise, ε̂, then the fresh one."),
             ((total**0.5, var**0.5), "the two variances must add up to 1-ᾱ_s: what is fresh, the old noise gives up."),
             ((total**0.5 - var**0.5, var**0.5), "variances are subtracted, not deviations: √(1-ᾱ_s-σ²)."),
-            (shares(total, eta * beta * total / (1 - a_t)), "σ² is η² times β̃, and you have η."),
-            (shares(total, eta**2 * beta), "you took β for β̃: it must be multiplied by (1-ᾱ_s)/(1-ᾱ_t)."),
+            (shares(total, eta * beta * total / (1 - a_t)), "σ² is η² times β tilde, and you have η."),
+            (shares(total, eta**2 * beta), "you took β for β tilde: it must be multiplied by (1-ᾱ_s)/(1-ᾱ_t)."),
             (shares(total, eta**2 * total), "the step starts at t and ends at s, so β = 1 - ᾱ_t/ᾱ_s, not 1-ᾱ_t."),
             (shares(total, beta * total / (1 - a_t)), "η has no effect."),
             (shares(1 - a_t, var), "the noise is that of time s, where its variance is 1-ᾱ_s, not 1-ᾱ_t."),

@@ -11,7 +11,7 @@
 # - **say** why the step back is nearly Gaussian when steps are small, and see how it fails when they are large,
 # - **compute** the denoised mean of a mixture exactly,
 # - **run** ancestral sampling from noise to data, in a thousand steps or in ten,
-# - **choose** between the variances β and β̃, and say when it matters.
+# - **choose** between the variances β and $\tilde\beta$, and say when it matters.
 #
 # **You need** notebook 01 (product of Gaussians) and 02 (the jump). **Time to read** 75 minutes · **to run** 20 seconds.
 # **Paper sections**: Ho et al. 2020, section 2 (eqs. 6 and 7) and algorithm 2; Sohl-Dickstein et al. 2015, section 2.2.
@@ -168,7 +168,7 @@ posterior = prior * likelihood / torch.trapezoid(prior * likelihood, grid)
 # - The mean is a mixture of the clean and the noisy value.
 # - Checked against the curve on a grid, and against the product rule.
 #
-# Note: Ho et al. 2020, eqs. 6 and 7, with s = t-1. Let the class find the variance: 1/β̃ = α/β + 1/(1-ᾱ_s), on one fraction, with α(1-ᾱ_s) + β = 1-ᾱ_t. Ask what both become for s = 0: mean x_0, variance 0.
+# Note: Ho et al. 2020, eqs. 6 and 7, with s = t-1. Let the class find the variance: 1/β tilde = α/β + 1/(1-ᾱ_s), on one fraction, with α(1-ᾱ_s) + β = 1-ᾱ_t. Ask what both become for s = 0: mean x_0, variance 0.
 
 # %% tags=["export:diffusion_lab.theory.posterior"]
 def posterior_mean(x_0, x_t, t, schedule, s=None):
@@ -387,9 +387,9 @@ show(fig, alt="On logarithmic axes, the misfit is flat for large beta, then fall
 # $$ \hat x_0(x_t) = \mathbb E[x_0 \mid x_t] \tag{5} $$
 #
 # We call it the **denoised mean**; a function that returns it is a **denoiser**. It is the one thing in the mean that
-# depends on the data. (The variance depends on the data, too; section 4 brackets it between β̃ and β.) All samplers of
-# this course ask for a denoiser and for nothing else. In later notebooks a network learns it. Here we choose data for
-# which it is known: a mixture of $K$ round Gaussians with weights $w_k$, means $m_k$, variances $v_k$.
+# depends on the data. (The variance depends on the data, too; section 4 brackets it between $\tilde\beta$ and β.) All
+# samplers of this course ask for a denoiser and for nothing else. In later notebooks a network learns it. Here we
+# choose data for which it is known: a mixture of $K$ round Gaussians with weights $w_k$, means $m_k$, variances $v_k$.
 #
 # $$ p(x) = \sum_k w_k\, \mathcal N(x;\, m_k, v_k I) \tag{6} $$
 #
@@ -573,7 +573,7 @@ show(fig, alt="Three rising curves through 0: a steep step at t = 100, a smooth 
 
 # %% tags=["export:diffusion_lab.theory.posterior"]
 def reverse_var(t, schedule, variance="small", s=None):
-    """Variance of a reverse step: "small" is β̃, "large" is β, a number w in [0, 1] lies between."""
+    """Variance of a reverse step: "small" is β tilde, "large" is β, a number w in [0, 1] lies between."""
     w = {"small": 0.0, "large": 1.0}.get(variance, variance)
     w = between_0_and_1(w, 'variance must be "small", "large" or a number from 0 to 1')
     beta_tilde = posterior_var(t, schedule, s)
@@ -587,7 +587,7 @@ for v, t, s in ((0.0, 5, 4), (0.0, 10, 4), (0.3, 10, 4), (0.3, 3, 1), (1.0, 5, 4
     alpha_bar_t, alpha_bar_s = schedule.alpha_bar[t], schedule.alpha_bar[s]
     _, exact = product(0.0, alpha_bar_s * v + 1 - alpha_bar_s, 0.0, (alpha_bar_s - alpha_bar_t) / alpha_bar_t)
     assert torch.allclose(exact, small + (large - small) * v / (alpha_bar_t * v + 1 - alpha_bar_t), rtol=1e-9)
-print("β̃ is exact for a point, β for data N(0, 1), and for N(0, 0.3) the truth lies between")
+print("β tilde is exact for a point, β for data N(0, 1), and for N(0, 0.3) the truth lies between")
 
 # %% [markdown]
 # Which times? All of them, or $n$ evenly spaced ones; nothing above asked for $s = t-1$. The first must be $T$, and the
@@ -753,7 +753,7 @@ Scrubber(chain_frames(chain), [f"t = {t}, {share:.0%} settled" for t, share in s
 # thirds. From $t = 200$ on it is more than 98 %, fewer than one point in a hundred still ends in another cloud than
 # it leaned to at $t = 200$, and only detail is open.
 #
-# ### β or β̃?
+# ### Which variance: beta or beta tilde?
 #
 # For data $\mathcal N(0, v)$ in one dimension no random number is needed. The denoised mean is, by (7), $g\,y = c\,x_t$
 # with $c = g/\sqrt{\bar\alpha_t} = \sqrt{\bar\alpha_t}\,v/(\bar\alpha_t v + 1-\bar\alpha_t)$. So each step multiplies
@@ -771,8 +771,8 @@ def variance_of_samples(v, n, variance):
     return V.item()
 
 
-print("variance of the samples as a share of the data's")
-print("data variance   steps   with β̃   with β")
+print("variance of the samples as a share of the data's, with the small variance and with the large one")
+print("data variance   steps    small    large")
 for v in (1.0, 0.1):
     for n in (10, 20, 100, 1000):
         small, large = (variance_of_samples(v, n, variance) / v for variance in ("small", "large"))
@@ -787,12 +787,12 @@ for v in (0.001, 0.0001):
 
 # %% [markdown]
 # With a thousand steps the choice does not matter for these two: both come within 2 % of the truth. With ten it does.
-# β̃ makes the samples too narrow, because it acts as if $x_0$ were known. β is right for $v = 1$, except in the last
+# $\tilde\beta$, the small one, makes the samples too narrow, because it acts as if $x_0$ were known. β, the large one, is right for $v = 1$, except in the last
 # step, which adds no noise and costs 3 % here; for $v = 0.1$ it is too wide. The right variance of each step lies
 # between the two, and depends on the data; notebook 04 asks which of the two the bound prefers. (Much narrower data is
-# not yet a point, for which β̃ is right. With $v = 0.001$ even a thousand steps with β̃ leave only 0.87 of the data's
-# own variance, where β leaves 1.00. With $v = 0.0001$, the last row, β falls short as well, since the last step adds no
-# noise.)
+# not yet a point, for which $\tilde\beta$ is right. With $v = 0.001$ even a thousand steps with $\tilde\beta$ leave
+# only 0.87 of the data's own variance, where β leaves 1.00. With $v = 0.0001$, the last row, β falls short as well,
+# since the last step adds no noise.)
 #
 # From now on: `from diffusion_lab.theory.posterior import posterior_mean, posterior_var, reverse_var`,
 # `from diffusion_lab.theory.mixture import GaussianMixture`, `from diffusion_lab.sampling.timesteps import spaced` and
@@ -819,7 +819,7 @@ for v in (0.001, 0.0001):
 #
 # $\tilde\beta$ is right for a single point, $\beta$ for $\mathcal N(0, 1)$. Else the truth lies between.
 #
-# Note: β̃ acts as if x_0 were known, and so the samples get too narrow. All factors are exact, no random number is needed: the denoised mean of Gaussian data is a known factor times x_t. For data much narrower than these, but not a point, even a thousand steps leave a mark: with v = 0.001 the share is 0.87 for β̃ and 1.00 for β, and with v = 0.0001 both are too narrow.
+# Note: β tilde acts as if x_0 were known, and so the samples get too narrow. All factors are exact, no random number is needed: the denoised mean of Gaussian data is a known factor times x_t. For data much narrower than these, but not a point, even a thousand steps leave a mark: with v = 0.001 the share is 0.87 for β tilde and 1.00 for β, and with v = 0.0001 both are too narrow.
 
 # %% tags=["exercise"]
 def times(T, n):
@@ -918,7 +918,7 @@ reverse_posterior.check_denoised_mean(denoised_mean)
 # %% [markdown]
 # ### Exercise 4 (hard): one step of the sampler
 #
-# Write equation (8) with the variance β̃, for any step, the last one included.
+# Write equation (8) with the variance $\tilde\beta$, for any step, the last one included.
 
 # %% tags=["exercise"]
 def ancestral_step(x_t, x_0_hat, alpha_bar_t, alpha_bar_s, eps):
@@ -932,7 +932,7 @@ reverse_posterior.check_ancestral_step(ancestral_step)
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
 #
-# Equation (2) with `x_0_hat`, equation (3), a root. What is β̃ when $\bar\alpha_s = 1$?
+# Equation (2) with `x_0_hat`, equation (3), a root. What is $\tilde\beta$ when $\bar\alpha_s = 1$?
 # </details>
 #
 # <details><summary>Solution</summary>
@@ -949,7 +949,7 @@ reverse_posterior.check_ancestral_step(ancestral_step)
 # %% [markdown]
 # ## A common mistake
 #
-# Adding noise in the last step, too. With β̃ the formula itself forbids it, since $\tilde\beta = 0$ when $s = 0$. With
+# Adding noise in the last step, too. With $\tilde\beta$ the formula itself forbids it, since $\tilde\beta = 0$ when $s = 0$. With
 # β it does not, and code without the `if s > 0` leaves grain on every sample. We try it on digits, with the exact
 # denoiser of 4,000 real ones (a mixture whose variances are 0), in 20 steps.
 
@@ -979,7 +979,7 @@ show(mosaic(torch.cat([last.x_s, grainy]), columns=8),
 # Above: without noise in the last step. Below: with it. **Symptom**: even grain, equally strong in every sample; it is
 # gone when you show $\hat x_0$.
 #
-# Note: With β̃ the formula forbids it, since β̃ = 0 for s = 0. With β it does not, and code without "if s > 0" leaves the grain: 20 steps, a distance of 2.5 to the nearest digit in place of 0 (a digit and its nearest neighbour are about 10 apart). The digits are copies, since an exact denoiser of 4,000 images can make nothing else; notebook 05 takes that up.
+# Note: With β tilde the formula forbids it, since β tilde = 0 for s = 0. With β it does not, and code without "if s > 0" leaves the grain: 20 steps, a distance of 2.5 to the nearest digit in place of 0 (a digit and its nearest neighbour are about 10 apart). The digits are copies, since an exact denoiser of 4,000 images can make nothing else; notebook 05 takes that up.
 
 # %% [markdown]
 # **Figure 6.** Above: no noise in the last step. Below: with noise. The distance of 2.5 is the length of that noise, 28
@@ -993,7 +993,7 @@ show(mosaic(torch.cat([last.x_s, grainy]), columns=8),
 # - Given $x_t$ alone it is nearly Gaussian if β is small; the misfit falls like β³.
 # - Its mean needs one thing from the data, the denoised mean $\hat x_0 = \mathbb E[x_0\mid x_t]$, which a mixture gives exactly.
 # - Ancestral sampling applies $\tilde\mu(\hat x_0, x_t)$ plus noise from $T$ down to 0, without noise at the end.
-# - β̃ is right for data that is one point, β for data $\mathcal N(0, I)$; with many steps both will do, unless the
+# - $\tilde\beta$ is right for data that is one point, β for data $\mathcal N(0, I)$; with many steps both will do, unless the
 #   data is very narrow.
 #
 # ## Check yourself
@@ -1010,8 +1010,8 @@ show(mosaic(torch.cat([last.x_s, grainy]), columns=8),
 #
 # <details><summary>Which part of the sampler must be learned for real data?</summary>
 #
-# The denoised mean only, if the variance is fixed to β or β̃. The schedule, $\tilde\mu$, $\tilde\beta$ and the loop
-# stay as they are.
+# The denoised mean only, if the variance is fixed to β or $\tilde\beta$. The schedule, $\tilde\mu$, $\tilde\beta$ and
+# the loop stay as they are.
 # </details>
 #
 # ## Further reading
@@ -1020,7 +1020,7 @@ show(mosaic(torch.cat([last.x_s, grainy]), columns=8),
 #   is on the two variances.
 # - Sohl-Dickstein et al. (2015), *Deep Unsupervised Learning using Nonequilibrium Thermodynamics*: they build on
 #   the fact, from Feller (1949), that small steps back have the form of steps forward.
-# - Nichol & Dhariwal (2021), section 3.1 and eq. 15: a variance between β̃ and β.
+# - Nichol & Dhariwal (2021), section 3.1 and eq. 15: a variance between $\tilde\beta$ and β.
 # - Prince (2023), *Understanding Deep Learning*, chapter 18: the same kernels drawn in one dimension.
 #
 # ## Next
