@@ -20,9 +20,10 @@
 #
 # ## Set-up
 #
-# If you are in a hurry, or on a slow machine such as Binder's, write `TRAIN = False` in the second cell below, or start
-# Jupyter with `DIFFUSION_LAB_SHIPPED=1`. The notebook then takes twenty steps only, so that its pictures of the
-# training show little, and uses the weights that come with the course for what follows. It runs in about a minute.
+# If you are in a hurry, or on a slow machine such as Binder's, change the line `TRAIN = …`, below the imports of the
+# cell right before Figure 1, to `TRAIN = False`, or start Jupyter with `DIFFUSION_LAB_SHIPPED=1`. The notebook then takes
+# twenty steps only, so that its pictures of the training show little, and uses the weights that come with the course
+# for what follows. On two cores it then runs in about a minute.
 
 # %%
 import copy
@@ -36,6 +37,7 @@ from typing import NamedTuple
 
 import torch
 from torch.profiler import profile
+from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from diffusion_lab.data.augment import augmented
@@ -245,11 +247,13 @@ print("with spread times the mean over a batch is steadier by a factor of more t
 # Put $X = U S V^\top$ in: as $U^\top U$ and $V^\top V$ are the identity, each round applies the polynomial $as + bs^3 +
 # cs^5$ to every singular value $s$, and leaves $U$ and $V$ alone. It is chosen so that all values between 0.002 and 1
 # are driven into a band around 1. (What multiplies $X$ is made of the small, square matrix $XX^\top$ alone. So the code
-# works on that one in all five rounds, and multiplies with the long $X$ once, at the end. It takes half the time.)
+# works on that one in all five rounds, and multiplies with the long $X$ twice, at the start and at the end, in place of
+# ten times. For the $X$ of Figure 2, whose rows are nine times as long as its columns, two fifths of the multiplications
+# are left. For a square $X$ there would be more of them, not fewer.)
 #
 # The optimiser around it keeps a running mean of the gradients, the **momentum**, so that the noise of single batches
-# cancels; in the step itself the newest gradient counts a little more than in the mean. `a.lerp(b, w)` is $(1-w)\,a +
-# w\,b$. If a matrix has more rows than columns, $m > n$, the step is longer by
+# cancels. In the mean the newest gradient has the weight 0.05, and in the step itself nearly twice as much, $0.05 + 0.95
+# \cdot 0.05$. `a.lerp(b, w)` is $(1-w)\,a + w\,b$. If a matrix has more rows than columns, $m > n$, the step is longer by
 # $\sqrt{m/n}$: the same length is spread over more results, and each should change by as much as in other layers.
 #
 # The cell after the two definitions takes the gradient of one batch for a convolution at 7×7, the first one of `middle`
@@ -312,11 +316,15 @@ U, S, Vh = torch.linalg.svd(gradient, full_matrices=False)
 s = S / S.norm()
 for _ in range(5):
     s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
-assert torch.allclose(orthogonalised(gradient), U @ torch.diag(s) @ Vh, atol=1e-5)
+with FlopCounterMode(display=False) as counter:  # counts two for each multiplication, which has an addition
+    found, (m, n) = orthogonalised(gradient), gradient.shape
+assert torch.allclose(found, U @ torch.diag(s) @ Vh, atol=1e-5)
+assert counter.get_total_flops() == 2 * (2 * m**2 * n + 20 * m**3)  # with X, and four small products in each round
+assert 5 * counter.get_total_flops() == 2 * 2 * (10 * m**2 * n + 5 * m**3)  # (3) as it stands
 assert S[1] < 0.5 * S[0]
 assert S[-1] < 0.005 * S[0]
 assert 0.68 < s.min() < s.max() < 1.21
-rank, after = torch.arange(1, len(S) + 1), torch.linalg.svdvals(orthogonalised(gradient))
+rank, after = torch.arange(1, len(S) + 1), torch.linalg.svdvals(found)
 fig, ax = figure(width=7, height=2.8)
 _ = curves(ax, [(rank, S / S[0], "data", "gradient"), (rank, after, "model", "after five rounds")],
            "singular values, largest first", "value", yscale="log")
@@ -350,9 +358,9 @@ show(fig, alt="One curve falls by orders of magnitude; the other stays near 1 an
 # optimisers' memory, the random generator, the number of steps done.
 #
 # One number in the recipe is about the network: its `width`, the channels at 14×14, is 32. Notebook 06 had 48, and so
-# has the network that comes with the course, which was trained for 45 minutes. With 32 a step takes three fifths of
-# the time. In two or three minutes the additional steps gain more than the additional channels (`benchmarks/training.py`
-# prints both).
+# has the network that comes with the course, which was trained for 45 minutes. With 32 it has fewer than half as many
+# weights, and a step takes less time. In two or three minutes the additional steps gain more than the additional
+# channels (`benchmarks/training.py` prints both).
 
 # %% slide [markdown]
 # ## Five rounds bring the stretches close to 1
@@ -461,10 +469,10 @@ def start(recipe, build=None):
 # %% [markdown]
 # And this is the loop. It is a generator: after each step it hands out a `Progress` and waits until it is asked for the
 # next. Plots, progress bars and files are the business of the one who asks. Between `backward` and the step the
-# gradient is **clipped**: if all its numbers together have a length over 1, it is shortened to 1. Most of the first
-# twenty steps are shortened, those after the fortieth hardly ever. Muon's steps have a fixed length, clipped or not; there clipping
-# limits the share that one batch has in the momentum. (`augmented` turns and shifts some of the images a little. Here
-# `augment` is 0. The shipped weights were trained for longer, and with it.)
+# gradient is **clipped**: if all its numbers together have a length over 1, it is shortened to 1. The first steps are
+# shortened, those in the second half of the training hardly ever. Muon's steps have a fixed length, clipped or not;
+# there clipping limits the share that one batch has in the momentum. (`augmented` turns and shifts some of the images a
+# little. Here `augment` is 0. The shipped weights were trained for longer, and with it.)
 
 # %% tags=["export:diffusion_lab.training.loop"]
 def train(run, images, labels):
@@ -548,10 +556,11 @@ def steps_that_fit(seconds, least=300, most=2000, trial=20):
 # %% tags=["nbval-ignore-output"]
 run = start(Recipe(steps=steps_that_fit(130) if TRAIN else 20))
 watched = {round(run.recipe.steps * (k / 20) ** 2) for k in range(0, 21, 1 if TRAIN else 5)}  # close together at first
-losses, grown, moments = [], [draw(run.average)], [(0, 0.0)]
+losses, lengths, grown, moments = [], [], [draw(run.average)], [(0, 0.0)]
 watch = Watch("Ten digits, drawn by the network in its present state.")
 for progress in (bar := tqdm(train(run, images, labels), total=run.recipe.steps, file=sys.stdout, leave=False)):
     losses.append(progress.loss)
+    lengths.append(progress.gradient_norm)
     bar.set_postfix(loss=f"{progress.loss:.3f}", refresh=False)
     if progress.step in watched:
         grown, moments = [*grown, draw(run.average)], [*moments, (progress.step, bar.format_dict["elapsed"])]
@@ -620,13 +629,15 @@ show(fig, alt="Left: a ragged curve that falls fast, then ever slower, to a hori
 #
 # $$ F = \|m_a - m_b\|^2 + \operatorname{tr}\big(C_a + C_b - 2\,(C_aC_b)^{1/2}\big) \tag{5} $$
 #
-#   Here $\operatorname{tr}$ adds up the diagonal of a matrix, and $M^{1/2}$ is the matrix that gives $M$ when multiplied
-#   by itself. For one feature, with deviations $s_a$ and $s_b$, (5) is $(m_a-m_b)^2 + (s_a-s_b)^2$.
+#   Here $\operatorname{tr}$ adds up the diagonal of a matrix, and $M^{1/2}$ gives $M$ when multiplied by itself (of
+#   the matrices that do, it is the one with the largest $\operatorname{tr}$). For one feature, with deviations $s_a$
+#   and $s_b$, (5) is $(m_a-m_b)^2 + (s_a-s_b)^2$.
 #
 # - **The floor**: the same distance, measured on *real* training digits in place of the drawn ones: as many of them, and
-#   equally many of each kind. We draw them five times, and print the mean and the deviation of the five. It is not 0,
-#   since a few hundred digits are only a sample. Digits that are as good as real ones lie at about the floor. A
-#   distance means nothing without it.
+#   equally many of each kind. We draw them five times, and print the mean and, after a ±, the deviation of the five. The
+#   floor is not 0, since a few hundred digits are only a sample. Digits that are as good as real ones lie at about the
+#   floor. A distance means nothing without it. (The ± covers the floor only. Another 500 drawn digits would have another
+#   distance, too.)
 #
 # None of these numbers notices a network that copies its training digits; the package's `memorisation_ratio` does.
 #
@@ -672,7 +683,8 @@ n = 500
 drawn, asked = draw(trained, n, seed=2), torch.arange(n) % 10
 accuracy, distance = label_accuracy(judge, drawn, asked), distance_to_test(drawn, judge, test_images)
 floor, spread = floor_distance(judge, (images, labels), test_images, n=n)
-print(f"label accuracy {accuracy:.3f}; distance {distance:.2f}, which is {distance / floor:.1f} times the floor {floor:.2f} ± {spread:.2f}")
+print(f"label accuracy {accuracy:.2f}; distance {distance:.2f}, which is {distance / floor:.1f} times the floor")
+print(f"floor {floor:.2f} ± {spread:.2f} (mean and deviation of five sets of {n} real digits)")
 
 # %%
 features = in_batches(judge.features, test_images).double()
@@ -684,10 +696,13 @@ enough = run.step >= 800 or not TRAIN  # a slow machine takes fewer steps, and i
 assert accuracy > (0.85 if enough else 0.6)
 assert distance < (10 if enough else 25) * floor
 assert held_out_loss(trained) < 0.25
+assert min(lengths[:4]) > 1  # clipped
+assert 2 * sum(p.numel() for p in run.network.parameters()) < sum(p.numel() for p in shipped.parameters())
 first, half, last = (sum(losses[k : k + 10]) / 10 for k in (0, len(losses) // 2 - 5, len(losses) - 10))
 background = [(digits[:, :, :3] + 1).abs().mean().item() for digits in grown]  # three rows above the digits
 if TRAIN:
     assert first - half > 0.85 * (first - last)
+    assert sum(length > 1 for length in lengths[len(lengths) // 2 :]) < 0.05 * len(lengths)
     assert background[10] < 0.25 * background[0]  # half-way
     assert readable[-1] >= 5
 print("most digits are read as what was asked for, and", "your loss has fallen, on test digits too" if TRAIN else "so it should be")
@@ -815,8 +830,8 @@ show(fig, alt="Left: a falling curve, and one that turns flat far above it. Righ
 # **Figure 5.** Left: the high rate (orange) is no disaster at first sight. Then it stays flat, far above the other.
 # *The symptom*: a loss that stops falling early. Right (mind the axis, it is stretched): the tiny model is far from finished, and both curves
 # fall. But at the full rate the weights jump about with every step, and their average (orange) has the lower loss.
-# *The symptom* of sampling with raw weights: of two checkpoints a few steps apart, one may draw better than the other. At the end of a full
-# schedule the rate is nearly 0, and the difference vanishes. You see it in a loss curve only if you plot the average, too.
+# At the end of a full schedule the rate is nearly 0, and the difference vanishes. *The symptom*: none, in the loss of the
+# weights alone. You see what is lost only if you plot the average, too.
 #
 # The wrong time comes next.
 
@@ -828,7 +843,7 @@ show(fig, alt="Left: a falling curve, and one that turns flat far above it. Righ
 # Left, **rate too high**: a loss that stays flat, far above. Right, **no average**: at full rate the weights jump
 # about, and their average has the lower loss.
 #
-# Note: Show the picture first, and let the room find the causes. A tiny model, so that each takes seconds; the high rate is twenty times the other. The symptom of sampling with raw weights: of two checkpoints a few steps apart, one may draw better than the other. At the end of a full schedule the rate is nearly 0, and the difference vanishes.
+# Note: Show the picture first, and let the room find the causes. A tiny model, so that each takes seconds; the high rate is twenty times the other. What is lost without an average shows only when both curves are plotted. At the end of a full schedule the rate is nearly 0, and the difference vanishes.
 
 # %% tags=["nbval-ignore-output"]
 right_time = guided(as_denoiser(trained, schedule), guidance_weight=0.5)
@@ -1077,7 +1092,7 @@ print(f"after the weights moved by 1, the average is behind by {behind['deepcopy
 # - The optimiser decides how far each direction goes; the rate warms up and comes down; the average smooths what is left.
 # - A set of digits is judged by label accuracy and by a distance that is read beside its floor.
 # - A run is its weights and all the state around them. Saved whole, it goes on bit by bit.
-# - Too high a rate: a flat loss. No average: uneven samples. A wrong time: grains. And measure before you speed up.
+# - Too high a rate: a flat loss. No average: at the full rate, more loss. A wrong time: grains. And measure before you speed up.
 #
 # From now on: `from diffusion_lab.training.loop import Recipe, start, train`.
 #
@@ -1135,6 +1150,6 @@ print(f"after the weights moved by 1, the average is behind by {behind['deepcopy
 # - The rate warms up and comes down; the average draws.
 # - Label accuracy, and a distance beside its floor.
 # - A run is its weights and all the state around them.
-# - Flat loss: rate too high. Uneven samples: no average. Grains: wrong time.
+# - Flat loss: rate too high. More loss at the full rate: no average. Grains: wrong time.
 #
 # Next: how few steps does it take to draw with it?
