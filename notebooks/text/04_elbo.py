@@ -63,7 +63,8 @@ show(fig, alt="Left two peaks at -1 and 1. Right the negative logarithm: two val
 # %% slide [markdown]
 # # Measure a model in nats: the bound
 #
-# How good is a model that turns noise into data? Ask how surprised it is by data that it has not seen. Likely data is cheap, unlikely data is expensive.
+# How good is a model that turns noise into data? Ask how surprised it is by data that it has not seen. Likely data is
+# cheap, unlikely data is expensive.
 #
 # {picture}
 #
@@ -130,7 +131,8 @@ show(fig, alt="Left two peaks at -1 and 1. Right the negative logarithm: two val
 # %% slide [markdown]
 # ## Predict first: which chain is a perfect model?
 #
-# Data at −1 or +1, slightly blurred. Two models walk back from noise with the **exact** denoiser: one in 10 steps, one in 1,000.
+# Data at −1 or +1, slightly blurred. Two models walk back from noise with the **exact** denoiser: one in 10 steps, one
+# in 1,000.
 #
 # - *Is either of them a perfect model of the data?*
 # - *Which is nearer?*
@@ -251,11 +253,11 @@ def kl_t(x_0, x_t, t, denoiser, variance="small"):
 # - For `p_mean` the same function gets the **denoised mean** $\hat x_0(x_t)$, the model's guess, in place of the true $x_0$.
 # - The model differs from the posterior in this replacement and, with $\beta$, in the variance. Even the best one pays: it does not know $x_0$.
 #
-# Note: Read the name of the function aloud for both means. Two Gaussians, so the KL has a closed form (notebook 01). The variance q_var is β̃, p_var is the model's choice: β̃, β, or between.
+# Note: Read the name of the function aloud for both means. Two Gaussians, so the KL has a closed form (notebook 01). The variance q_var is β tilde, p_var is the model's choice: β tilde, β, or between.
 
 # %% tags=["export:diffusion_lab.theory.elbo"]
 def decoder_var(schedule, variance="small"):
-    """Variance of the last step: β_1 for "large", β̃_2 for "small", or between."""
+    """Variance of the last step: β_1 for "large", beta_tilde_2 for "small", or between."""
     steps_at_least(schedule, 2)
     w = {"small": 0.0, "large": 1.0}.get(variance, variance)
     w = between_0_and_1(w, 'variance must be "small", "large" or a number from 0 to 1')
@@ -293,7 +295,8 @@ print(f"pixel 254: plain probability {plain[-2]:.0f}, log-probability {log_p[-2]
 #
 # $$ p(x_0\mid x_1) = \Phi(b) - \Phi(a), \qquad a, b = \frac{x_0 \mp 1/255 - \hat x_0}{\sigma} $$
 #
-# The area over the pixel's bin; $\Phi$ is the area under the standard normal up to a point. Far out both round to 1, and the digits are lost:
+# The area over the pixel's bin; $\Phi$ is the area under the standard normal up to a point. Far out both round to 1,
+# and the digits are lost:
 #
 # {printed}
 #
@@ -302,7 +305,8 @@ print(f"pixel 254: plain probability {plain[-2]:.0f}, log-probability {log_p[-2]
 # Note: Ho et al. 2020, eq. 13. The bins at -1 and 1 are open to the outside, so that 256 probabilities add up to 1: the notebook checks it. For continuous data the last step is a plain Gaussian density. Ask what log of the plain probability would do to the loss (infinite).
 
 # %% [markdown]
-# Now the reconstruction term, the draw of all terms, and the unit in which images are compared. One nat is $1/\log 2$ bits;
+# Now the reconstruction term, the draw of all terms, and the unit in which images are compared. One nat is $1/\log 2$
+# bits;
 # **bits per dimension** are the bits for one image over the number of its pixels.
 
 # %% tags=["export:diffusion_lab.theory.elbo"]
@@ -360,7 +364,7 @@ def bits_per_dim(nats, d):
 # - $A_t$: the factor of $x_0$ in the posterior mean. $\sigma_t^2$: the model's variance.
 # - Data $\mathcal N(0, v)$: closed form. Two peaks: an integral over $x_t$.
 #
-# Note: The other number is the average of x_0², for the prior term. The mse is E x_0² - E x̂_0², since x̂_0 is the mean of x_0 given x_t. Ask what makes each of the two parts zero: the first, the variance β̃; the second, a denoiser without error, which no data but a single point allows.
+# Note: The other number is the average of x_0², for the prior term. The mse is E x_0² - E x̂_0², since x̂_0 is the mean of x_0 given x_t. Ask what makes each of the two parts zero: the first, the variance β tilde; the second, a denoiser without error, which no data but a single point allows.
 
 # %%
 def expected_terms(square, mse, schedule, variance):
@@ -395,9 +399,9 @@ def total(terms):
 
 
 # %% [markdown]
-# First for Gaussian data $\mathcal N(0, v)$, where $\mathrm{mse}_t = v(1-\bar\alpha_t)/(\bar\alpha_t v + 1-\bar\alpha_t)$ and
-# $H = \tfrac12\log(2\pi e v)$ are known in closed form. (Precisions add: $1/\mathrm{mse}_t = 1/v + \mathrm{SNR}_t$.)
-# Quadrature must agree.
+# First for Gaussian data $\mathcal N(0, v)$, where
+# $\mathrm{mse}_t = v(1-\bar\alpha_t)/(\bar\alpha_t v + 1-\bar\alpha_t)$ and $H = \tfrac12\log(2\pi e v)$ are known in
+# closed form. (Precisions add: $1/\mathrm{mse}_t = 1/v + \mathrm{SNR}_t$.) Quadrature must agree.
 
 # %%
 schedule, v = cosine(100), 0.25
@@ -471,9 +475,9 @@ _ = curves(ax, lines, "t", "part of the gap, nats", yscale="log", ylim=(1e-8, 1)
 show(fig, alt="The small variance is highest at t = 2 and falls; the large one is low at both ends, highest near t = 30.")
 
 # %% [markdown]
-# **Figure 2.** Where the gap lies, for $\mathcal N(0, 0.25)$ in 100 steps. With β̃ (orange) nearly all of it is near
+# **Figure 2.** Where the gap lies, for $\mathcal N(0, 0.25)$ in 100 steps. With $\tilde\beta$ (orange) nearly all of it is near
 # the data: the first five $t$ hold four fifths of the 0.79 nats. There the true step back is almost as wide as β, and
-# β̃ is the wrong variance by the largest factor. (The first point is lower, because the decoder has $\tilde\beta_2$ in
+# $\tilde\beta$ is the wrong variance by the largest factor. (The first point is lower, because the decoder has $\tilde\beta_2$ in
 # place of $\tilde\beta_1 = 0$.) With β (blue) the whole gap is 0.006 nats, spread over the middle of the chain.
 #
 # Now data that is no Gaussian: two narrow peaks. Entropy, errors and information come from quadrature; all else is the
@@ -489,7 +493,7 @@ show(fig, alt="The small variance is highest at t = 2 and falls; the large one i
 #
 # Data $\mathcal N(0, 0.25)$, $T = 100$. In all 0.79 nats with $\tilde\beta_t$, 0.006 with $\beta_t$.
 #
-# Note: Compare with the votes of the prediction. With β̃ nearly all of the gap is near the data: the true step back, without x_0, is almost as wide as β there. With β the little that is left is spread over the middle. The sum agrees with bound minus entropy to nine digits.
+# Note: Compare with the votes of the prediction. With β tilde nearly all of the gap is near the data: the true step back, without x_0, is almost as wide as β there. With β the little that is left is spread over the middle. The sum agrees with bound minus entropy to nine digits.
 
 # %%
 print("data ½N(-1, 0.05) + ½N(1, 0.05), cosine, exact denoiser, Gaussian decoder; nats")
@@ -499,10 +503,10 @@ for T in (10, 100, 1000):
     lost = [torch.cat([(each.nll_recon - entropy + information_t[0])[None], each.kl_t + information_t.diff()]) for each in terms]
     assert min(parts.min() for parts in lost) > -1e-9  # each is the average of a KL
     small, large = map(total, terms)
-    print(f"T = {T:4}: bound {small:.3f} with β̃, {large:.3f} with β; gap to the entropy {entropy:.3f}: "
-          f"{small - entropy:.4f} with β̃, {large - entropy:.4f} with β")
+    print(f"T = {T:4}: bound {small:.3f} with the small variance, {large:.3f} with the large; "
+          f"that is {small - entropy:.4f} and {large - entropy:.4f} above the entropy {entropy:.3f}")
 near, middle = ([100 * (parts[times].sum() / parts.sum()).item() for parts in lost] for times in (slice(100), slice(100, 500)))
-print(f"T = 1000: {near[0]:.0f} % of the gap lie at t = 1…100 with β̃; {middle[1]:.0f} % at t = 101…500 with β")
+print(f"T = 1000: {near[0]:.0f} % of the gap lie at t = 1…100 with the small variance; {middle[1]:.0f} % at t = 101…500 with the large")
 ratios = [posterior_var(2, cosine(T)) / cosine(T).beta[2] for T in (10, 100, 1000)]
 assert [round(ratio.item(), 2) for ratio in ratios] == [0.28, 0.36, 0.47]
 
@@ -528,7 +532,7 @@ assert abs(covered - 191) < 4 * (runs * 0.954 * 0.046) ** 0.5
 # Of the gap with 1,000 steps, 99 % lie at $t = 1\dots100$ with $\tilde\beta$, and 83 % at $t = 101\dots500$ with
 # $\beta$. Random draws of $x_t$ agree: two standard errors cover the truth in 186 of 200 runs; 191 are expected.
 #
-# Note: For the bound this answers the prediction (the model itself comes two slides on): with β the gap shrinks from 0.28 nats to 0.0034, in the middle of the chain. With β̃ it is 0.56, 0.72, 0.52, near the data: at t = 2, β̃/β is 0.28, 0.36, 0.47 for T = 10, 100, 1000, and not above ½ however many steps; smaller steps do not mend it.
+# Note: For the bound this answers the prediction (the model itself comes two slides on): with β the gap shrinks from 0.28 nats to 0.0034, in the middle of the chain. With β tilde it is 0.56, 0.72, 0.52, near the data: at t = 2, β tilde/β is 0.28, 0.36, 0.47 for T = 10, 100, 1000, and not above ½ however many steps; smaller steps do not mend it.
 
 # %% [markdown]
 # **Try it.** $T = 20$ steps, with β, for data $x_0 = 1$. So that the pictures follow each other smoothly, every $x_t$
@@ -566,7 +570,7 @@ assert 0.265 < kl(0.0, posterior_var(2, schedule), 0.0, schedule.beta[2]) < 0.27
 fig, ax = figure(width=2.8, height=2.8)
 _ = curves(ax, [(list(x_t), average, "model", None)], "t", "$L_{t-1}$ on average, nats", yscale="log", xlim=(21, 1))
 Scrubber(beside(step_frames(schedule, x_t, x_0), with_marker(fig, ax, list(x_t))),
-         [f"t = {t}, x_t = {x_t[t].item():.2f} · {here[t]:.3f} nats here, {mean:.3f} on average" for t, mean in zip(x_t, average)],
+         [f"t = {t} · x_t = {x_t[t].item():.2f} · {here[t]:.3f} nats" for t in x_t],
          "Left: the posterior and the model's step. Right: the term that this step adds to the bound, on average.",
          "Two bell curves that move apart and together again as t falls, and beside them a line that moves along a curve.")
 
@@ -579,21 +583,21 @@ Scrubber(beside(step_frames(schedule, x_t, x_0), with_marker(fig, ax, list(x_t))
 
 # %% [markdown]
 # What to have seen: at $t = 20$ the two lie on each other. The model knows nothing of $x_0$, but $x_0$ hardly matters
-# for that step. Then the model leans to the wrong side: this noise has pushed $x_t$ to the left, and at $t = 9$
-# ($x_t = -0.09$) it might come from either peak. The model's step stands 0.8 deviations from the posterior, and pays 0.28 nats.
+# for that step. Then the model leans to the wrong side: this noise has pushed $x_t$ to the left, and at $t = 9$ ($x_t =
+# -0.09$) it might come from either peak. The model's step stands 0.8 deviations from the posterior, and pays 0.28 nats.
 # Three steps later it is fairly sure of the side (88 %) and pays 0.09. From $t = 4$ on (over 99 %), what is left to
 # guess is where within the peak $x_0$ lies, in units of an ever smaller $\sqrt{\tilde\beta_t}$. At $t = 2$ the model
-# stands 1.3 deviations off (0.25 nats) and is almost twice as wide, since β is not β̃ (another 0.27). It is the dearest
-# step here, 0.52 nats, and on average over data and noise, 0.50.
+# stands 1.3 deviations off (0.25 nats) and is almost twice as wide, since β is not $\tilde\beta$ (another 0.27). It is
+# the dearest step here, 0.52 nats, and on average over data and noise, 0.50.
 #
 # So much for the *bound*: it is above the entropy, and how far depends on the variance. With β the gap shrinks from
 # 0.28 nats in 10 steps to 0.0034 in 1,000, and most of it lies in the middle (for $T = 1000$, 83 % at
-# $t = 101\dots500$). With β̃ it is 0.56, 0.72 and 0.52 nats for $T = 10$, 100 and 1,000, near the data (for $T = 1000$, 99 %
-# at $t \le 100$): at $t = 2$ the ratio $\tilde\beta_t/\beta_t$ is 0.28, 0.36 and 0.47. As $T$ grows it tends to
-# $(t-1)/t$ and not to 1, so smaller steps do not mend it.
+# $t = 101\dots500$). With $\tilde\beta$ it is 0.56, 0.72 and 0.52 nats for $T = 10$, 100 and 1,000, near the data (for
+# $T = 1000$, 99 % at $t \le 100$): at $t = 2$ the ratio $\tilde\beta_t/\beta_t$ is 0.28, 0.36 and 0.47. As $T$ grows it
+# tends to $(t-1)/t$ and not to 1, so smaller steps do not mend it.
 #
-# The question at the top was about the *model*. Is the one with β̃ that much worse? The bound compares whole chains;
-# the data that come out of them are another matter, and what Jensen's line lost may be most of the gap. In one
+# The question at the top was about the *model*. Is the one with $\tilde\beta$ that much worse? The bound compares whole
+# chains; the data that come out of them are another matter, and what Jensen's line lost may be most of the gap. In one
 # dimension we can look, decoder included. For data $\mathcal N(0, 0.25)$ the model's own $p(x_0)$ is a Gaussian, with a
 # variance in closed form. For any data, put the density of $x_T$ on a grid and do the integral (1) one step at a time:
 # each step is a product of a matrix, $p(x_{t-1}\mid x_t)$ at all pairs of grid points, with the density so far. For the
@@ -645,18 +649,18 @@ assert price[two, 100, "large"] < price[two, 100, "small"] < price[two, 10, "sma
 # - The bound compares **whole chains**. $\tilde\beta$ makes chains too narrow; the data that comes out of them is nearly right.
 # - In ten steps it even ranks the two models wrongly.
 #
-# Note: This answers the prediction: neither model is perfect, and more steps are nearer. Most of the gap is what Jensen's line lost. That is why the samples of a long chain (notebook 03) hardly care which variance was taken; those of a short one do. Which of the two is better then depends on the data: for N(0, 0.25) in ten steps β̃ costs 0.040 nats and β 0.008, the other way round. Ask: what would you conclude from a paper that reports a worse bound? (Not that its samples are worse.)
+# Note: This answers the prediction: neither model is perfect, and more steps are nearer. Most of the gap is what Jensen's line lost. That is why the samples of a long chain (notebook 03) hardly care which variance was taken; those of a short one do. Which of the two is better then depends on the data: for N(0, 0.25) in ten steps β tilde costs 0.040 nats and β 0.008, the other way round. Ask: what would you conclude from a paper that reports a worse bound? (Not that its samples are worse.)
 
 # %% [markdown]
-# For the two peaks in 10 steps, the model with β̃ is 0.023 nats from the data and the one with β 0.077, although the
-# bound said 0.56 and 0.28. A bound can be loose without the model being bad, and it can rank two models wrongly. In 100
-# steps they cost 0.0035 and 0.0010 nats: neither model is perfect, and more steps are nearer, with either variance. (In
-# 1,000 steps the model with β can cost no more than the gap of its bound, 0.0034.) That is why the *samples* of a long
-# chain (notebook 03) hardly care. Those of a short one do, and which variance is the better one depends on the data:
-# for $\mathcal N(0, 0.25)$ in 10 steps β̃ costs 0.040 nats, and β 0.008.
+# For the two peaks in 10 steps, the model with $\tilde\beta$ is 0.023 nats from the data and the one with β 0.077,
+# although the bound said 0.56 and 0.28. A bound can be loose without the model being bad, and it can rank two models
+# wrongly. In 100 steps they cost 0.0035 and 0.0010 nats: neither model is perfect, and more steps are nearer, with
+# either variance. (In 1,000 steps the model with β can cost no more than the gap of its bound, 0.0034.) That is why the
+# *samples* of a long chain (notebook 03) hardly care. Those of a short one do, and which variance is the better one
+# depends on the data: for $\mathcal N(0, 0.25)$ in 10 steps $\tilde\beta$ costs 0.040 nats, and β 0.008.
 #
 # **Try it.** How does the gap of the bound move with the number of steps, and with the variance, which the slider $w$
-# moves from β̃ (at 0) to β (at 1), decoder included? Where between the two is the bound lowest? And what if you choose
+# moves from $\tilde\beta$ (at 0) to β (at 1), decoder included? Where between the two is the bound lowest? And what if you choose
 # the decoder's variance freely? Read that off the right curve.
 
 # %%
@@ -697,14 +701,14 @@ Live(gap_picture(known), caption="Left: the step terms over t. Right: the bound 
 #
 # *Which slider moves the bound to the entropy (dashed)? Which variance is best for 20 steps?*
 #
-# Note: Live in the notebook. With β (w = 1) the bound falls towards the entropy as T grows; with β̃ (w = 0) it stays more than half a nat above. Best is between: for T = 20 at w = 0.7, 0.706 nats against 0.770 with β. Right: too small a decoder variance is punished without limit, too large a one by half a nat for every factor of e. The best is the mse at t = 1.
+# Note: Live in the notebook. With β (w = 1) the bound falls towards the entropy as T grows; with β tilde (w = 0) it stays more than half a nat above. Best is between: for T = 20 at w = 0.7, 0.706 nats against 0.770 with β. Right: too small a decoder variance is punished without limit, too large a one by half a nat for every factor of e. The best is the mse at t = 1.
 
 # %% [markdown]
-# What to have seen: with β ($w = 1$) the bound falls towards the entropy as $T$ grows; with β̃ ($w = 0$) it stays more
-# than half a nat above. So of the two the bound prefers β; but best is a variance between, for $T = 20$ at $w = 0.7$
-# (0.706 nats against 0.770). On the right, the valley: too small a decoder variance is punished without limit (the
-# model is certain and wrong), too large a one by half a nat for every factor of $e$. The best is $\mathrm{mse}_1$, the
-# true uncertainty.
+# What to have seen: with β ($w = 1$) the bound falls towards the entropy as $T$ grows; with $\tilde\beta$ ($w = 0$) it
+# stays more than half a nat above. So of the two the bound prefers β; but best is a variance between, for $T = 20$ at
+# $w = 0.7$ (0.706 nats against 0.770). On the right, the valley: too small a decoder variance is punished without limit
+# (the model is certain and wrong), too large a one by half a nat for every factor of $e$. The best is $\mathrm{mse}_1$,
+# the true uncertainty.
 #
 # ## 4 · Bits per dimension: a yardstick
 #
@@ -858,7 +862,7 @@ elbo.check_to_bits(to_bits)
 # - *Same mean, $\sigma^2 = 2\tilde\beta$: what is it now?*
 # - *And for $\sigma^2 = \tilde\beta/2$: cheaper or dearer? Guess first.*
 #
-# Note: KL(q‖p) = ½ (r + (m - m̂)²/σ² - 1 - log r) with r = β̃/σ². First: (m - m̂)²/(2σ²), the squared error of every loss to come. Second: r = ½, ½ (½ - 1 + log 2) ≈ 0.10. Third: r = 2, ½ (2 - 1 - log 2) ≈ 0.15; too narrow costs more. Usual wrong answers: p and q exchanged, and "the same, by symmetry". Exercise 2 of the notebook checks the code.
+# Note: KL(q‖p) = ½ (r + (m - m̂)²/σ² - 1 - log r) with r = β tilde/σ². First: (m - m̂)²/(2σ²), the squared error of every loss to come. Second: r = ½, ½ (½ - 1 + log 2) ≈ 0.10. Third: r = 2, ½ (2 - 1 - log 2) ≈ 0.15; too narrow costs more. Usual wrong answers: p and q exchanged, and "the same, by symmetry". Exercise 2 of the notebook checks the code.
 
 # %% tags=["exercise"]
 def step_term(q_mean, q_var, p_mean, p_var):
@@ -932,7 +936,8 @@ elbo.check_pixel_prob(pixel_prob)
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
 #
-# The bin of pixel $k$ reaches from $(2k-1)/255 - 1$ to $(2k+1)/255 - 1$. Use `torch.where` to open the first and the last.
+# The bin of pixel $k$ reaches from $(2k-1)/255 - 1$ to $(2k+1)/255 - 1$. Use `torch.where` to open the first and the
+# last.
 # </details>
 #
 # <details><summary>Solution</summary>
@@ -953,7 +958,7 @@ elbo.check_pixel_prob(pixel_prob)
 
 # %%
 log_vars = posterior_var(torch.arange(1, 11), cosine(10)).log()
-print("log β̃ for t = 1, 2, 3:", [round(value, 2) for value in log_vars[:3].tolist()])
+print("log β tilde for t = 1, 2, 3:", [round(value, 2) for value in log_vars[:3].tolist()])
 print("the KL of a point from a Gaussian would be infinite; the decoder's term instead:",
       round(nll_recon(x_0, q_sample(x_0, 1, eps, cosine(10)), denoiser).mean().item(), 1), "nats")
 assert log_vars[0] == -math.inf
@@ -983,7 +988,7 @@ assert log_vars[0] == -math.inf
 # - Jensen, Bayes and a telescoping sum turn $-\log p(x_0)$ into prior, step and reconstruction terms.
 # - Each is a KL of Gaussians or a log-probability; Monte Carlo agrees with quadrature, and its error bars are honest.
 # - The bound is above the entropy by the sum (6), not by the step terms, which even the best model pays. With β more steps
-#   shrink it; with β̃ about half a nat is left, most of it near the data.
+#   shrink it; with $\tilde\beta$ about half a nat is left, most of it near the data.
 # - The model may be far better than its bound, and of two models the one with the worse bound may be the better one.
 # - Bits per dimension compare a model with gzip and xz; pixels need the discretised decoder.
 # - $L_{\text{simple}}$ is the bound with every weight set to 1.
@@ -992,7 +997,8 @@ assert log_vars[0] == -math.inf
 #
 # <details><summary>The prior term is the same for every model. Why is it in the bound?</summary>
 #
-# It is the price of starting from $\mathcal N(0, I)$ although $x_T$ still knows a little about $x_0$. Only the schedule can lower it.
+# It is the price of starting from $\mathcal N(0, I)$ although $x_T$ still knows a little about $x_0$. Only the schedule
+# can lower it.
 # </details>
 #
 # <details><summary>With the exact denoiser, can the gap be 0?</summary>
@@ -1003,7 +1009,8 @@ assert log_vars[0] == -math.inf
 #
 # <details><summary>A paper reports a negative bound in nats. Is that a mistake?</summary>
 #
-# Not for continuous data: densities exceed 1, and so $-\log p$ may be negative. For pixels with the discretised decoder it is.
+# Not for continuous data: densities exceed 1, and so $-\log p$ may be negative. For pixels with the discretised decoder
+# it is.
 # </details>
 #
 # ## Further reading
