@@ -583,8 +583,8 @@ Scrubber(beside(step_frames(schedule, x_t, x_0), with_marker(fig, ax, list(x_t))
 
 # %% [markdown]
 # What to have seen: at $t = 20$ the two lie on each other. The model knows nothing of $x_0$, but $x_0$ hardly matters
-# for that step. Then the model leans to the wrong side: this noise has pushed $x_t$ to the left, and at $t = 9$ ($x_t =
-# -0.09$) it might come from either peak. The model's step stands 0.8 deviations from the posterior, and pays 0.28 nats.
+# for that step. Then the model leans to the wrong side: this noise has pushed $x_t$ to the left, and at $t = 9$
+# ($x_t = -0.09$) it might come from either peak. The model's step stands 0.8 deviations from the posterior, and pays 0.28 nats.
 # Three steps later it is fairly sure of the side (88 %) and pays 0.09. From $t = 4$ on (over 99 %), what is left to
 # guess is where within the peak $x_0$ lies, in units of an ever smaller $\sqrt{\tilde\beta_t}$. At $t = 2$ the model
 # stands 1.3 deviations off (0.25 nats) and is almost twice as wide, since β is not $\tilde\beta$ (another 0.27). It is
