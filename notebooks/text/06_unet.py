@@ -91,8 +91,8 @@ show(fig, alt="Four rows of ten: digits; digits under heavy noise; digits, some 
 # brighter from left to right. Around the picture lies a rim of zeros, the **padding**, so that the result is as large
 # as the picture. (The cell adds 1 to the digit, so that its black is 0 like the rim. In the network black is −1: there
 # the rim differs from it, and the network can see where the picture ends.) The cell computes one place by equation (1),
-# and scipy computes all of them. (Mathematicians turn the kernel around before they slide it, and call this a
-# correlation. Where the kernel is learned, it is all the same.)
+# and scipy computes all of them. (What mathematicians call a convolution turns the kernel around first; without the
+# turn, as here, they call it a correlation. Where the kernel is learned, it is all the same.)
 
 # %% slide [markdown]
 # ## Predict first: how many weights?
@@ -228,8 +228,8 @@ for strides in ([1], [1, 1], [1] * 6, [1, 1, 1, 2, 1, 1]):
 #
 # The same saving is to be had at the entrance. Cut the picture into squares of 2×2 pixels and make each square *one*
 # place with four channels: `pixel_unshuffle`. No number is lost or mixed, and `pixel_shuffle` puts all back. But every
-# layer after it, with as many channels as before, has a quarter of the work. (Networks made of attention alone cut
-# pictures into squares such as 16×16 pixels, and call them patches.)
+# layer after it, with as many channels as before, has a quarter of the work. (Networks made of attention alone, section
+# 7, cut pictures into squares such as 16×16 pixels, and call them patches.)
 
 # %% slide [markdown]
 # ## From far away, few steps see the whole
@@ -307,8 +307,9 @@ print(f"before: mean {x.mean():.0f}, deviation {x.std():.0f}; after: {abs(by_han
 # ## 4 · What time is it, and which digit?
 #
 # All blocks need to know the time, and perhaps the label. `Condition` makes one vector of both. The time goes through
-# the embedding of notebook 05, $e(t)$, and two layers of weights. A label is looked up in an **embedding table** $E$ with
-# one learned row for each digit, and the two are added:
+# the embedding of notebook 05, $e(t)$, and two layers of weights (`nn.Linear`: each result is a sum of all inputs, each
+# times a weight, and a bias). A label is looked up in an **embedding table** $E$ with one learned row for each digit,
+# and the two are added:
 #
 # $$ c = \mathrm{SiLU}\big(W_2\,\mathrm{SiLU}(W_1 e(t)) + E_\text{label}\big) \tag{5} $$
 #
@@ -414,7 +415,8 @@ x, c = torch.randn(3, 16, 7, 7, generator=generator, requires_grad=True), condit
 block = ResidualBlock(16, 16, dim=128)
 assert torch.equal(block(x, c), x)
 last, before = torch.autograd.grad(block(x, c).square().sum(), [block.conv_2.weight, block.scale_and_shift.weight])
-assert last.abs().max() > 0 == before.abs().max()
+assert last.abs().max() > 0
+assert before.abs().max() == 0
 through = {"residual blocks": x, "plain convolutions": x}
 for _ in range(20):
     through["residual blocks"] = ResidualBlock(16, 16, dim=128)(through["residual blocks"], c)
@@ -476,7 +478,8 @@ show(mosaic(torch.cat([x, grown, x - grown]), columns=4, scale=3), alt="Three ro
 #                 └───── attention ──── middle ─────┘
 # ```
 #
-# (`fine_down`, `coarse_down`, `middle`, `coarse_up` and `fine_up` are residual blocks. Each is told the condition.)
+# (`fine_down`, `coarse_down`, `middle`, `coarse_up` and `fine_up` are residual blocks. Each is told the condition.
+# `enter` and `leave` are convolutions at 14×14.)
 #
 # ## 7 · Attention
 #
@@ -755,11 +758,11 @@ assert alike["leave"][1] > 0.7 > alike["fine_up"][1] > alike["coarse_up"][1] + 0
 
 # %% [markdown]
 # **Try it:** scrub through stages of the trained network, from what goes in to what comes out. The frames between have
-# 24 channels of one stage each.
+# 24 channels of one stage each; of the stages at 7×7 you see the first and the last.
 
 # %%
-seven = x_t[70:71]
-between = [(name, seen[name][70:71]) for name in stages[1:-1] if name != "coarse_down"]
+seven, between = x_t[70:71], [(name, seen[name][70:71]) for name in ("fine_down", "shrink", "coarse_up", "fine_up")]
+assert [round((x_t - x_t.mean(dim=0)).unflatten(0, (10, 10)).mean(dim=axis).square().mean().item(), 2) for axis in (1, 0)] == [0.16, 0.33]
 Scrubber([one_large(seven), *[mosaic(channels_of(output), columns=8) for _, output in between], one_large(seen["answer"][70:71]), one_large(denoiser(seven, 400))],
          ["x_t, what goes in", *[f"{name}: {output.shape[1]} channels of {output.shape[2]} by {output.shape[3]}" for name, output in between], "leave: v, the network's answer", "the estimate of x_0 that v gives"],
          "A noised seven on its way through the U-Net: 24 channels of each stage.",
@@ -770,8 +773,9 @@ Scrubber([one_large(seven), *[mosaic(channels_of(output), columns=8) for _, outp
 # and to the eye little is left of the seven. The table says what these places are about. Read it against its last
 # column: pairs with nothing in common have −0.1, and not 0, since the deviations of the ten digits from their mean add
 # up to 0, and so do those of the ten noises. What goes in is more alike under the same noise than for the same digit.
-# After `fine_down` the two are level. From `shrink` to `coarse_up`, a shared digit makes two outputs alike, and shared
-# noise hardly does, less from stage to stage.
+# (Around their mean the ten digits have a variance of 0.16 in $x_t$, the ten noises one of 0.33. In $v$ the factors of
+# digit and noise change places, and the noise is further ahead.) After `fine_down` the two are level. From `shrink` to
+# `coarse_up`, a shared digit makes two outputs alike, and shared noise hardly does, less from stage to stage.
 #
 # So at which stage is the noise gone? At none. It is faintest at `coarse_up`, just above the last column. At `fine_up` it
 # is coming back, and at `leave` it has won! That is no failure. The network was trained to answer $v$, in which the noise
@@ -790,15 +794,17 @@ Scrubber([one_large(seven), *[mosaic(channels_of(output), columns=8) for _, outp
 # - **no time**: the network is told $t = 0$, whatever the time is,
 # - **no shortcut**: $f(x, c)$ in place of $x + f(x, c)$ in each block, which begins with ordinary first weights (with
 #   zeros in every block nothing would flow, and nothing would be learned),
-# - **no coarse level**: what happens at 7×7 is left out, attention included, and most of the weights with it.
+# - **no coarse level**: what happens at 7×7 is left out, attention included, and most of the weights with it;
+#   `fine_up` gets the skip twice, since nothing comes from below.
 #
 # Three measures, all taken with a running mean of the weights over the steps (notebook 07 tells why). The first is the
 # loss on $v$, as in notebook 05, on the 1,000 test digits, at fixed times and with fixed noise. For the second, a
-# separate network, the *judge*, reads 250 generated digits: the share that it reads as the digit that was asked for. The
-# third is the **Fréchet distance**, which compares mean and covariance of what the judge sees in those 250 and in the
-# test digits. It is divided by the distance that 250 real digits (25 of each kind) have from the test digits, the
-# floor. So 1 is as good as real digits. Eighteen trainings take some ten minutes on two cores. So a committed command,
-# `python benchmarks/ablation.py`, has done them, and the cell reads its file.
+# separate network, the *judge*, reads 250 generated digits; the measure is the share read as what was asked for. The
+# third is the **Fréchet distance**. The judge boils down each digit to 64 numbers, and the distance compares their mean
+# and covariance for those 250 and for the test digits (notebook 07 has the formula). It is divided by the distance that
+# 250 real digits (25 of each kind) have from the test digits, the floor. So 1 is as good as real digits. Eighteen
+# trainings take some ten minutes on two cores. They were made beforehand by `python benchmarks/ablation.py`, in the
+# course's repository, and the cell reads the results.
 #
 # Before you look: put the five parts in the order of how much you expect to lose with each.
 
@@ -879,7 +885,8 @@ assert abs(noised[:, :, :2].std() / (1 - schedule.alpha_bar[700]).sqrt() - 1) < 
 
 # %% [markdown]
 # **Figure 5.** Each triangle is one run; from top to bottom, the three seeds. Left: how far its loss is above that of
-# the whole network *of the same seed*; from mark to mark it is ten times as much. Middle and right: the dashed line is
+# the whole network *of the same seed*; from mark to mark it is ten times as much. (The row "whole" is empty there: its
+# difference is 0.) Middle and right: the dashed line is
 # the mean of the whole network. There, a distance from the line that is no larger than the scatter of the triangles may
 # be chance.
 #
