@@ -130,7 +130,10 @@ show(mosaic(torch.cat(list(drawn.values())), columns=5, scale=3), alt="Four rows
 # This is **DDIM** (Song et al. 2021), with $\tilde\beta$ for the step from $t$ to $s$ as in notebook 03. If $\hat x_0$
 # were the true $x_0$, each $x_s$ would be exactly a noisy $x_0$ of time $s$, for any $\sigma^2 \le 1-\bar\alpha_s$. The
 # number $\eta$ goes from 0 to 1. At $\eta = 1$ the fresh noise has the variance of the posterior, and the rule is that
-# of `ddpm`. At $\eta = 0$ there is no fresh noise: the digit is a function of the noise at the start.
+# of `ddpm`. (By $\alpha(1-\bar\alpha_s) + \beta = 1-\bar\alpha_t$, as in notebook 03, the old noise gets
+# $1-\bar\alpha_s-\tilde\beta = \alpha(1-\bar\alpha_s)^2/(1-\bar\alpha_t)$. Put its root into (1), and the factor
+# of $x_t$ is that of $\tilde\mu$; so is then the factor of $\hat x_0$.) At $\eta = 0$ there is no fresh noise: the
+# digit is a function of the noise at the start.
 #
 # (`pairs` lists the steps $(t, s)$, and `Step` is the tuple that every sampler yields, both as in notebook 03.)
 
@@ -139,8 +142,8 @@ show(mosaic(torch.cat(list(drawn.values())), columns=5, scale=3), alt="Four rows
 #
 # {picture}
 #
-# First row: one call, in the article `model.predict(noisy)`, its answer taken for the result. Pure noise says nothing about the
-# digit; the best answer is the mean of its kind.
+# First row: one call, in the article `model.predict(noisy)`, its answer taken for the result. Pure noise says nothing
+# about the digit; the best answer is the mean of its kind.
 #
 # Note: The last sentence is checked: on the scale from -1 to 1, the average pixel of the first row is within 0.1 of the mean image of the training digits of that kind. The article from which this course grew stops after this one call.
 
@@ -190,7 +193,7 @@ def ddim(denoiser, x_T, timesteps=None, eta=0.0, label=None, generator=None):
 # DDIM must equal `ddpm` at every step, although its formula looks different. Second: with $\eta = 0$, a cloud of noise
 # must become the mixture, though nothing random is added on the way. For that, the share of samples below a number is
 # compared with the mixture's, in which each component $\mathcal N(m_k, v_k)$ has $\Phi((x-m_k)/\sqrt{v_k})$ of its mass
-# below $x$.
+# below $x$; Φ, in code `ndtr`, is the share of $\mathcal N(0, 1)$ below a number.
 
 # %%
 mixture = GaussianMixture([0.3, 0.7], [[-1.0], [1.0]], [0.05, 0.2])
@@ -251,9 +254,9 @@ Scrubber([mosaic(digits, columns=5) for digits in by_eta], [f"η = {eta}" for et
 #
 # Measure time by half the log-SNR, $\lambda_t = \tfrac12\log\mathrm{SNR}_t$, where $\mathrm{SNR}_t =
 # \bar\alpha_t/(1-\bar\alpha_t)$ (notebook 02). It rises on the way to the data, so a step from $t$ to $s$ has the length
-# $h = \lambda_s - \lambda_t > 0$. We take this clock because the share of the answer that a step takes over depends, as
-# (2) will show, on this length alone. If the answer is one and the same $D$ all through the step, then (1) with $\eta =
-# 0$ and $\hat x_0 = D$ can be written as
+# $h = \lambda_s - \lambda_t > 0$. We take this clock because of (2): measured by the answer's size at $s$,
+# $\sqrt{\bar\alpha_s}\,D$, the share that a step takes over is $1-e^{-h}$, which depends on this length alone. If the
+# answer is one and the same $D$ all through the step, then (1) with $\eta = 0$ and $\hat x_0 = D$ can be written as
 #
 # $$ x_s = \sqrt{\frac{1-\bar\alpha_s}{1-\bar\alpha_t}}\;x_t + \sqrt{\bar\alpha_s}\,\big(1 - e^{-h}\big)\,D \tag{2} $$
 #
@@ -320,9 +323,10 @@ def dpm_solver(denoiser, x_T, timesteps=None, label=None):
 #
 # And what does (3) add? We check it where the path is known. For data from one Gaussian $\mathcal N(m, v)$ the state at
 # $t$ is $\mathcal N(\sqrt{\bar\alpha_t}\,m,\ c_t)$ with $c_t = \bar\alpha_t v + 1 - \bar\alpha_t$, and a path keeps its
-# place in it: $(x_t - \sqrt{\bar\alpha_t}\,m)/\sqrt{c_t}$ never changes. (In the limit of short steps each one turns
-# the Gaussian of $t$ into that of $s$ and is a rising straight line in $x_t$; only the line that keeps the place does
-# so.) We go from $t = 900$ to $t = 100$ in $n$ steps and compare the end. If the error falls like $1/n$, the method has
+# place in it: $(x_t - \sqrt{\bar\alpha_t}\,m)/\sqrt{c_t}$ never changes. (Why: for one Gaussian $\hat x_0$ is linear in
+# $x_t$, so a step is a rising straight line. Short steps turn the Gaussian of $t$ into that of $s$. The only rising line
+# that does so keeps each point's distance from the mean, in deviations.) We go from $t = 900$ to $t = 100$ in $n$ steps
+# and compare the end. If the error falls like $1/n$, the method has
 # **order** 1; if like $1/n^2$, order 2.
 
 # %%
@@ -374,7 +378,7 @@ show(fig, alt="Two falling lines, one straight and one that bends; that of DPM-S
 #
 # The whole chain is so slow that it drew 400 digits; for comparison, ten steps of DPM-Solver++ were also run with 400.
 # Compare these two, below the others, only with each other: a larger set has a smaller floor, so the same fault is a
-# larger multiple. (After the floor stands the standard deviation over five draws of real digits.)
+# larger multiple. (After each floor stands the standard deviation over five draws of real digits.)
 
 # %% slide [markdown]
 # ## Twice the steps: half, or a quarter of the error
@@ -390,7 +394,8 @@ target = judges.in_batches(judge.features, test_images)
 measured = json.loads(Path(judges.__file__).with_name("steps.json").read_text())
 floor, spread = floor_distance(judge, (images, labels), test_images, n=1000)
 assert abs(floor / measured["floor"]["1000"][0] - 1) < 1e-3
-print(f"floor of 1,000 digits: {floor:.2f} ± {spread:.2f}\n")
+of_400 = measured["floor"]["400"]  # mean, standard deviation
+print(f"floor of 1,000 digits: {floor:.2f} ± {spread:.2f}; of 400: {of_400[0]:.2f} ± {of_400[1]:.2f}\n")
 for row in measured["rows"]:
     table.setdefault((row["sampler"], row["steps"], row["digits"]), []).append((row["times_floor"], row["label_accuracy"]))
 table = {key: torch.tensor(values) for key, values in sorted(table.items(), key=lambda row: (-row[0][2], row[0]))}
@@ -438,7 +443,8 @@ assert min(mean_of.values()) > 1  # all above the floor
 assert abs(mean_of["DDPM", 20, 1000] / mean_of["DDIM", 20, 1000] - 1) < 0.1
 lead = min(mean_of["DDIM", 50, 1000], mean_of["DPM-Solver++", 50, 1000]) - mean_of["DDPM", 50, 1000]
 seeds_at_20 = table["DDPM", 20, 1000][:, 0]
-assert 0 < lead < seeds_at_20.max() - seeds_at_20.min() < mean_of["DPM-Solver++", 10, 400] - mean_of[whole]
+assert 0 < lead < seeds_at_20.max() - seeds_at_20.min()
+assert mean_of["DPM-Solver++", 10, 400] - mean_of[whole] > 3 * of_400[1] / of_400[0]
 assert mean_of[whole] < mean_of["DPM-Solver++", 10, whole[2]] < 2 * mean_of[whole]
 print(f"DPM-Solver++: the distance after ten steps is {ten / best:.1f} times its best,")
 print(f"and {mean_of['DPM-Solver++', 10, whole[2]] / mean_of[whole]:.1f} times that of the whole chain, at a hundredth of the cost")
@@ -451,9 +457,10 @@ print(f"and {mean_of['DPM-Solver++', 10, whole[2]] / mean_of[whole]:.1f} times t
 # Why do the curves stay above the dashed line? The path is drawn by a network that has errors. DDIM and DPM-Solver++
 # with many steps follow it closely, errors included, so both end at about the same level. `ddpm`, last at ten steps, is
 # level with DDIM at twenty. At fifty and at a thousand it is ahead, with one seed each. At fifty the lead is smaller
-# than the range of its three seeds at twenty, so it may be chance; at a thousand (beside ten steps of the solver) it is
-# larger. There is a reason to expect a lead: fresh noise takes time to be removed, but it can also wash out a part of
-# what earlier steps got wrong (Karras et al. 2022, section 4).
+# than the range of its three seeds at twenty, so it may be chance. At a thousand (beside ten steps of the solver) it is
+# more than three times what the choice of 400 real digits changes in the floor; how much another seed would change it,
+# one run cannot say. There is a reason to expect a lead: fresh noise takes time to be removed, but it can also wash out
+# a part of what earlier steps got wrong (Karras et al. 2022, section 4).
 #
 # Read both columns of the table. Five steps of DDPM are read as well as real digits, and better than ten, and yet their
 # distance is large: with few steps digits are closer to the typical one of their kind, which is easier to read (section
@@ -585,14 +592,15 @@ def guided(denoiser, guidance_weight):
 
 # %% [markdown]
 # The code adds $w$ times the difference; the next cell checks that this is (4). Then we draw three hundred digits with
-# each of three weights, and measure each hundred by itself, to see how much is chance: how many are read as asked, the
-# Fréchet distance, which sees both wrong shapes and missing variety, and the **diversity**. That is the variance of the
-# judge's 64 features within each kind of digit, added up, as a multiple of that of the real test digits. Misread digits
-# are left out, among the real ones, too: a scrawl differs from everything, and that is not the variety we mean. (The nine
-# misread of the 1,000 test digits would make up a tenth of the variance.)
+# each of three weights and take three measures. How many are read as asked. The Fréchet distance, which sees both wrong
+# shapes and missing variety. And the **diversity**: the variance of the judge's 64 features within each kind of digit,
+# added up, as a multiple of that of the real test digits. Misread digits are left out, among the real ones, too: a
+# scrawl differs from everything, and that is not the variety we mean. (The nine misread of the 1,000 test digits would
+# make up a tenth of the variance.)
 #
-# The first row is what real digits get, hundred by hundred. (Its distance is that of training digits; a part of the test
-# digits would lie too near to the whole.) After ± stands the standard deviation over the hundreds.
+# The first two are means over the hundreds, and after ± stands the standard deviation over the hundreds. The distance is
+# that of all three hundred at once, not divided by a floor; the first row has the floor for three hundred, and its
+# spread.
 
 # %%
 def variety(features, labels):
@@ -601,50 +609,47 @@ def variety(features, labels):
 
 
 def measures(digits):
-    """Of each hundred digits, asked for 0 to 9 in turn: share read as asked, diversity, distance. Tensor (hundreds, 3)."""
+    """Of each hundred digits, asked for 0 to 9 in turn: share read as asked, diversity. Tensor (hundreds, 2)."""
     rows = []
     for some in digits.split(100):
         features, right = judges.in_batches(judge.features, some), judges.read_digits(judge, some) == hundred
-        diversity = variety(features[right], hundred[right]) / real_variety
-        rows.append((right.double().mean(), diversity, frechet_distance(features, target)))
+        rows.append((right.double().mean(), variety(features[right], hundred[right]) / real_variety))
     return torch.tensor(rows)
-
-
-def in_turn(images, labels):
-    """A thousand of the digits, ordered 0, 1, …, 9, 0, 1, …"""
-    return torch.stack([images[labels == k][:100] for k in range(10)], dim=1).flatten(0, 1)
 
 
 with torch.no_grad():
     formula = 3 * denoiser(x_T, 500, eight) - 2 * denoiser(x_T, 500)
     assert torch.allclose(guided(denoiser, 2.0)(x_T, 500, eight), formula, atol=1e-4)
-hundred, asked, of_weight = torch.arange(100) % 10, torch.arange(300) % 10, {}
+hundred, asked = torch.arange(100) % 10, torch.arange(300) % 10
 noise = torch.cat([torch.randn(100, 1, 28, 28, generator=seeded(seed)) for seed in (5, 6, 7)])
 right = judges.read_digits(judge, test_images) == test_labels
 real_variety = variety(target[right], test_labels[right])
 assert (~right).sum() == 9
 assert 0.85 < real_variety / variety(target, test_labels) < 0.95
-real = measures(in_turn(test_images, test_labels))
-real[:, 2] = measures(in_turn(images, labels))[:, 2]
+real = measures(torch.stack([test_images[test_labels == k] for k in range(10)], dim=1).flatten(0, 1))
+floor_300 = floor_distance(judge, (images, labels), test_images, n=300)
 
 # %% tags=["nbval-ignore-output"]
 drawn = {w: run(dpm_solver, guided(denoiser, w), noise, spaced(1000, 10), asked)[-1].x_s.clamp(-1, 1) for w in (0.0, 1.0, 5.0)}
-of_weight = {w: measures(digits) for w, digits in drawn.items()}
-soft = measures(run(ddpm, denoiser, noise, spaced(1000, 5), asked, generator=seeded(6))[-1].x_s.clamp(-1, 1))
+soft = run(ddpm, denoiser, noise, spaced(1000, 5), asked, generator=seeded(6))[-1].x_s.clamp(-1, 1)
+sets = {"5 steps of DDPM": soft, **{f"w = {w:.0f}": digits for w, digits in drawn.items()}}
+measured_of = {"real digits": real, **{name: measures(digits) for name, digits in sets.items()}}
+distance = {name: frechet_distance(judges.in_batches(judge.features, digits), target) for name, digits in sets.items()}
 print("                   read as asked    diversity      distance")
-for name, rows in ("real digits", real), ("5 steps of DDPM", soft), *((f"w = {w:.0f}", rows) for w, rows in of_weight.items()):
-    print(f"{name:17}", "".join(f"{m:9.2f} ± {s:.2f}" for m, s in zip(rows.mean(dim=0), rows.std(dim=0))))
+for name, rows in measured_of.items():
+    end = f"{distance[name]:9.2f}" if name in distance else f"{floor_300[0]:9.2f} ± {floor_300[1]:.2f}"
+    print(f"{name:17}", "".join(f"{m:9.2f} ± {s:.2f}" for m, s in zip(rows.mean(dim=0), rows.std(dim=0))), end, sep="")
 
 # %%
-accuracy, diversity, distance = ({w: rows[:, i] for w, rows in of_weight.items()} for i in range(3))
-assert abs(diversity[0.0].mean() - 1) < 0.25
-assert diversity[5.0].max() < diversity[1.0].min() < diversity[1.0].max() < 0.5 < 0.8 < diversity[0.0].min()
-assert 0.4 < soft[:, 1].mean() < 0.75
-assert soft[:, 1].max() < diversity[0.0].min()
-assert abs(distance[1.0].mean() - distance[0.0].mean()) < max(distance[0.0].std(), distance[1.0].std())
-assert distance[5.0].min() > 1.5 * max(distance[0.0].max(), distance[1.0].max(), real[:, 2].max())
-assert accuracy[1.0].mean() >= accuracy[0.0].mean() > 0.95
-print("more guidance, less diversity; much guidance, a larger distance")
+accuracy, diversity = ({name: rows[:, i] for name, rows in measured_of.items()} for i in range(2))
+assert abs(diversity["w = 0"].mean() - 1) < 0.25
+assert diversity["w = 5"].max() < diversity["w = 1"].min() < diversity["w = 1"].max() < 0.5 < 0.8 < diversity["w = 0"].min()
+assert 0.4 < diversity["5 steps of DDPM"].mean() < 0.75
+assert diversity["5 steps of DDPM"].max() < diversity["w = 0"].min()
+assert floor_300[0] + 3 * floor_300[1] < distance["w = 0"] < distance["w = 1"] - 3 * floor_300[1]
+assert distance["w = 1"] < 0.5 * distance["w = 5"]
+assert accuracy["w = 1"].mean() >= accuracy["w = 0"].mean() > 0.95
+print("more guidance: less diversity, and a larger distance")
 fours = [digits[:100][hundred == 4][:8] for digits in drawn.values()]
 show(mosaic(torch.cat(fours), columns=8, scale=2), alt="Three rows of eight fours, from row to row bolder and more alike.")
 
@@ -652,11 +657,11 @@ show(mosaic(torch.cat(fours), columns=8, scale=2), alt="Three rows of eight four
 # **Figure 4.** Eight fours from the same noise with $w = 0$, 1 and 5. From row to row they are bolder, and more alike.
 # With a large weight they approach one typical four.
 #
-# Without guidance nearly all digits are read as asked, and they are about as varied as real ones. With it, a few more are
-# read as asked. The price is variety: at $w = 1$ it is less than half of what real digits have. The distance does not
-# tell $w = 1$ from $w = 0$, beyond chance, and is far larger at $w = 5$. So the weight is a choice between the two, not a
-# knob that makes everything better. (Five steps of DDPM are less varied, too, though not by as much: these are the
-# digits close to the typical one that section 3 spoke of.)
+# Without guidance nearly all digits are read as asked, and they are about as varied as real ones. With it, a few more
+# are read as asked. The price is variety: at $w = 1$ it is less than half of what real digits have. And the distance,
+# which sees missing variety, is larger: at $w = 1$ by much more than the floor's spread, and at $w = 5$ far more. So
+# the weight is a choice between the two, not a knob that makes everything better. (Five steps of DDPM are less
+# varied, too, though not by as much: these are the digits close to the typical one that section 3 spoke of.)
 #
 # ### Why answers are clipped
 #
@@ -671,8 +676,8 @@ show(mosaic(torch.cat(fours), columns=8, scale=2), alt="Three rows of eight four
 #
 # {picture}
 #
-# Eight fours, from the same noise in each row: $w = 0$, $w = 1$, $w = 5$. At $w = 1$ the variety is less than half that of
-# real digits; at $w = 5$ the distance is far larger.
+# Eight fours, from the same noise in each row: $w = 0$, $w = 1$, $w = 5$. At $w = 1$ the variety is less than half that
+# of real digits; the distance is larger, too.
 #
 # Note: Few more digits are read as asked than without guidance, where nearly all were. Variety is the variance of the judge's features within each kind of digit, misread digits left out, as a multiple of that of real digits. Without guidance it is about 1; at w = 1 it is below a half in each of three hundreds (checked). The table is in the notebook. So the weight is a choice between the two, not a knob that makes everything better.
 
@@ -730,7 +735,8 @@ show(mosaic(torch.cat([far["as if from ε"][-1].x_s, far["the same, clipped"][-1
 #
 # where $|S|$ is the number of times in $S$; $L_0$ and $L_T$ are added. The mean of the right side is the left side. It
 # scatters little if the terms of a stratum are alike, so the strata are narrow where terms change fast, at small $t$.
-# `python benchmarks/likelihood.py` does this for all 1,000 test digits; here are ten digits and wider strata.
+# `python benchmarks/likelihood.py` does this for all 1,000 test digits; here are ten digits and wider strata, which
+# tell no more than the first digit after the point.
 
 # %% slide [markdown]
 # ## A fence for the answers: clip $\hat x_0$
@@ -777,17 +783,21 @@ assert likelihood["xz"] < likelihood["gzip"] < likelihood["bpd"] - 2 * likelihoo
 
 # %% [markdown]
 # (± is the standard error, from the choice of digits, times and noise.) In notebook 04 we asked of a model that knows
-# digits that it need fewer bits than a program that packs files. Ours fails: it needs more than `xz`, and than `gzip`,
-# which know nothing of digits and could never draw one. (The bound is an upper limit on the bits; the true number may be
-# lower.) How can that be, when the samples are good?
+# digits that it need fewer bits than a program that packs files. For ours we cannot show it: its bound is above what
+# `xz` and
+# `gzip` need, which know nothing of digits and could never draw one. (The true number may be lower than the bound. But a
+# program that packs by this model, step by step, would need what the bound says.) How can that be, when the samples are
+# good?
 #
 # Look at where the bits are. Of the bound of the ten digits, about four fifths come from $t$ below 50, where the noise
-# $\sqrt{1-\bar\alpha_t}$ is below 0.1, which the eye hardly sees on a black-and-white stroke. The term of $t = 1$ alone
+# $\sqrt{1-\bar\alpha_t}$ is below 0.1: a grain of at most a dozen of the 256 grey steps, in pictures of black and white. The term of $t = 1$ alone
 # is more than a quarter, and there the noise is less than one grey step. The shape of the digit, all that figures 1 to
 # 5 are about, costs a small part of the bits.
 #
 # And the network was not trained for them. For the squared error of $\hat x_0$ the bound has the weight
-# $\tfrac12(\mathrm{SNR}_{t-1}-\mathrm{SNR}_t)$, while the loss in $v$ of notebook 07 amounts to $1/(1-\bar\alpha_t)$. At
+# $\tfrac12(\mathrm{SNR}_{t-1}-\mathrm{SNR}_t)$, while the loss in $v$ of notebook 07 has
+# $1/(1-\bar\alpha_t)$: since $v = (\sqrt{\bar\alpha_t}\,x_t - x_0)/\sqrt{1-\bar\alpha_t}$ (notebook 05), an error in $v$ is the
+# error in $x_0$ divided by that root. At
 # small $t$ the bound asks for far more:
 
 # %%
@@ -803,12 +813,12 @@ print(f"weight of the bound over weight of the loss: at t = 10 {more[9] / more[4
 #
 # **Bits per dimension**: bits for one pixel, were the model used to compress. Raw pixels take 8.
 #
-# - `xz` and `gzip` know nothing of digits, and yet need fewer.
-# - About four fifths of the model's bits come from $t < 50$: noise that the eye hardly sees.
+# - `xz` and `gzip` know nothing of digits, and yet need fewer than the bound says.
+# - About four fifths of these bits come from $t < 50$: a grain of at most a dozen grey steps.
 # - The shapes, all that we have looked at, cost a small part.
 # - At small $t$ the bound asks for far more than the training loss does.
 #
-# Note: The numbers are printed in section 5. The bound is an upper limit on the bits; the true number may be lower. Ask: the digits look good, and a program that knows no digits packs them better. A contradiction? No: at t below 50 the noise has a deviation below 0.1, hardly visible on a black-and-white stroke, and that is where the bits are. A network for compression is trained with the weights of the bound.
+# Note: The numbers are printed in section 5. The bound is an upper limit on the bits; the true number may be lower. Ask: the digits look good, and a program that knows no digits packs them better. A contradiction? No: at t below 50 the noise has a deviation below 0.1, of a range of 2: a dozen of the 256 grey steps, and that is where the bits are. A network for compression is trained with the weights of the bound.
 
 # %% [markdown]
 # ## Exercises
@@ -951,10 +961,10 @@ check_better_guess(better_guess)
 # %% [markdown]
 # ## A common mistake
 #
-# Five times out of 1,000: `range(0, 1000, 200)` gives 0, 200, …, 800. Turned around, and with 1 added because times
-# begin at 1, that is 801, 601, …, 1. This is the *leading* spacing of notebook 03, and the default of diffusers. The chain
-# then starts at $t = 801$, but its first state is pure noise, which belongs to $t = 1000$. The network is told that a
-# fifth of the way is done, takes part of the noise for the picture, and keeps it.
+# Take five of the 1,000 times: `range(0, 1000, 200)` gives 0, 200, …, 800. Turned around, and with 1 added because
+# times begin at 1, that is 801, 601, …, 1. This is the *leading* spacing of notebook 03, and the default of diffusers.
+# The chain then starts at $t = 801$, but its first state is pure noise, which belongs to $t = 1000$. The network is
+# told that a fifth of the way is done, takes part of the noise for the picture, and keeps it.
 
 # %%
 leading = [t + 1 for t in range(0, 1000, 200)][::-1]
