@@ -617,6 +617,15 @@ def measures(digits):
     return torch.tensor(rows)
 
 
+def print_table(measured_of, distance):
+    """One row for each set of digits."""
+    print(f"{'read as asked':>32}{'diversity':>13}{'distance':>14}")
+    for name, rows in measured_of.items():
+        each = "".join(f"{m:9.2f} ± {s:.2f}" for m, s in zip(rows.mean(dim=0), rows.std(dim=0)))
+        print(f"{name:17}{each}{distance[name]:9.2f}")
+    print(f"the floor of 300 digits scatters by ± {floor_300[1]:.2f}")
+
+
 with torch.no_grad():
     formula = 3 * denoiser(x_T, 500, eight) - 2 * denoiser(x_T, 500)
     assert torch.allclose(guided(denoiser, 2.0)(x_T, 500, eight), formula, atol=1e-4)
@@ -635,10 +644,7 @@ soft = run(ddpm, denoiser, noise, spaced(1000, 5), asked, generator=seeded(6))[-
 sets = {"5 steps of DDPM": soft, **{f"w = {w:.0f}": digits for w, digits in drawn.items()}}
 measured_of = {"real digits": real, **{name: measures(digits) for name, digits in sets.items()}}
 distance = {name: frechet_distance(judges.in_batches(judge.features, digits), target) for name, digits in sets.items()}
-print("                   read as asked    diversity      distance")
-for name, rows in measured_of.items():
-    end = f"{distance[name]:9.2f}" if name in distance else f"{floor_300[0]:9.2f} ± {floor_300[1]:.2f}"
-    print(f"{name:17}", "".join(f"{m:9.2f} ± {s:.2f}" for m, s in zip(rows.mean(dim=0), rows.std(dim=0))), end, sep="")
+print_table(measured_of, {"real digits": floor_300[0], **distance})
 
 # %%
 accuracy, diversity = ({name: rows[:, i] for name, rows in measured_of.items()} for i in range(2))
@@ -781,24 +787,21 @@ for name in ("xz", "gzip"):
 assert abs(rough - likelihood["bpd"]) < 0.5
 assert likelihood["xz"] < likelihood["gzip"] < likelihood["bpd"] - 2 * likelihood["standard_error"]
 
-# %% [markdown]
-# (± is the standard error, from the choice of digits, times and noise.) In notebook 04 we asked of a model that knows
-# digits that it need fewer bits than a program that packs files. For ours we cannot show it: its bound is above what
-# `xz` and
-# `gzip` need, which know nothing of digits and could never draw one. (The true number may be lower than the bound. But a
-# program that packs by this model, step by step, would need what the bound says.) How can that be, when the samples are
-# good?
+# %% [markdown] (± is the standard error, from the choice of digits, times and noise.) In notebook 04 we asked of a
+# model that knows digits that it need fewer bits than a program that packs files. For ours we cannot show it: its
+# bound is above what `xz` and `gzip` need, which know nothing of digits and could never draw one. (The true number
+# may be lower than the bound. But a program that packs by this model, step by step, would need what the bound says.)
+# How can that be, when the samples are good?
 #
 # Look at where the bits are. Of the bound of the ten digits, about four fifths come from $t$ below 50, where the noise
-# $\sqrt{1-\bar\alpha_t}$ is below 0.1: a grain of at most a dozen of the 256 grey steps, in pictures of black and white. The term of $t = 1$ alone
-# is more than a quarter, and there the noise is less than one grey step. The shape of the digit, all that figures 1 to
-# 5 are about, costs a small part of the bits.
+# $\sqrt{1-\bar\alpha_t}$ is below 0.1: a grain of at most a dozen of the 256 grey steps, in pictures of black and
+# white. The term of $t = 1$ alone is more than a quarter, and there the noise is less than one grey step. The shape of
+# the digit, all that figures 1 to 5 are about, costs a small part of the bits.
 #
 # And the network was not trained for them. For the squared error of $\hat x_0$ the bound has the weight
-# $\tfrac12(\mathrm{SNR}_{t-1}-\mathrm{SNR}_t)$, while the loss in $v$ of notebook 07 has
-# $1/(1-\bar\alpha_t)$: since $v = (\sqrt{\bar\alpha_t}\,x_t - x_0)/\sqrt{1-\bar\alpha_t}$ (notebook 05), an error in $v$ is the
-# error in $x_0$ divided by that root. At
-# small $t$ the bound asks for far more:
+# $\tfrac12(\mathrm{SNR}_{t-1}-\mathrm{SNR}_t)$, while the loss in $v$ of notebook 07 has $1/(1-\bar\alpha_t)$: since
+# $v = (\sqrt{\bar\alpha_t}\,x_t - x_0)/\sqrt{1-\bar\alpha_t}$ (notebook 05), an error in $v$ is the error in $x_0$
+# divided by that root. At small $t$ the bound asks for far more:
 
 # %%
 x_10, bound_weight = noisy(10), -schedule.log_snr.exp().diff() / 2  # entry 0 is for t = 1
