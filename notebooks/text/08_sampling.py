@@ -599,8 +599,8 @@ def guided(denoiser, guidance_weight):
 # make up a tenth of the variance.)
 #
 # The first two are means over the hundreds, and after ± stands the standard deviation over the hundreds. The distance is
-# that of all three hundred at once, not divided by a floor; the first row has the floor for three hundred, and its
-# spread.
+# that of all three hundred at once, not divided by a floor; the first row has the floor for three hundred, and the
+# last line its spread.
 
 # %%
 def variety(features, labels):
