@@ -496,15 +496,14 @@ show(fig, alt="The small variance is highest at t = 2 and falls; the large one i
 # Note: Compare with the votes of the prediction. With β tilde nearly all of the gap is near the data: the true step back, without x_0, is almost as wide as β there. With β the little that is left is spread over the middle. The sum agrees with bound minus entropy to nine digits.
 
 # %%
-print("data ½N(-1, 0.05) + ½N(1, 0.05), cosine, exact denoiser, Gaussian decoder; nats")
+print("data ½N(-1, 0.05) + ½N(1, 0.05), cosine, exact denoiser, Gaussian decoder; nats; small variance, then large")
 for T in (10, 100, 1000):
     errors, information_t = mse_by_quadrature(two, cosine(T)), information(two, cosine(T))
     terms = [expected_terms(*errors, cosine(T), variance) for variance in ("small", "large")]
     lost = [torch.cat([(each.nll_recon - entropy + information_t[0])[None], each.kl_t + information_t.diff()]) for each in terms]
     assert min(parts.min() for parts in lost) > -1e-9  # each is the average of a KL
     small, large = map(total, terms)
-    print(f"T = {T:4}: bound {small:.3f} with the small variance, {large:.3f} with the large; "
-          f"that is {small - entropy:.4f} and {large - entropy:.4f} above the entropy {entropy:.3f}")
+    print(f"T = {T:4}: bound {small:.3f} and {large:.3f}; above the entropy {entropy:.3f} by {small - entropy:.4f} and {large - entropy:.4f}")
 near, middle = ([100 * (parts[times].sum() / parts.sum()).item() for parts in lost] for times in (slice(100), slice(100, 500)))
 print(f"T = 1000: {near[0]:.0f} % of the gap lie at t = 1…100 with the small variance; {middle[1]:.0f} % at t = 101…500 with the large")
 ratios = [posterior_var(2, cosine(T)) / cosine(T).beta[2] for T in (10, 100, 1000)]
