@@ -200,7 +200,7 @@ mixture = GaussianMixture([0.3, 0.7], [[-1.0], [1.0]], [0.05, 0.2])
 exact, start = mixture.denoiser(schedule), torch.randn(4000, 1, generator=seeded(3), dtype=torch.float64)
 one = run(ddim, exact, start, spaced(1000, 40), eta=1.0, generator=seeded(4))
 other = run(ddpm, exact, start, spaced(1000, 40), generator=seeded(4))
-assert all(torch.allclose(a.x_s, b.x_s, atol=1e-9) for a, b in zip(one, other))
+assert all(torch.allclose(a.x_s, b.x_s, atol=1e-9, rtol=0) for a, b in zip(one, other))
 
 # %%
 samples = run(ddim, exact, start, spaced(1000, 200))[-1].x_s
@@ -211,7 +211,7 @@ assert (found - expected).abs().max() < 0.03
 print("eta = 1: ddpm, step by step; eta = 0: the share of samples below any number is right to within 0.03")
 
 # %% [markdown]
-# (By chance alone the largest difference exceeds $1.6/\sqrt{4000} \approx 0.025$ once in a hundred times: the
+# (By chance alone the largest difference exceeds $1.63/\sqrt{4000} \approx 0.026$ once in a hundred times: the
 # Kolmogorov–Smirnov test.)
 #
 # **Try it.** What does $\eta$ do to digits? Both rows below start from the same noise; each gets fresh noise of its
@@ -787,7 +787,8 @@ for name in ("xz", "gzip"):
 assert abs(rough - likelihood["bpd"]) < 0.5
 assert likelihood["xz"] < likelihood["gzip"] < likelihood["bpd"] - 2 * likelihood["standard_error"]
 
-# %% [markdown] (± is the standard error, from the choice of digits, times and noise.) In notebook 04 we asked of a
+# %% [markdown]
+# (± is the standard error, from the choice of digits, times and noise.) In notebook 04 we asked of a
 # model that knows digits that it need fewer bits than a program that packs files. For ours we cannot show it: its
 # bound is above what `xz` and `gzip` need, which know nothing of digits and could never draw one. (The true number
 # may be lower than the bound. But a program that packs by this model, step by step, would need what the bound says.)
@@ -998,7 +999,7 @@ show(mosaic(torch.cat([ends["spaced"][50:58], ends["leading"][50:58]]), columns=
 # - Guidance makes samples more typical and less varied, and doubles the cost.
 # - Clip $\hat x_0$ if the network predicts $\varepsilon$: at large $t$ its errors grow without a fence.
 # - A list of times starts at $T$ and ends with the step to 0.
-# - The bound, in bits per dimension, tells how well the model expects real digits; most of it is about detail that the eye does not see.
+# - The bound, in bits per dimension, tells how well the model expects real digits; most of it is about faint grain, not shapes.
 #
 # From now on: `from diffusion_lab.sampling.ddim import ddim`, `from diffusion_lab.sampling.dpm_solver import dpm_solver`
 # and `from diffusion_lab.sampling.guidance import guided`.
@@ -1018,8 +1019,8 @@ show(mosaic(torch.cat([ends["spaced"][50:58], ends["leading"][50:58]]), columns=
 #
 # <details><summary>Your samples are perfect, and your bits per dimension are poor. How can that be?</summary>
 #
-# Samples show the large shapes, where few of the bits are. Most bits go into the last, nearly invisible levels of
-# noise, at small $t$. (Another way: a model that never draws a 7 may draw all others perfectly, but a real 7 surprises
+# Samples show the large shapes, where few of the bits are. Most bits go into the last, faint levels of noise,
+# at small $t$. (Another way: a model that never draws a 7 may draw all others perfectly, but a real 7 surprises
 # it, and so costs many bits.)
 # </details>
 #
@@ -1056,6 +1057,6 @@ show(mosaic(torch.cat([ends["spaced"][50:58], ends["leading"][50:58]]), columns=
 # - DPM-Solver++ also uses the previous answer. For it, about ten steps are enough here.
 # - Guidance: more typical, less varied, twice the cost.
 # - A list of times begins at $T$ and ends with the step to 0.
-# - Most bits are about detail that the eye does not see.
+# - Most bits are about faint grain, not shapes.
 #
 # Next: digits of your own, with the network that you trained.

@@ -1,5 +1,7 @@
 """Each notebook is what its text twin makes, built with the package as it is now."""
 
+import re
+
 import build_notebooks
 import nbformat
 import pytest
@@ -80,3 +82,10 @@ def test_a_change_of_package_or_data_makes_a_notebook_stale(course, tmp_path):
     build_notebooks.build(course)
     (tmp_path / "diffusion_lab" / "new.npz").write_bytes(b"1")
     assert not build_notebooks.is_current(course)
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.stem)
+def test_a_line_that_begins_a_cell_holds_no_text(twin):
+    """Text there would become part of the cell's title, and be seen nowhere."""
+    begins = re.findall(r"^# %%.*$", twin.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert [line for line in begins if not re.fullmatch(r"# %%( slide)?( \[markdown\])?( tags=\[[^]]+\])?", line)] == []
