@@ -90,7 +90,7 @@ print(f"distance to the nearest training digit, median: drawn {nearest.values.me
 assert 0.6 < nearest.values.median() / typical < 1.6
 assert nearest.values.min() > 0.3 * typical  # none of the eight is a copy, or nearly one
 real_ones = torch.cdist(kept_aside[kept_labels == 1].flatten(1), images.flatten(1)).min(dim=1).values.median()
-assert round(nearest.values[1].item()) == round(real_ones.item()) == 4  # all 1s are much alike
+assert 0.6 < nearest.values[1] / real_ones < 1.6 < typical / real_ones  # all 1s are much alike
 show(mosaic(torch.cat([made, images[nearest.indices]]), columns=8, scale=3),
      alt="Above, the eight drawn digits. Below each, the nearest of the training digits: alike, and never the same.")
 
@@ -102,14 +102,14 @@ show(mosaic(torch.cat([made, images[nearest.indices]]), columns=8, scale=3),
 # Above the eight, below the nearest of the 4,000 training images. Median distance **10**; of real digits that were kept
 # aside: **10**. A copy would be at 0.
 #
-# Note: Look for a pair that is the same; there is none. The numbers are the medians over the eight drawn digits and over 200 real ones; distance is the root of the summed squared differences of the pixels. Somebody will point at the 1: its distance is 4. So is the median of the real 1s that were kept aside, for 1s are much alike. Notebook 05 shows a denoiser that does copy, the exact one, and why a network does not become it.
+# Note: Look for a pair that is the same; there is none. The numbers are the medians over the eight drawn digits and over 200 real ones; distance is the root of the summed squared differences of the pixels. Somebody will point at the 1, which is nearer. So are the real 1s that were kept aside, for 1s are much alike (checked). Notebook 05 shows a denoiser that does copy, the exact one, and why a network does not become it.
 
 # %% [markdown]
 # **Figure 1.** Above: the eight. Below each, the nearest of the 4,000: much alike, and in no case the same.
 #
 # They are composed. A copy would have a distance of about 0. These lie about as far from the nearest training digit as
-# a real digit does that somebody else wrote. (The 1 is nearer, at 4. So are the real 1s that were kept aside: 1s are
-# much alike.) Notebook 05 shows a denoiser that does copy, the exact one, and why a network does not become it.
+# a real digit does that somebody else wrote. (The 1 is nearer. So are the real 1s that were kept aside, since all 1s
+# are much alike.) Notebook 05 shows a denoiser that does copy, the exact one, and why a network does not become it.
 #
 # ## What a diffusion model is
 #
