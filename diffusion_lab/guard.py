@@ -32,6 +32,13 @@ def check_times(t, T, first=0):
         raise ValueError(f"times must lie within {first}…{T}, but got {t if one else t.tolist()}.")
 
 
+def check_data(x):
+    """Raise ValueError unless x is a floating-point tensor whose first axis counts examples."""
+    if not torch.is_tensor(x) or not torch.is_floating_point(x) or x.ndim == 0:
+        given = f"a tensor of {x.dtype}, {tuple(x.shape)}" if torch.is_tensor(x) else f"{type(x).__name__}"
+        raise ValueError(f"data must be a floating-point tensor of shape (n, …), but got {given}.")
+
+
 def check_step(t, s, T):
     """Raise ValueError unless a step goes from t back to an earlier time s, 0 <= s < t <= T. s = None means t-1."""
     check_times(t, T, first=1)
@@ -48,7 +55,8 @@ def check_number(value, name, least=-math.inf, most=math.inf):
     """Raise ValueError unless value is one finite number (no bool) from least to most."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     if not number or not least <= value <= most:
-        allowed = "" if math.isinf(least) else f" of at least {least}" if math.isinf(most) else f" from {least} to {most}"
+        limits = f" from {least} to {most}" if math.isfinite(most) else f" of at least {least}"
+        allowed = limits if math.isfinite(least) else ""
         raise ValueError(f"{name} must be a finite number{allowed}, but got {value!r}.")
 
 
@@ -86,3 +94,25 @@ def check_label(label, n):
 def check_no_label(label):
     """Raise ValueError if a label is given to what knows none."""
     require(label is None, f"this knows no labels; leave label out (it was {label!r}).")
+
+
+def check_pixels(x):
+    """Raise ValueError unless the values of x are 8-bit pixels scaled to [-1, 1]."""
+    pixels = (torch.as_tensor(x).double() + 1) * 127.5
+    whole = (pixels - pixels.round()).abs() < 1e-3
+    require(bool((whole & (pixels > -0.5) & (pixels < 255.5)).all()),
+            "the discretised decoder gives probability to 8-bit pixels, -1 + k/127.5 with k = 0…255, but this data "
+            'holds other values. For continuous data use decoder="gaussian".')
+
+
+def check_mixture(weight, mean, var):
+    """Raise ValueError unless float64 tables weight (K,), mean (K, d), var (K,) make a mixture of K Gaussians."""
+    require(mean.ndim == 2 and mean.numel() > 0 and weight.shape == mean.shape[:1] and var.shape == mean.shape[:1],
+            "a mixture of K Gaussians in d dimensions needs weight (K,), mean (K, d) and var (K,), "
+            f"but got {tuple(weight.shape)}, {tuple(mean.shape)} and {tuple(var.shape)}.")
+    require(bool((weight > 0).all()) and abs(weight.sum().item() - 1) <= 1e-6,  # float32 weights are welcome
+            f"weights must be positive and add up to 1, but they add up to {weight.sum().item():.6g} "
+            f"and the smallest is {weight.min().item():.6g}.")
+    require(bool(torch.isfinite(mean).all()), "means must be finite, but some are not.")
+    require(bool((torch.isfinite(var) & (var >= 0)).all()),
+            f"variances must be finite and not negative, but they run from {var.min().item()} to {var.max().item()}.")

@@ -1,9 +1,11 @@
 """The time as a vector: sines and cosines of many speeds, so that near times look alike and far ones do not.
 
-Taught in: notebooks/05_denoiser.ipynb
+Taught in: lessons/05_denoiser
 """
 
 import torch
+
+from diffusion_lab.guard import require
 
 
 def time_embedding(t, dim, max_period=10_000):
@@ -15,8 +17,8 @@ def time_embedding(t, dim, max_period=10_000):
     t: whole numbers or floats, shape (n,). dim: even, at least 2. Returns float64, shape (n, dim), entries in [-1, 1].
     Raises ValueError for other shapes or dims.
     """
-    if t.ndim != 1 or dim < 2 or dim % 2:
-        raise ValueError(f"t must have shape (n,) and dim be even, but got {tuple(t.shape)} and {dim!r}.")
+    require(t.ndim == 1 and dim >= 2 and dim % 2 == 0,
+            f"t must have shape (n,) and dim be even, but got {tuple(t.shape)} and {dim!r}.")
     i = torch.arange(dim // 2, dtype=torch.float64, device=t.device)
     angle = t[:, None] * max_period ** (-2 * i / dim)
     return torch.cat([angle.sin(), angle.cos()], dim=1)

@@ -1,11 +1,12 @@
 """A small network for points in the plane: everything that a denoiser needs, and no more.
 
-Taught in: notebooks/05_denoiser.ipynb
+Taught in: lessons/05_denoiser
 """
 
 import torch
 from torch import nn
 
+from diffusion_lab.guard import check_no_label
 from diffusion_lab.networks.embedding import time_embedding
 
 
@@ -28,7 +29,6 @@ class MLP(nn.Module):
 
         The network knows no labels: one that is not None raises ValueError.
         """
-        if label is not None:
-            raise ValueError(f"this network knows no labels; leave label out (it was {label!r}).")
+        check_no_label(label)
         time = time_embedding(t, self.time_dim).to(x_t.dtype)
         return self.layers(torch.cat([x_t, time], dim=1))

@@ -1,12 +1,13 @@
 """A small U-Net for 28×28 pictures: look at the whole from far away, and draw the detail from close by.
 
-Taught in: notebooks/06_unet.ipynb
+Taught in: lessons/06_unet
 """
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from diffusion_lab.guard import require
 from diffusion_lab.networks.embedding import time_embedding
 
 
@@ -33,9 +34,8 @@ class Condition(nn.Module):
     def forward(self, t, label=None):
         """t: int64 (n,). label: int64 (n,) in 0…labels, an int for all, or None: the null label for all."""
         label = torch.as_tensor(self.null_label if label is None else label, device=t.device).expand(len(t))
-        if label.min() < 0 or label.max() > self.null_label:
-            raise ValueError(f"labels must lie within 0…{self.null_label - 1} ({self.null_label} means any class), "
-                             f"but they run from {label.min()} to {label.max()}.")
+        require(bool(((label >= 0) & (label <= self.null_label)).all()),
+                f"labels must lie within 0…{self.null_label - 1} ({self.null_label} means any class), but got {label}.")
         time = time_embedding(t, 64).to(self.label.weight.dtype)
         return F.silu(self.time(time) + self.label(label))
 

@@ -1,12 +1,12 @@
 """DDIM: the same marginals as the forward chain, with as much fresh noise as you ask for, down to none.
 
-Taught in: notebooks/08_sampling.ipynb
+Taught in: lessons/08_sampling
 """
 
 import torch
 
-from diffusion_lab.sampling.timesteps import Step, pairs
-from diffusion_lab.theory.check import between_0_and_1
+from diffusion_lab.guard import check_number
+from diffusion_lab.sampling.chain import Step, pairs
 from diffusion_lab.theory.parameterization import eps_from_x_0
 from diffusion_lab.theory.posterior import posterior_var
 
@@ -21,14 +21,18 @@ def ddim(denoiser, x_T, timesteps=None, eta=0.0, label=None, generator=None):
     timesteps: strictly decreasing within 1…T; None is every one. eta: from 0 to 1.
     Yields Step(t, s, x_t, x_0_hat, mean, x_s). Raises ValueError at the first step for arguments that do not fit.
     """
-    schedule, x_t = denoiser.schedule, x_T
-    between_0_and_1(eta, "eta must be a number from 0 (no fresh noise) to 1 (as much as ddpm)")
+    check_number(eta, "eta", 0, 1)
+    schedule = denoiser.schedule
+    x_t = x_T
     for t, s in pairs(timesteps, schedule.T):
-        alpha_bar_s, var = schedule.alpha_bar[s], eta**2 * posterior_var(t, schedule, s)
         x_0_hat = denoiser(x_t, t, label)
         eps_hat = eps_from_x_0(x_t, x_0_hat, t, schedule)
-        mean = alpha_bar_s.sqrt() * x_0_hat + (1 - alpha_bar_s - var).clamp(min=0).sqrt() * eps_hat
-        noise = torch.randn(x_t.shape, generator=generator, dtype=x_t.dtype, device=x_t.device) if var > 0 else 0.0
-        x_s = (mean + var.sqrt() * noise).to(x_t.dtype)
+
+        # The fresh noise has the variance σ²; the old noise keeps what is left of 1 - ᾱ_s.
+        var = eta**2 * posterior_var(t, schedule, s)
+        kept = (1 - schedule.alpha_bar[s] - var).clamp(min=0)
+        mean = schedule.alpha_bar[s].sqrt() * x_0_hat + kept.sqrt() * eps_hat
+        eps = torch.randn_like(x_t, generator=generator) if var > 0 else torch.zeros_like(x_t)
+        x_s = (mean + var.sqrt() * eps).to(x_t.dtype)
         yield Step(t, s, x_t, x_0_hat, mean, x_s)
         x_t = x_s

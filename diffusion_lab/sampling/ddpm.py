@@ -1,11 +1,11 @@
 """Ancestral sampling: the reverse chain of Ho et al. 2020, algorithm 2, over all times or a strided choice of them.
 
-Taught in: notebooks/03_reverse_posterior.ipynb
+Taught in: lessons/03_reverse_posterior
 """
 
 import torch
 
-from diffusion_lab.sampling.timesteps import Step, pairs
+from diffusion_lab.sampling.chain import Step, pairs
 from diffusion_lab.theory.posterior import posterior_mean, reverse_var
 
 
@@ -18,12 +18,15 @@ def ddpm(denoiser, x_T, timesteps=None, variance="small", label=None, generator=
     timesteps: strictly decreasing within 1…T; None is every one. variance: as in `reverse_var`.
     Yields Step(t, s, x_t, x_0_hat, mean, x_s). Raises ValueError at the first step for arguments that do not fit.
     """
-    schedule, x_t = denoiser.schedule, x_T
+    schedule = denoiser.schedule
+    x_t = x_T
     for t, s in pairs(timesteps, schedule.T):
-        std = reverse_var(t, schedule, variance, s).sqrt()
         x_0_hat = denoiser(x_t, t, label)
         mean = posterior_mean(x_0_hat, x_t, t, schedule, s)
-        eps = torch.randn(x_t.shape, generator=generator, dtype=x_t.dtype, device=x_t.device) if s > 0 else 0.0
+        std = reverse_var(t, schedule, variance, s).sqrt()
+
+        # The last step adds no noise: its mean is the sample.
+        eps = torch.randn_like(x_t, generator=generator) if s > 0 else torch.zeros_like(x_t)
         x_s = (mean + std * eps).to(x_t.dtype)
         yield Step(t, s, x_t, x_0_hat, mean, x_s)
         x_t = x_s

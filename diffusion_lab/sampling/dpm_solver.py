@@ -1,12 +1,12 @@
 """DPM-Solver++(2M): DDIM's path, followed with the help of the step before, so that few steps are enough.
 
-Taught in: notebooks/08_sampling.ipynb
+Taught in: lessons/08_sampling
 """
 
 import torch
 
-from diffusion_lab.sampling.timesteps import Step, pairs
-from diffusion_lab.theory.check import same_shape
+from diffusion_lab.guard import same_shape
+from diffusion_lab.sampling.chain import Step, pairs
 
 
 def dpm_solver(denoiser, x_T, timesteps=None, label=None):
@@ -20,17 +20,25 @@ def dpm_solver(denoiser, x_T, timesteps=None, label=None):
     timesteps: strictly decreasing within 1…T; None is every one.
     Yields Step(t, s, x_t, x_0_hat, mean, x_s). Raises ValueError at the first step for arguments that do not fit.
     """
-    schedule, x_t, previous = denoiser.schedule, x_T, None
+    schedule = denoiser.schedule
     alpha_bar = schedule.alpha_bar
+    x_t = x_T
+    previous = None
     for t, s in pairs(timesteps, schedule.T):
-        h = (schedule.log_snr[s] - schedule.log_snr[t]) / 2
         x_0_hat = denoiser(x_t, t, label)
         same_shape(x_t=x_t, x_0_hat=x_0_hat)
+
+        # Where will the answer be in the middle of the step? On the line through the last two.
+        h = (schedule.log_snr[s] - schedule.log_snr[t]) / 2
         D = x_0_hat
         if previous is not None and s > 0:
             previous_x_0_hat, previous_h = previous
             D = x_0_hat + h / (2 * previous_h) * (x_0_hat - previous_x_0_hat)
-        mean = ((1 - alpha_bar[s]) / (1 - alpha_bar[t])).sqrt() * x_t - alpha_bar[s].sqrt() * torch.expm1(-h) * D
+
+        # The step, exact for an answer that stays at D.
+        noise_kept = ((1 - alpha_bar[s]) / (1 - alpha_bar[t])).sqrt()
+        mean = noise_kept * x_t - alpha_bar[s].sqrt() * torch.expm1(-h) * D
         x_s = mean.to(x_t.dtype)
         yield Step(t, s, x_t, x_0_hat, mean, x_s)
-        x_t, previous = x_s, (x_0_hat, h)
+        x_t = x_s
+        previous = x_0_hat, h

@@ -1,9 +1,10 @@
 """Classifier-free guidance: go further in the direction in which the label pulls.
 
-Taught in: notebooks/08_sampling.ipynb
+Taught in: lessons/08_sampling
 """
 
-from diffusion_lab.theory.check import at_least_0
+from diffusion_lab.guard import check_number
+from diffusion_lab.theory.denoiser import Denoiser
 
 
 def guided(denoiser, guidance_weight):
@@ -13,13 +14,12 @@ def guided(denoiser, guidance_weight):
     guidance_weight: w, finite, at least 0; 0 is the plain conditional denoiser. Costs two evaluations where w > 0.
     Raises ValueError for another weight. Without a label the denoiser is left as it is: there is nothing to overdo.
     """
-    at_least_0(guidance_weight, "guidance_weight must be a finite number of at least 0 (0 is no guidance)")
+    check_number(guidance_weight, "guidance_weight", 0)
 
-    def guided_denoiser(x_t, t, label=None):
+    def answer(x_t, t, label):
         x_0_hat = denoiser(x_t, t, label)
         if label is None or guidance_weight == 0:
             return x_0_hat
         return x_0_hat + guidance_weight * (x_0_hat - denoiser(x_t, t))
 
-    guided_denoiser.schedule = denoiser.schedule
-    return guided_denoiser
+    return Denoiser(answer, denoiser.schedule)

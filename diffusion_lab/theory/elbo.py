@@ -4,7 +4,7 @@
 
 The model p takes the reverse steps of `sampling.ddpm`: mean μ̃(x̂_0, x_t) from a denoiser, without clipping.
 
-Taught in: notebooks/04_elbo.ipynb
+Taught in: lessons/04_elbo
 """
 
 import math
@@ -12,11 +12,10 @@ from typing import NamedTuple
 
 import torch
 
-from diffusion_lab.theory.check import between_0_and_1, one_of, pixel_values, same_shape, steps_at_least
+from diffusion_lab.guard import check_choice, check_pixels, check_times, require, same_shape
 from diffusion_lab.theory.forward import q_sample
 from diffusion_lab.theory.gaussian import kl, log_prob
-from diffusion_lab.theory.posterior import posterior_mean, posterior_var, reverse_var
-from diffusion_lab.theory.schedule import at
+from diffusion_lab.theory.posterior import posterior_mean, posterior_var, reverse_var, weight_of
 
 
 class Terms(NamedTuple):
@@ -43,8 +42,10 @@ def kl_t(x_0, x_t, t, denoiser, variance="small"):
     `reverse_var`. Returns float64 (n,), nats. Raises ValueError for t out of range or shapes that differ.
     """
     schedule = denoiser.schedule
-    at(schedule.beta, t, like=x_t, first=2)  # refuses t = 1, where the posterior has no width
-    q_var, p_var = posterior_var(t, schedule), reverse_var(t, schedule, variance)
+    require(isinstance(t, int), f"t must be one time for all examples, an int, but got {t!r}.")
+    check_times(t, schedule.T, first=2)
+    q_var = posterior_var(t, schedule)
+    p_var = reverse_var(t, schedule, variance)
     q_mean = posterior_mean(x_0.double(), x_t.double(), t, schedule)
     p_mean = posterior_mean(denoiser(x_t, t).double(), x_t.double(), t, schedule)
     return kl(q_mean, q_var, p_mean, p_var).flatten(1).sum(dim=1)
@@ -55,9 +56,8 @@ def decoder_var(schedule, variance="small"):
 
     log var = w log β_1 + (1-w) log β̃_2, w as in `reverse_var`. Returns float64, shape (). Needs T of at least 2.
     """
-    steps_at_least(schedule, 2)
-    w = {"small": 0.0, "large": 1.0}.get(variance, variance)
-    w = between_0_and_1(w, 'variance must be "small", "large" or a number from 0 to 1')
+    require(schedule.T >= 2, f"this needs a chain of at least 2 steps, but the schedule has T = {schedule.T}.")
+    w = weight_of(variance)
     return schedule.beta[1] ** w * posterior_var(2, schedule) ** (1 - w)
 
 
@@ -68,10 +68,13 @@ def discretised_log_prob(x, mean, var):
     Uses log Φ(b) + log(1 - Φ(a)/Φ(b)), reflected so that a is never deep in the upper tail, where 1 - Φ loses its
     digits. x, mean, var: broadcast. Returns float64, nats. Raises ValueError if x holds other values than pixels.
     """
-    x, std = pixel_values(x), torch.as_tensor(var, dtype=torch.float64).sqrt()
+    check_pixels(x)
+    x = torch.as_tensor(x).double()
+    std = torch.as_tensor(var, dtype=torch.float64).sqrt()
     a = torch.where(x < -0.999, -math.inf, (x - 1 / 255 - mean) / std)
     b = torch.where(x > 0.999, math.inf, (x + 1 / 255 - mean) / std)
-    a, b = torch.where(a + b > 0, -b, a), torch.where(a + b > 0, -a, b)
+    upper = a + b > 0
+    a, b = torch.where(upper, -b, a), torch.where(upper, -a, b)
     log_a, log_b = torch.special.log_ndtr(a), torch.special.log_ndtr(b)
     return log_b + torch.log(-torch.expm1(log_a - log_b))
 
@@ -83,8 +86,10 @@ def nll_recon(x_0, x_1, denoiser, variance="small", decoder="gaussian"):
     probability, for 8-bit pixels). Returns float64 (n,), nats. Raises ValueError for another decoder.
     """
     same_shape(x_0=x_0, x_1=x_1)
-    log_p = one_of({"gaussian": log_prob, "discretised": discretised_log_prob}, decoder, "decoder")
-    log_p_x_0 = log_p(x_0.double(), denoiser(x_1, 1).double(), decoder_var(denoiser.schedule, variance))
+    check_choice(decoder, "decoder", ("gaussian", "discretised"))
+    log_p = log_prob if decoder == "gaussian" else discretised_log_prob
+    mean = denoiser(x_1, 1).double()
+    log_p_x_0 = log_p(x_0.double(), mean, decoder_var(denoiser.schedule, variance))
     return -log_p_x_0.flatten(1).sum(dim=1)
 
 
@@ -96,7 +101,7 @@ def elbo_terms(denoiser, x_0, variance="small", decoder="gaussian", generator=No
     schedule = denoiser.schedule
 
     def draw(t):
-        eps = torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype, device=x_0.device)
+        eps = torch.randn_like(x_0, generator=generator)
         return q_sample(x_0, t, eps, schedule)
 
     recon = nll_recon(x_0, draw(1), denoiser, variance, decoder)

@@ -1,9 +1,9 @@
 """The forward chain: from data to noise, one step at a time or in one jump. Nothing here is learned.
 
-Taught in: notebooks/02_forward_markov_chain.ipynb
+Taught in: lessons/02_forward_markov_chain
 """
 
-from diffusion_lab.theory.check import same_shape
+from diffusion_lab.guard import check_times, same_shape
 from diffusion_lab.theory.schedule import at
 
 
@@ -14,7 +14,8 @@ def q_step(x_s, t, eps, schedule):
     Returns x_t, shape and dtype of x_s. Raises ValueError for t out of range or shapes that differ.
     """
     same_shape(x_s=x_s, eps=eps)
-    beta_t = at(schedule.beta, t, like=x_s, first=1)
+    check_times(t, schedule.T, first=1)
+    beta_t = at(schedule.beta, t, like=x_s)
     x_t = (1 - beta_t).sqrt() * x_s + beta_t.sqrt() * eps
     return x_t.to(x_s.dtype)
 

@@ -1,11 +1,11 @@
 """The Gaussian density: its logarithm, products, and the distance between two of them.
 
-Taught in: notebooks/01_gaussian_pdf.ipynb
+Taught in: lessons/01_gaussian_pdf
 """
 
 import torch
 
-from diffusion_lab.theory.check import double, positive
+from diffusion_lab.guard import check_positive
 
 
 def log_prob(x, mean, var):
@@ -16,7 +16,8 @@ def log_prob(x, mean, var):
     x, mean: floats or tensors that broadcast; var: σ², positive, likewise.
     Returns a float64 tensor of the broadcast shape. Raises ValueError if var is not positive.
     """
-    x, mean, var = double(x), double(mean), positive(var, "var")
+    check_positive(var=var)
+    x, mean, var = (torch.as_tensor(value, dtype=torch.float64) for value in (x, mean, var))
     return -0.5 * ((x - mean) ** 2 / var + torch.log(2 * torch.pi * var))
 
 
@@ -28,10 +29,12 @@ def product(mean_1, var_1, mean_2, var_2):
     Floats or tensors that broadcast. Returns (mean, var), float64. Raises ValueError if a variance
     is not positive.
     """
-    mean_1, mean_2 = double(mean_1), double(mean_2)
-    var_1, var_2 = positive(var_1, "var_1"), positive(var_2, "var_2")
+    check_positive(var_1=var_1, var_2=var_2)
+    mean_1, mean_2 = (torch.as_tensor(mean, dtype=torch.float64) for mean in (mean_1, mean_2))
+    var_1, var_2 = (torch.as_tensor(var, dtype=torch.float64) for var in (var_1, var_2))
     var = 1 / (1 / var_1 + 1 / var_2)
-    return var * (mean_1 / var_1 + mean_2 / var_2), var
+    mean = var * (mean_1 / var_1 + mean_2 / var_2)
+    return mean, var
 
 
 def kl(mean_p, var_p, mean_q, var_q):
@@ -42,7 +45,8 @@ def kl(mean_p, var_p, mean_q, var_q):
     Floats or tensors that broadcast; for independent coordinates, sum the result over them.
     Returns float64 of the broadcast shape. Raises ValueError if a variance is not positive.
     """
-    mean_p, mean_q = double(mean_p), double(mean_q)
-    var_p, var_q = positive(var_p, "var_p"), positive(var_q, "var_q")
+    check_positive(var_p=var_p, var_q=var_q)
+    mean_p, mean_q = (torch.as_tensor(mean, dtype=torch.float64) for mean in (mean_p, mean_q))
+    var_p, var_q = (torch.as_tensor(var, dtype=torch.float64) for var in (var_p, var_q))
     ratio = var_p / var_q
     return 0.5 * (ratio + (mean_p - mean_q) ** 2 / var_q - 1 - torch.log(ratio))

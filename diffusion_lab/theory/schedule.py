@@ -2,12 +2,12 @@
 
 Times are the paper's: t = 1…T, and t = 0 is the data. Tables have length T+1.
 
-Taught in: notebooks/02_forward_markov_chain.ipynb
+Taught in: lessons/02_forward_markov_chain
 """
 
 import torch
 
-from diffusion_lab.theory.check import beta_table, positive_int
+from diffusion_lab.guard import check_count, check_data, check_times, require
 
 
 class Schedule:
@@ -21,8 +21,15 @@ class Schedule:
     """
 
     def __init__(self, beta):
-        self.beta = beta_table(beta)
-        self.T = len(self.beta) - 1
+        beta = torch.as_tensor(beta, dtype=torch.float64)
+        require(beta.ndim == 1 and len(beta) >= 2,
+                f"beta must have shape (T+1,) with T of at least 1, but got shape {tuple(beta.shape)}.")
+        require(beta[0] == 0, f"beta[0] must be 0 (time 0 is the data, no noise yet), but got {beta[0].item()}.")
+        require(((beta[1:] > 0) & (beta[1:] < 1)).all(),
+                f"beta[1], …, beta[T] must lie between 0 and 1, but they run from {beta[1:].min().item()} "
+                f"to {beta[1:].max().item()}.")
+        self.T = len(beta) - 1
+        self.beta = beta.clone()
         self.alpha = 1 - self.beta
         self.alpha_bar = torch.cumprod(self.alpha, dim=0)
         self.snr = self.alpha_bar / (1 - self.alpha_bar)
@@ -36,7 +43,7 @@ def linear(T=1000):
     only the start, β_1 = 0.1, and so does not end in noise.
     Raises ValueError unless T is a whole number of at least 1.
     """
-    positive_int(T, "T")
+    check_count(T, "T")
     beta = torch.linspace(1e-4, 0.02, T, dtype=torch.float64) * 1000 / T
     return Schedule(torch.cat([torch.zeros(1), beta.clamp(max=0.999)]))
 
@@ -47,33 +54,25 @@ def cosine(T=1000):
     ᾱ_t ∝ cos²(a_t),   a_t = (t/T + s)/(1 + s) · π/2,   β_t = 1 - ᾱ_t/ᾱ_{t-1}, clipped to at most 0.999.
     Raises ValueError unless T is a whole number of at least 1.
     """
-    positive_int(T, "T")
+    check_count(T, "T")
     a = (torch.arange(T + 1, dtype=torch.float64) / T + 0.008) / 1.008 * torch.pi / 2
     beta = 1 - torch.cos(a[1:]) ** 2 / torch.cos(a[:-1]) ** 2
     return Schedule(torch.cat([torch.zeros(1), beta.clamp(max=0.999)]))
 
 
-def at(table, t, like=None, first=0):
+def at(table, t, like=None):
     """Look up `table[t]`, shaped to broadcast against `like`: the one helper behind every formula.
 
-    table: float64 (T+1,). t: an int, or an int64 tensor of shape (n,) with one time for each example.
+    table: float64 (T+1,). t: an int, or an int64 tensor of shape (n,) with one time for each example, 0…T.
     like: a floating-point tensor of shape (n, …). Returns float64 of shape (n, 1, …, 1), or (1, …, 1) for an int t;
     without `like`, of the shape of t.
-    Raises ValueError for a t that is no whole number, lies outside first…T, or does not fit `like`.
+    Raises ValueError for a t that is no whole number, lies outside 0…T, or does not fit `like`.
     """
-    if isinstance(t, bool) or not (isinstance(t, int) or torch.is_tensor(t) and t.dtype == torch.int64):
-        given = f"a tensor of {t.dtype}" if torch.is_tensor(t) else repr(t)
-        raise ValueError(f"t must be an int or an int64 tensor, but got {given}.")
-    one, T = isinstance(t, int), len(table) - 1  # of a sampler's step nothing but the network should be felt
-    if not (first <= t <= T if one else bool(((t >= first) & (t <= T)).all())):
-        raise ValueError(f"t must lie within {first}…{T}, but got {t if one else t.tolist()}.")
-    found = table[t if one else t.to(table.device)]
+    check_times(t, len(table) - 1)
+    found = table[t.to(table.device) if torch.is_tensor(t) else t]
     if like is None:
         return found
-    if not torch.is_floating_point(like):
-        raise ValueError(f"data must be floating-point numbers, but got {like.dtype}.")
-    if like.ndim == 0:
-        raise ValueError("data must have a first axis that counts examples, but this is a single number.")
-    if found.ndim > 0 and found.shape != like.shape[:1]:
-        raise ValueError(f"t must hold a time for each example ({len(like)}), but its shape is {tuple(t.shape)}.")
+    check_data(like)
+    require(found.ndim == 0 or found.shape == like.shape[:1],
+            f"t must hold a time for each example ({len(like)}), but its shape is {tuple(found.shape)}.")
     return found.reshape(-1, *[1] * (like.ndim - 1)).to(like.device)
