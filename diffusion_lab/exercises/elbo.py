@@ -1,4 +1,4 @@
-"""Checks for the exercises of notebooks/04_elbo.ipynb."""
+"""The checks of the exercises of lessons/04_elbo."""
 
 import math
 

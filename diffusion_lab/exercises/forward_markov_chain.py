@@ -1,4 +1,4 @@
-"""Checks for the exercises of notebooks/02_forward_markov_chain.ipynb."""
+"""The checks of the exercises of lessons/02_forward_markov_chain."""
 
 import torch
 

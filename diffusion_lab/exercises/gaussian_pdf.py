@@ -1,4 +1,4 @@
-"""Checks for the exercises of notebooks/01_gaussian_pdf.ipynb."""
+"""The checks of the exercises of lessons/01_gaussian_pdf."""
 
 import torch
 

@@ -1,9 +1,9 @@
-"""Checks for the exercises of notebooks/03_reverse_posterior.ipynb."""
+"""The checks of the exercises of lessons/03_reverse_posterior."""
 
 import torch
 
 from diffusion_lab.exercises.feedback import Wrong, answers, close, tensor_like
-from diffusion_lab.sampling.timesteps import spaced
+from diffusion_lab.sampling.chain import spaced
 from diffusion_lab.theory.gaussian import product
 
 X_T = torch.tensor([0.5, -0.5, 0.2, -0.8, 0.1], dtype=torch.float64)

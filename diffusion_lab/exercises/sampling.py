@@ -1,4 +1,4 @@
-"""Checks for the exercises of notebooks/08_sampling.ipynb."""
+"""The checks of the exercises of lessons/08_sampling."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Checks for the exercises of notebooks/07_train.ipynb."""
+"""The checks of the exercises of lessons/07_train."""
 
 import torch
 

@@ -2,8 +2,7 @@
 
 import torch
 
-from diffusion_lab.exercises.denoiser import check_eps_from_v, check_from_memory, check_gradient
-from diffusion_lab.exercises.training_example import check_training_example
+from diffusion_lab.exercises.denoiser import check_eps_from_v, check_from_memory, check_gradient, check_training_example
 from diffusion_lab.theory.forward import q_sample, q_step
 from diffusion_lab.theory.parameterization import v_from_x_0
 

@@ -3,8 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from diffusion_lab.exercises.attention import check_attend
-from diffusion_lab.exercises.unet import check_convolution, check_join, check_modulate
+from diffusion_lab.exercises.unet import check_attend, check_convolution, check_join, check_modulate
 
 
 def convolution(rows=lambda n, k, s, p: (n + 2 * p - k) // s + 1, weights=lambda a, b, k: a * b * k**2 + b):
