@@ -16,9 +16,9 @@ from time import perf_counter
 
 import numpy as np
 
-sys.path.extend(str(Path(__file__).parents[1] / place) for place in ("tests/browser", "tests/view", "tools"))
-from build_notebooks import twins
-from lab import CHROMIUM, HOW_TO_INSTALL, browser, jupyter_lab, open_and_run, press_and_watch, write_notebook
+sys.path.append(str(Path(__file__).parents[1] / "tools"))
+from browser import CHROMIUM, HOW_TO_INSTALL, browser, jupyter_lab, open_and_run, press_and_watch, write_notebook
+from build_notebooks import lessons, source_of
 from lives import has_live, lives_of
 
 from diffusion_lab.data.digits import load_digits
@@ -175,12 +175,13 @@ def each_change(control):
 
 
 def live_table():
-    print("\n| notebook | control | ms for each change: median | slowest |\n|---|---|---|---|")
-    for twin in filter(has_live, twins()):
-        for _, controls, _ in lives_of(twin):
-            for name, control in controls.items():
+    print("\n| lesson | control | ms for each change: median | slowest |\n|---|---|---|---|")
+    for lesson in lessons():
+        source = source_of(lesson)
+        for live in lives_of(source) if has_live(source.read_text(encoding="utf-8")) else []:
+            for name, control in live._controls.items():
                 took = each_change(control)
-                print(f"| {twin.stem[:2]} | {control.description or name} | {median(took):.0f} | {max(took):.0f} |")
+                print(f"| {lesson.name[:2]} | {control.description or name} | {median(took):.0f} | {max(took):.0f} |")
     print(f"| the peer | one curve, a new figure | {1000 * timed(new_figure)[1]:.0f} | |")
 
 

@@ -11,8 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
-from lab import CHROMIUM, HOW_TO_INSTALL, browser, choose_theme, jupyter_lab, open_and_run
+from browser import CHROMIUM, HOW_TO_INSTALL, browser, choose_theme, jupyter_lab, open_and_run
 
 ROOT = Path(__file__).parents[1]
 SLIDERS = {"scrubber": ".jp-OutputArea-child:has(.scrubber)", "live": ".jp-OutputArea-child:has(.live-picture)"}

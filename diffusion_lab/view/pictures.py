@@ -1,16 +1,15 @@
 """Pictures as small PNGs: of a figure, or of a batch of images."""
 
-import os
 from io import BytesIO
 
 import numpy as np
-from IPython.display import Image, display
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from PIL import Image as Pillow
+from PIL import Image
 
 
 def pixels(fig):
     """Draw a matplotlib figure into a uint8 array (H, W, 3)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # here: who has an array needs no matplotlib
+
     canvas = FigureCanvasAgg(fig)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
@@ -34,9 +33,9 @@ def mosaic(images, columns=None, scale=3, gap=2):
 
 def png(array, colours=64):
     """A uint8 array (H, W) or (H, W, 3) as PNG bytes; colour pictures are reduced to a palette, to keep files small."""
-    image = Pillow.fromarray(array)
+    image = Image.fromarray(array)
     if image.mode == "RGB":
-        image = image.quantize(colours, dither=Pillow.Dither.NONE)
+        image = image.quantize(colours, dither=Image.Dither.NONE)
     buffer = BytesIO()
     image.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
@@ -44,40 +43,9 @@ def png(array, colours=64):
 
 def quick_png(array):
     """As `png`, but made in a tenth of the time, and a little larger: for pictures that are sent, not stored."""
-    image = Pillow.fromarray(array)
+    image = Image.fromarray(array)
     if image.mode == "RGB":
-        image = image.quantize(64, method=Pillow.Quantize.FASTOCTREE, dither=Pillow.Dither.NONE)
+        image = image.quantize(64, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     buffer = BytesIO()
     image.save(buffer, format="PNG")
     return buffer.getvalue()
-
-
-def show(picture, alt):
-    """Display a matplotlib figure or a uint8 array as a PNG with the text `alt` for those who cannot see it.
-
-    Where pages are made (DIFFUSION_LAB_PLAYER=1), a figure has twice as many pixels on each side, for projectors.
-    """
-    sharp = os.environ.get("DIFFUSION_LAB_PLAYER") == "1" and not isinstance(picture, np.ndarray)
-    if sharp:
-        picture.set_dpi(200)
-    array = picture if isinstance(picture, np.ndarray) else pixels(picture)
-    display(Image(data=png(array), alt=alt, retina=sharp))
-
-
-class Watch:
-    """One picture that is replaced in its place while a loop runs.
-
-    alt: for those who cannot see it. What stays in the cell's output is the last picture.
-    """
-
-    def __init__(self, alt):
-        self._alt, self._handle = alt, None
-
-    def show(self, picture):
-        """Put a matplotlib figure or a uint8 array in the place of the picture before."""
-        array = picture if isinstance(picture, np.ndarray) else pixels(picture)
-        image = Image(data=png(array), alt=self._alt)
-        if self._handle is None:
-            self._handle = display(image, display_id=True)
-        else:
-            self._handle.update(image)

@@ -1,5 +1,8 @@
-"""The pictures that the course draws again and again: curves, histograms and clouds of points."""
+"""The pictures that the course draws again and again: curves, histograms, clouds of points, rows of images."""
 
+import numpy as np
+
+from diffusion_lab.view.pictures import mosaic
 from diffusion_lab.view.style import POINTS, ROLES, figure
 
 
@@ -27,4 +30,23 @@ def clouds(panels, lim=3.0, size=2.6):
     for ax, (points, role, title) in zip(axes[0], panels):
         ax.scatter(points[:, 0], points[:, 1], **POINTS[role])
         ax.set(xlim=(-lim, lim), ylim=(-lim, lim), aspect="equal", title=title)
+    return fig
+
+
+def gallery(rows, below=(), size=0.75):
+    """A figure of images in rows: {name of the row: float (n, 1, H, W) in [-1, 1]}, `size` inches each.
+
+    below: a name for each column. Values beyond [-1, 1] are shown as black or white.
+    """
+    columns = len(next(iter(rows.values())))
+    picture = mosaic(np.concatenate([np.asarray(row) for row in rows.values()]), columns=columns)
+    fig, ax = figure(width=size * columns + 0.08 * max(map(len, rows)), height=size * len(rows) + 0.3 * bool(below))
+    ax.imshow(picture, cmap="gray", vmin=0, vmax=255)
+    ax.set_anchor("E")  # what room is left is for the names
+    for axis, names, length in ((ax.xaxis, below, picture.shape[1] / columns),
+                                (ax.yaxis, rows, picture.shape[0] / len(rows))):
+        axis.set_ticks([(i + 0.5) * length for i in range(len(names))], list(names))
+    ax.tick_params(length=0)
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
     return fig

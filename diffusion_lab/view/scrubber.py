@@ -1,7 +1,6 @@
 """A slider through frames that are all made beforehand: moving it computes nothing and asks no kernel."""
 
 import json
-import os
 from base64 import b64encode
 from html import escape
 from io import BytesIO
@@ -12,11 +11,11 @@ import numpy as np
 import traitlets
 from PIL import Image
 
+from diffusion_lab.view.pages import for_pages
 from diffusion_lab.view.pictures import quick_png
 from diffusion_lab.view.still import film_strip, with_still
 
 SCRIPT, STYLE = (Path(__file__).with_name(f"scrubber.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
-PLAYER = "DIFFUSION_LAB_PLAYER"  # set to 1 where pages are made: each scrubber brings along its player as HTML
 # The frame is as high as what is in it, also after the page has become narrower or a slide is turned up.
 FIT = ("const frame = this, page = this.contentDocument.documentElement;"
        "new ResizeObserver(() => { frame.style.height = page.offsetHeight + 'px'; }).observe(page);")
@@ -64,7 +63,7 @@ class Scrubber(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs):
         bundle, _ = super()._repr_mimebundle_(**kwargs) or ({}, {})
-        if os.environ.get(PLAYER) == "1":
+        if for_pages():
             bundle = dict(bundle) | {"text/html": self._in_a_page()}
         return with_still(bundle, f"Scrubber({len(self._frames)} frames)", self._still, self._alt)
 

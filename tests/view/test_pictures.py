@@ -1,6 +1,7 @@
 """Pictures have the pixels that they should have."""
 
-import os
+import subprocess
+import sys
 from io import BytesIO
 
 import numpy as np
@@ -8,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from diffusion_lab.view import pictures
-from diffusion_lab.view.pictures import mosaic, pixels, png, quick_png, show
-from diffusion_lab.view.quiet import quiet
+from diffusion_lab.view.pages import SWITCH
+from diffusion_lab.view.pictures import mosaic, pixels, png, quick_png
+from diffusion_lab.view.show import Watch, show
 from diffusion_lab.view.style import BLUE, figure
 
 
@@ -55,8 +56,8 @@ def test_png_and_figure_are_the_same_each_time():
 @pytest.mark.parametrize(("pages", "size"), [("0", (300, 200)), ("1", (600, 400))])
 def test_a_figure_is_sharper_where_pages_are_made_and_as_wide(monkeypatch, pages, size):
     shown = []
-    monkeypatch.setattr("diffusion_lab.view.pictures.display", shown.append)
-    monkeypatch.setenv("DIFFUSION_LAB_PLAYER", pages)
+    monkeypatch.setattr("diffusion_lab.view.show.display", shown.append)
+    monkeypatch.setenv(SWITCH, pages)
     fig, _ = figure(width=3, height=2)
     show(fig, alt="An empty figure.")
     _, metadata = shown[0]._repr_mimebundle_()
@@ -67,7 +68,7 @@ def test_a_figure_is_sharper_where_pages_are_made_and_as_wide(monkeypatch, pages
 
 def test_show_displays_one_png_with_its_alt_text(monkeypatch):
     shown = []
-    monkeypatch.setattr("diffusion_lab.view.pictures.display", shown.append)
+    monkeypatch.setattr("diffusion_lab.view.show.display", shown.append)
     show(np.zeros((4, 4), dtype=np.uint8), alt="A black square.")
     data, metadata = shown[0]._repr_mimebundle_()
     assert Image.open(BytesIO(shown[0].data)).size == (4, 4)
@@ -86,8 +87,8 @@ def test_a_watched_picture_is_replaced_in_its_place_and_the_last_one_stays(monke
         shown.append(image)
         return Handle()
 
-    monkeypatch.setattr(pictures, "display", display)
-    watch = pictures.Watch("a white square that was black")
+    monkeypatch.setattr("diffusion_lab.view.show.display", display)
+    watch = Watch("a white square that was black")
     for value in (0, 128, 255):
         watch.show(np.full((4, 4), value, dtype=np.uint8))
     assert len(shown) == 1
@@ -95,9 +96,10 @@ def test_a_watched_picture_is_replaced_in_its_place_and_the_last_one_stays(monke
     assert shown[0].alt == "a white square that was black"
 
 
-def test_quiet_silences_the_error_stream_and_gives_it_back(capfd):
-    os.write(2, b"before ")
-    with quiet():
-        os.write(2, b"while ")
-    os.write(2, b"after")
-    assert capfd.readouterr().err == "before after"
+def test_who_has_an_array_needs_neither_ipython_nor_matplotlib():
+    code = """import sys
+import numpy as np
+from diffusion_lab.view.pictures import mosaic, png
+png(mosaic(np.zeros((1, 1, 2, 2))))
+print(sorted({"IPython", "matplotlib", "torch"} & set(sys.modules)))"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -2,12 +2,9 @@
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgba
-from matplotlib.patches import FancyBboxPatch
 
-from diffusion_lab.view.course_map import STOPS, course_map
-from diffusion_lab.view.plots import clouds, curves, histogram
-from diffusion_lab.view.style import BLUE, GREY, ORANGE, POINTS, ROLES, figure
+from diffusion_lab.view.plots import clouds, curves, gallery, histogram
+from diffusion_lab.view.style import BLUE, POINTS, ROLES, figure
 
 X = np.linspace(-1, 1, 5)
 
@@ -56,10 +53,11 @@ def test_a_figure_has_the_look_of_the_course():
     assert ax.plot(X, X)[0].get_color() == BLUE
 
 
-def test_the_map_has_a_box_for_each_notebook_and_greys_what_is_not_written():
-    written = {"00", "01", "05"}
-    ax, = course_map(written).axes
-    boxes = [patch for patch in ax.patches if isinstance(patch, FancyBboxPatch)]
-    colours = {"00": BLUE, "01": BLUE, "05": ORANGE}
-    assert [box.get_edgecolor() for box in boxes] == [to_rgba(colours.get(number, GREY)) for number, *_ in STOPS]
-    assert {number for number, *_ in STOPS} <= {text.get_text() for text in ax.texts}
+def test_a_gallery_shows_its_images_row_by_row_with_their_names():
+    images = np.linspace(-1, 1, 6).reshape(6, 1, 1, 1).repeat(28, 2).repeat(28, 3)
+    ax, = gallery({"above": images[:3], "below": images[3:]}, ["a", "b", "c"]).axes
+    shown = ax.images[0].get_array()
+    middles = [[shown[int(y), int(x)] for x in ax.get_xticks()] for y in ax.get_yticks()]
+    assert middles == [[0, 51, 102], [153, 204, 255]]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["a", "b", "c"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["above", "below"]

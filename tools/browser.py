@@ -17,7 +17,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 HOW_TO_INSTALL = "no Chromium here: install it (Debian, Ubuntu: apt-get install chromium) to run the browser tests"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]
-PATIENCE = 300_000  # ms that a slow machine may take to start a kernel, or to run a notebook
+PATIENCE = 300_000  # ms that a slow or busy machine may take, to start a kernel or to run a notebook
 
 # The first cell has run since it had this prompt, none waits or runs (a star), and the kernel rests. JupyterLab leaves
 # the prompt of a folded cell empty, whether it has run or not.
@@ -54,18 +54,25 @@ def jupyter_lab(folder):
     server = subprocess.Popen(command, env=os.environ | settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         address = f"http://127.0.0.1:{port}"
-        give_up = time.monotonic() + 60
+        give_up = time.monotonic() + PATIENCE / 1000
         while True:
             try:
                 urllib.request.urlopen(f"{address}/api", timeout=1)
                 break
             except OSError:
-                assert time.monotonic() < give_up, "JupyterLab did not answer within a minute"
+                assert time.monotonic() < give_up, "JupyterLab did not answer within five minutes"
                 time.sleep(0.2)
         yield address
     finally:
         server.terminate()
-        server.wait(timeout=20)
+        server.wait(timeout=PATIENCE / 1000)
+
+
+def new_page(chromium, **settings):
+    """A page that waits as long as a busy machine may take."""
+    page = chromium.new_page(**settings)
+    page.set_default_timeout(PATIENCE)
+    return page
 
 
 def write_notebook(path, *sources):
@@ -95,7 +102,7 @@ def open_and_run(page, address, name, ready):
     open_notebook(page, address, name)
     menu(page, "Edit", "Clear Outputs of All Cells")  # a saved [1] could not be told from the new one
     run_all(page)
-    page.locator(ready).first.wait_for(timeout=60_000)  # all has run: a picture that is not there now will not come
+    page.locator(ready).first.wait_for(timeout=PATIENCE)
     page.wait_for_timeout(1000)
 
 
@@ -114,43 +121,46 @@ def choose_theme(page, theme):
     page.wait_for_timeout(1000)
 
 
-# In the page: at each animation frame, note what the picture shows. Frame number i is a picture of grey level 8 i, so
-# that its decoded pixels say which one it is; null is a blank.
+# In the page: `shown()` says what the picture shows at this moment, and each animation frame is noted in `seen`. Frame
+# number i is a picture of grey level 8 i, so that its decoded pixels say which one it is; null is a blank.
 WATCH = """(selector) => {
   const canvas = document.createElement("canvas"), ink = canvas.getContext("2d", { willReadFrequently: true });
   const scroller = document.querySelector(".jp-WindowedPanel-outer") || document.scrollingElement;
+  window.shown = () => {
+    const picture = document.querySelector(selector);
+    if (!picture || !picture.naturalWidth) return null;  // while a new one loads, the one before is on the screen
+    ink.drawImage(picture, 0, 0, 1, 1);
+    return Math.round(ink.getImageData(0, 0, 1, 1).data[0] / 8);
+  };
   window.seen = [];
   if (!window.pressed) document.addEventListener("keydown", () => window.pressed.push(performance.now()), true);
   window.pressed = [];
   (function look() {
-    const picture = document.querySelector(selector);
-    let shown = null;
-    if (picture && picture.naturalWidth) {  // while a new picture loads, the one before is still on the screen
-      ink.drawImage(picture, 0, 0, 1, 1);
-      shown = Math.round(ink.getImageData(0, 0, 1, 1).data[0] / 8);
-    }
-    window.seen.push([performance.now(), shown, scroller.scrollTop]);
+    window.seen.push([performance.now(), window.shown(), scroller.scrollTop]);
     window.watching = requestAnimationFrame(look);
   })();
 }"""
 
 
+@contextmanager
+def watching(page, picture):
+    """Watch a picture; the list that this gives is filled at the end: [(ms, frame or None, scroll position)]."""
+    seen = []
+    page.evaluate(WATCH, picture)
+    yield seen
+    page.evaluate("cancelAnimationFrame(window.watching)")
+    seen += page.evaluate("window.seen")
+
+
 def press_and_watch(page, picture, key="ArrowRight", presses=30, rate=30):
-    """Press a key at a steady rate while watching a picture.
+    """Press a key at a steady rate while watching a picture, for benchmarks: what is seen depends on the machine.
 
     Returns [(ms, frame or None, scroll position)] for each animation frame, and the ms at which each key was pressed.
     """
-    page.evaluate(WATCH, picture)
-    for _ in range(presses):
-        start = time.perf_counter()
-        page.keyboard.press(key)
-        time.sleep(max(0, 1 / rate - (time.perf_counter() - start)))
-    page.wait_for_timeout(2500)
-    page.evaluate("cancelAnimationFrame(window.watching)")
-    return page.evaluate("window.seen"), page.evaluate("window.pressed")
-
-
-def could_be_seen(seen, pressed):
-    """The frames that the browser had a chance to show: it painted between their key press and the next one."""
-    until = [*pressed[1:], float("inf")]
-    return {i + 1 for i, (begin, end) in enumerate(zip(pressed, until)) if any(begin < ms < end for ms, *_ in seen)}
+    with watching(page, picture) as seen:
+        for _ in range(presses):
+            start = time.perf_counter()
+            page.keyboard.press(key)
+            time.sleep(max(0, 1 / rate - (time.perf_counter() - start)))
+        page.wait_for_timeout(2500)
+    return seen, page.evaluate("window.pressed")
