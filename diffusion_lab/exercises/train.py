@@ -13,8 +13,6 @@ def check_average(attempt):
         mu = min(0.99, (1 + step) / (10 + step))
         average, weight = W.clone(), -W
         given, expected = tensor_like(attempt(average, weight, step, 0.99), W), W.lerp(-W, 1 - mu)
-        if not torch.equal(average, W) or not torch.equal(weight, -W):
-            raise Wrong("you changed a tensor that was handed in (methods like lerp_ work in place): return a new one.")
         if close(given, (1 - mu) * W + mu * -W):
             raise Wrong("old and new are swapped: μ is the share of the old one, and most is forgotten at each step.")
         if step == 0 and close(given, 0.99 * W - 0.01 * W):
@@ -32,10 +30,7 @@ def check_average(attempt):
 @answers
 def check_drop_labels(attempt):
     label, generator = torch.arange(20_000) % 10, torch.Generator().manual_seed(0)
-    before = label.clone()
     given = tensor_like(attempt(label, 10, 0.1, generator), label)
-    if not torch.equal(label, before):
-        raise Wrong("you changed the tensor that was handed in: after some epochs no label is left. Return a new one.")
     if given.dtype != torch.int64:
         raise Wrong(f"labels are whole numbers (int64), but yours are {given.dtype}.")
     changed = given != label

@@ -119,7 +119,7 @@ WRONG = {
         (lambda average, weight, step, decay: average.lerp_(weight, 1 - warm(step, decay)), "in place"),
     ],
     check_drop_labels: [
-        (in_place, "handed in"),
+        (in_place, "changed label itself"),
         (lambda label, null_label, p, generator: label.double(), "int64"),
         (dropped(lambda label, null_label: torch.zeros_like(label)), "became 0"),
         (dropped(lambda label, null_label: -torch.ones_like(label)), "-1"),

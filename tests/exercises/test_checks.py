@@ -1,45 +1,54 @@
 """Every solution passes its check, and every check names the cause of the mistakes that readers make."""
 
 import ast
-import importlib
+import importlib.util
 import re
-import sys
-from pathlib import Path
 
 import pytest
-from course import NOTEBOOKS, cells, definitions
+from build_notebooks import inputs, lessons, tags
+from course import ROOT, definitions
 
-sys.path.insert(0, str(Path(__file__).parent))
-MODULES = [importlib.import_module(path.stem) for path in sorted(Path(__file__).parent.glob("wrong_*.py"))]
-WRONG = [(check, answer, words) for module in MODULES for check, cases in module.WRONG.items()
+NOTEBOOKS = {lesson.name: inputs(lesson).cells for lesson in lessons()}
+
+
+def wrong_answers(name):
+    """WRONG of a lesson's wrong.py: {check: [(answer, words that the check's message must contain)]}."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "lessons" / name / "wrong.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.WRONG
+
+
+LISTS = {name: wrong_answers(name) for name in NOTEBOOKS}
+WRONG = [(check, answer, words) for wrong in LISTS.values() for check, cases in wrong.items()
          for answer, words in cases]
-CHECKS = [check for module in MODULES for check in module.WRONG]
+CHECKS = [check for wrong in LISTS.values() for check in wrong]
 
 
-def given_by(notebook):
-    """The notebook's imports and definitions, exercises aside, ready for a solution to use."""
+def exercises(name):
+    """(exercise cell, call of the check, solution) for each exercise of a lesson."""
+    cells = NOTEBOOKS[name]
+    return [(cells[i].source, cells[i + 1].source, re.search(r"```python\n(.*?)```", cells[i + 2].source, re.DOTALL)[1])
+            for i, cell in enumerate(cells) if "exercise" in tags(cell)]
+
+
+def given_by(name):
+    """The lesson's imports and definitions, exercises aside, ready for a solution to use."""
     namespace = {}
-    for cell in cells(notebook):
-        if "exercise" not in cell.metadata.get("tags", []):
+    for cell in NOTEBOOKS[name]:
+        if cell.cell_type == "code" and "exercise" not in tags(cell):
             kept = [node for node in ast.parse(cell.source).body
                     if isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef))]
-            exec(compile(ast.Module(kept, type_ignores=[]), notebook.name, "exec"), namespace)
+            exec(compile(ast.Module(kept, type_ignores=[]), name, "exec"), namespace)
     return namespace
 
 
-def exercises(notebook):
-    """(check cell, solution) for each exercise of a notebook."""
-    pairs = zip(cells(notebook, "code", "check"), cells(notebook, "markdown", "solution"))
-    return [(check.source, re.search(r"```python\n(.*?)```", solution.source, re.DOTALL)[1])
-            for check, solution in pairs]
+SOLVED = [(name, check, solution) for name in NOTEBOOKS for _, check, solution in exercises(name)]
 
 
-SOLVED = [(notebook, *pair) for notebook in NOTEBOOKS for pair in exercises(notebook)]
-
-
-@pytest.mark.parametrize(("notebook", "check", "solution"), SOLVED, ids=[f"{n.stem[:2]}-{c}" for n, c, _ in SOLVED])
-def test_the_solution_passes(notebook, check, solution, capsys):
-    namespace = given_by(notebook)
+@pytest.mark.parametrize(("name", "check", "solution"), SOLVED, ids=[f"{n[:2]}-{c}" for n, c, _ in SOLVED])
+def test_the_solution_passes(name, check, solution, capsys):
+    namespace = given_by(name)
     exec(solution, namespace)
     exec(check, namespace)
     printed = capsys.readouterr().out
@@ -71,18 +80,18 @@ def test_nonsense_is_answered_not_raised(check, capsys):
         assert capsys.readouterr().out.startswith("Not yet:")
 
 
-def test_every_check_in_a_notebook_is_tried_on_three_wrong_answers():
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_every_check_of_a_lesson_is_tried_on_three_wrong_answers(name):
     tried = {check.__name__: len({words for _, words in cases})  # three causes, not one in three disguises
-             for module in MODULES for check, cases in module.WRONG.items()}
-    used = {name for notebook in NOTEBOOKS for cell in cells(notebook, "code", "check")
-            for name in re.findall(r"check_\w+", cell.source)}
+             for check, cases in LISTS[name].items()}
+    used = {called for _, check, _ in exercises(name) for called in re.findall(r"check_\w+(?=\()", check)}
     assert used == set(tried)
     assert min(tried.values()) >= 3
 
 
-def test_the_exercise_cell_and_its_solution_define_the_same_signature():
-    for notebook in NOTEBOOKS:
-        for exercise, (_, solution) in zip(cells(notebook, "code", "exercise"), exercises(notebook)):
-            asked, solved = definitions(exercise.source), definitions(solution)
-            for name, node in asked.items():
-                assert ast.unparse(node.args) == ast.unparse(solved[name].args), name
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_the_exercise_cell_and_its_solution_define_the_same_signature(name):
+    for exercise, _, solution in exercises(name):
+        asked, solved = definitions(exercise), definitions(solution)
+        for function, node in asked.items():
+            assert ast.unparse(node.args) == ast.unparse(solved[function].args), function

@@ -1,0 +1,156 @@
+"""What every check notices by itself, in which forms it takes a right answer, and when it names a cause."""
+
+import importlib
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import diffusion_lab.exercises
+from diffusion_lab.exercises import feedback
+from diffusion_lab.exercises.feedback import Wrong, agree, answers, diagnosed, results
+
+X = torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64)
+SQUARED, DOUBLED = "you squared a", "you doubled a"
+
+
+def right(x, a):
+    return a * x
+
+
+@answers
+def check_scaled(attempt):
+    causes = [(SQUARED, lambda x, a: a**2 * x), (DOUBLED, lambda x, a: 2 * a * x)]
+    diagnosed(attempt, right, causes, "Multiply x by a.", [(X, 2.0), (X + 1, 3.0)])
+    return "Scaled."
+
+
+@answers
+def check_two(attempt):
+    diagnosed(attempt, lambda n: (n + 1, n / 4), [("swapped", lambda n: (n / 4, n + 1))], "Two.", [(3,), (5,)])
+    return "Both."
+
+
+@pytest.fixture
+def said(capsys):
+    def said(check, attempt):
+        check(attempt)
+        return capsys.readouterr().out.rstrip()
+
+    return said
+
+
+@pytest.mark.parametrize("form", [
+    lambda y: y, lambda y: y.numpy(), lambda y: y.tolist(), lambda y: tuple(y.tolist()), lambda y: y.int().tolist(),
+    lambda y: list(y), lambda y: y.clone().requires_grad_(), lambda y: y.float().double() / 3 * 3,
+])
+def test_a_right_answer_is_right_in_any_form(said, form):
+    assert said(check_scaled, lambda x, a: form(a * x)) == "Correct. Scaled."
+
+
+@pytest.mark.parametrize("form", [
+    lambda n: (n + 1, n / 4), lambda n: [np.int64(n + 1), np.float64(n / 4)],
+    lambda n: (n + 1, torch.tensor(n / 4, dtype=torch.float64)),
+])
+def test_so_are_several_results(said, form):
+    assert said(check_two, form) == "Correct. Both."
+
+
+@pytest.mark.parametrize(("attempt", "words"), [
+    (lambda x, a: None, "returned None"),
+    (lambda x, a: "text", "returned str"),
+    (lambda x, a: [[1.0], [1.0, 2.0]], "returned list"),
+    (lambda x, a: a * x[:2], "should be (3,), but yours is (2,)"),
+    (lambda x, a: 6.0, "should be (3,), but yours is ()"),
+    (lambda x, a: (a * x).float(), "should be float64, but yours is float32"),
+    (lambda x, a: (a * x).numpy().astype("float32"), "should be float64, but yours is float32"),
+    (lambda x, a: (a * x).long(), "should be float64, but yours is int64"),
+    (lambda x, a: (a * x).to(torch.complex128), "should be float64, but yours is complex128"),
+    (lambda x, a: (a * x).bfloat16() + 1, "should be float64, but yours is bfloat16"),
+    (lambda x, a: a * x.sqrt(), "NaN"),
+    (lambda x, a: a * x + torch.rand(3), "two calls with the same numbers"),
+    (lambda x, a: x.mul_(a), "changed x itself"),
+    (lambda x, a: sys.exit(), "left Python (SystemExit)"),
+    (lambda x, a: 1 / 0, "stopped with ZeroDivisionError"),
+    (lambda x: x, "stopped with TypeError"),
+    (lambda x, a: a**2 * x, SQUARED),
+    (lambda x, a: (a**2 * x).float(), SQUARED),
+    (lambda x, a: (a**2 * x).tolist(), SQUARED),
+    (lambda x, a: 4 * x, "Multiply x by a. With x = [1, -2, 3], a = 2, entry [2] should be 6, but yours is 12."),
+    (lambda x, a: a * x + (a == 3), "With x = [2, -1, 4], a = 3, entry [0] should be 6, but yours is 7."),
+])
+def test_what_is_wrong_is_said(said, attempt, words):
+    answer = said(check_scaled, attempt)
+    assert answer.startswith("Not yet: ")
+    assert words in answer
+
+
+def test_a_cause_that_does_not_hold_for_all_numbers_is_not_named(said):
+    answer = said(check_scaled, lambda x, a: 4 * x)  # for a = 2 it is the square, and twice the right one
+    assert SQUARED not in answer
+    assert DOUBLED not in answer
+
+
+@pytest.mark.parametrize(("attempt", "words"), [
+    (lambda n: n + 1, "2 results were expected"),
+    (lambda n: (n + 1, n / 4, 0), "2 results were expected"),
+    (lambda n: (n / 4, n + 1), "returned float"),
+    (lambda n: (True, n / 4), "returned bool"),
+    (lambda n: (n + 1, n / 5), "With n = 3, the result of result 2 should be 0.75, but yours is 0.6."),
+])
+def test_what_is_wrong_with_one_of_several_is_said(said, attempt, words):
+    assert words in said(check_two, attempt)
+
+
+def test_an_exercise_about_digits_refuses_those_of_float32(said):
+    @answers
+    def check_thirds(attempt):
+        diagnosed(attempt, lambda x: x / 3, [], "Divide.", [(X,), (X + 1,)], tolerance=1e-9)
+        return "Thirds."
+
+    assert said(check_thirds, lambda x: (x + x) / 6) == "Correct. Thirds."
+    answer = said(check_thirds, lambda x: (x.float() / 3).double())
+    assert "first digits are right: entry [1] should be -0.666666666667, but yours is -0.666666686535" in answer
+
+
+def test_an_answer_that_changes_its_input_spoils_nothing(said):
+    kept = X.clone()
+    said(check_scaled, lambda x, a: x.zero_())
+    assert torch.equal(X, kept)
+    assert said(check_scaled, right) == "Correct. Scaled."
+
+
+def test_a_sentence_is_a_template_with_named_fields():
+    assert str(Wrong("variance {given:.2f}", given=1.234)) == "variance 1.23"
+    assert str(Wrong("ᾱ_{t-1} as it stands")) == "ᾱ_{t-1} as it stands"
+
+
+def tables():
+    """(name of the check, right, causes, numbers) of each check that is a table."""
+    found = []
+
+    def noted(attempt, right, causes, otherwise, numbers, tolerance=None):
+        found.append((attempt, right, causes, numbers))
+
+    for path in sorted(Path(diffusion_lab.exercises.__file__).parent.glob("*.py")):
+        module = importlib.import_module(f"diffusion_lab.exercises.{path.stem}")
+        if path.stem != "feedback" and hasattr(module, "diagnosed"):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(module, "diagnosed", noted)
+                for name, check in vars(module).items():
+                    if name.startswith("check_"):
+                        check.__wrapped__(name)
+    return found
+
+
+@pytest.mark.parametrize(("check", "right", "causes", "numbers"), tables(), ids=lambda value: str(value)[:30])
+def test_the_numbers_of_a_table_tell_all_its_causes_apart(check, right, causes, numbers):
+    assert len(numbers) >= 2
+    rows = [("right", right), *causes]
+    values = [(cause, [results(function(*case)) for case in numbers]) for cause, function in rows]
+    for (one, ones), (other, others) in combinations(values, 2):
+        same = all(agree(mine, due, feedback.NEARLY) for mine, due in zip(ones, others))
+        assert not same or one == other, f"{one!r} and {other!r} give the same numbers"
