@@ -1,12 +1,22 @@
-"""Build each notebook from its text twin and execute it, where the twin, the package or its data changed.
+"""Build each notebook from its lesson, lessons/NN_name/lesson.py, and execute it where it must be.
 
-    python tools/build_notebooks.py           all that are out of date (what `make notebooks` runs)
-    python tools/build_notebooks.py 02 03     these, whether out of date or not
+    python tools/build_notebooks.py           all that are out of date, and the documents (what `make notebooks` runs)
+    python tools/build_notebooks.py 02 03     these, and execute them whether out of date or not
+
+A notebook is executed again only if its code, a module that it uses, directly or through others, or data beside such a
+module has changed. If its words alone have changed, its outputs stay.
+
+What is added to a lesson: the links at its head, the cell for Colab, a line under taught code that says where it lives
+in the package, what folds a cell by its tag (figure, claim), and what closes a section headed "### Deeper: …".
 """
 
+import ast
 import os
+import re
 import sys
+import time
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 import jupytext
@@ -15,10 +25,19 @@ from addresses import INSTALL, badges
 from jupytext.combine import combine_inputs_with_outputs
 from nbclient import NotebookClient
 
+from diffusion_lab.course.lessons import read
+
 ROOT = Path(__file__).parents[1]
-NOTEBOOKS = ROOT / "notebooks"
-SUFFIXES = {".py", ".npz", ".js", ".css", ".json", ".safetensors"}
-SLIDE = "slide"
+DATA = {".npz", ".js", ".css", ".json", ".safetensors"}
+EXPORT = "export:"
+FOLDED = {
+    "figure": {"source_hidden": True},
+    "claim": {"source_hidden": True, "outputs_hidden": True},
+    "colab": {"source_hidden": True},
+}
+DEEPER = "### Deeper: "
+CLOSED = "jp-MarkdownHeadingCollapsed"
+EVERY_LESSON = "<!-- every lesson -->"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -33,56 +52,78 @@ if "google.colab" in sys.modules:
 """[:-1]
 
 
-def twins():
-    """The text twins, in the order of the course."""
-    return sorted((NOTEBOOKS / "text").glob("[0-9][0-9]_*.py"))
+def lessons():
+    """The lessons, in the order of the course."""
+    return read(ROOT / "course.toml").lessons
 
 
-def notebook_of(twin):
-    return NOTEBOOKS / f"{twin.stem}.ipynb"
+def source_of(lesson):
+    return ROOT / "lessons" / lesson.name / "lesson.py"
 
 
-def package():
-    """The files of the package that are code or data."""
-    return sorted(p for p in (ROOT / "diffusion_lab").rglob("*") if p.suffix in SUFFIXES)
+def notebook_of(lesson):
+    return ROOT / "notebooks" / f"{lesson.name}.ipynb"
 
 
-def digest_of(paths, text):
-    """A fingerprint of files, by name and content, and of some text."""
-    names_and_bytes = [(p.relative_to(ROOT).as_posix().encode(), p.read_bytes()) for p in paths]
-    names_and_bytes.append((b"generated", text.encode()))
-    return sha256(b"\0".join(part for pair in names_and_bytes for part in pair)).hexdigest()
+def tags(cell):
+    return cell.metadata.get("tags", [])
 
 
-def digest(twin):
-    """A fingerprint of all that a notebook is made from: its twin, the package's code and its data."""
-    return digest_of([twin, *package()], navigation(twin) + FOR_COLAB)
+# What a notebook depends on
 
 
-def is_current(twin):
-    target = notebook_of(twin)
-    return target.exists() and nbformat.read(target, as_version=4).metadata.get("built_from") == digest(twin)
+def parsed(code):
+    """The syntax tree of a cell, or of several; lines for IPython alone (%, !) count as empty statements."""
+    return ast.parse(re.sub(r"^[%!].*$", "pass", code, flags=re.MULTILINE))
 
 
-def navigation(twin):
+def imported(code):
+    """The names that some code imports, wherever the statement stands: modules, and what is taken from them."""
+    for node in ast.walk(parsed(code)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+
+
+def used(code):
+    """The files that some code depends on: modules of the package, those that they import, data in the same rooms."""
+    package = ROOT / "diffusion_lab"
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in package.rglob("*.py")}
+    found, texts = set(), [code]
+    while texts:
+        new = {modules[name] for name in imported(texts.pop()) if name in modules} - found
+        found |= new
+        texts += [path.read_text(encoding="utf-8") for path in new]
+    rooms = {package / path.relative_to(package).parts[0] for path in found}
+    data = {path for room in rooms for path in room.rglob("*") if path.suffix in DATA}
+    if package / "course" / "lessons.py" in found:
+        data.add(ROOT / "course.toml")
+    return sorted(found | data)
+
+
+def digest(notebook):
+    """A fingerprint of all that a notebook's outputs depend on: its code, and the files that it uses."""
+    code = "\n# %%\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    known = sha256(code.encode())
+    for path in used(code):
+        known.update(b"\0" + path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    return known.hexdigest()
+
+
+# What is added to a lesson
+
+
+def navigation(lesson):
     """The first line of every notebook: the badges that open it in the browser, and links to its neighbours."""
-    order = twins()
-    place = order.index(twin)
-    links = badges(twin.stem)
-    links += [f"[← {order[place - 1].stem}]({order[place - 1].stem}.ipynb)"] if place > 0 else []
-    links += [f"[contents]({order[0].stem}.ipynb)"] if place > 0 else []
-    links += [f"[{order[place + 1].stem} →]({order[place + 1].stem}.ipynb)"] if place + 1 < len(order) else []
+    names = [each.name for each in lessons()]
+    place = names.index(lesson.name)
+    links = badges(lesson.name)
+    if place > 0:
+        links += [f"[← {names[place - 1]}]({names[place - 1]}.ipynb)", f"[contents]({names[0]}.ipynb)"]
+    if place + 1 < len(names):
+        links.append(f"[{names[place + 1]} →]({names[place + 1]}.ipynb)")
     return " · ".join(links)
-
-
-def add_what_is_generated(notebook, twin):
-    """Put the navigation above the title, in its cell, and the cell for Colab before the first code."""
-    title = notebook.cells[0]
-    title.source = f"{navigation(twin)}\n\n{title.source}"
-    title.metadata["tags"] = ["navigation", *title.metadata.get("tags", [])]
-    first_code = next(i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code")
-    metadata = {"tags": ["colab"], "jupyter": {"source_hidden": True}}
-    notebook.cells.insert(first_code, nbformat.v4.new_code_cell(FOR_COLAB, metadata=metadata))
 
 
 def without_navigation(source):
@@ -90,37 +131,134 @@ def without_navigation(source):
     return source.partition("\n\n")[2]
 
 
-def take_slides(notebook):
-    """Move each slide, a markdown cell whose marker says `slide`, into the metadata of the cell before it."""
-    cells = []
+def add_navigation(notebook, lesson):
+    """Put the navigation above the title, in its cell, and links to all other lessons where one asks for them."""
+    title = notebook.cells[0]
+    title.source = f"{navigation(lesson)}\n\n{title.source}"
+    title.metadata["tags"] = ["navigation", *tags(title)]
+    others = " ·\n".join(f"[{each.number} {each.label[0]}]({each.name}.ipynb)" for each in lessons() if each != lesson)
     for cell in notebook.cells:
-        if cell.metadata.get("title") == SLIDE:
-            cells[-1].metadata.setdefault("slides", []).append(cell.source)
-        else:
-            cells.append(cell)
+        if cell.cell_type == "markdown":
+            cell.source = cell.source.replace(EVERY_LESSON, others)
+
+
+def add_cell_for_colab(notebook):
+    """Put the cell that installs the package in Colab before the first code."""
+    first_code = next(i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code")
+    notebook.cells.insert(first_code, nbformat.v4.new_code_cell(FOR_COLAB, metadata={"tags": ["colab"]}))
+
+
+def taught_module(cell):
+    """The module that a cell's code is exported to, or None."""
+    return next((tag.removeprefix(EXPORT) for tag in tags(cell) if tag.startswith(EXPORT)), None)
+
+
+def add_lines_under_taught_code(notebook):
+    """Say under each run of cells of one module where their code lives in the package, one click away."""
+    cells = []
+    for cell, following in pairwise([*notebook.cells, nbformat.v4.new_markdown_cell()]):
+        cells.append(cell)
+        module = taught_module(cell)
+        if module and module != taught_module(following):
+            line = f"*This is [`{module}`](../{module.replace('.', '/')}.py).*"
+            cells.append(nbformat.v4.new_markdown_cell(line, metadata={"tags": ["generated"]}))
     notebook.cells = cells
 
 
-def inputs(twin):
-    """The notebook of a twin, not executed; cells that were there before keep their ids."""
-    notebook = jupytext.read(twin, fmt="py:percent")
-    take_slides(notebook)
-    add_what_is_generated(notebook, twin)
-    target = notebook_of(twin)
-    old = nbformat.read(target, as_version=4) if target.exists() else nbformat.v4.new_notebook()
-    old_ids = {cell.id for cell in old.cells}
-    notebook = combine_inputs_with_outputs(notebook, old, fmt={"extension": ".py", "format_name": "percent"})
-    seen = set()
+def level(line):
+    """The level of a heading, 1 to 6; 7 for any other line."""
+    match = re.match(r"(#{1,6}) ", line)
+    return len(match[1]) if match else 7
+
+
+def ends_deeper(line):
+    """Whether a line is a heading that ends a Deeper section: "###" or higher."""
+    return level(line) <= level(DEEPER)
+
+
+def pieces(source, inside):
+    """A text, cut before and after each heading "### Deeper: …", and before the heading that ends such a section.
+
+    inside: whether the text begins in such a section. Returns the pieces, and whether it ends in one.
+    """
+    found, fenced = [[]], False
+    for line in source.splitlines():
+        fenced ^= line.startswith("```")
+        heading = not fenced and ends_deeper(line)
+        if heading and (inside or line.startswith(DEEPER)):
+            found.append([])
+        found[-1].append(line)
+        if heading:
+            inside = line.startswith(DEEPER)
+            found += [[]] if inside else []
+    return [text for piece in found if (text := "\n".join(piece).strip("\n"))], inside
+
+
+def close_deeper_sections(notebook):
+    """Give each heading "### Deeper: …" a cell of its own, as JupyterLab needs it, and have its section closed."""
+    cells, inside = [], False
     for cell in notebook.cells:
-        if cell.id not in old_ids or cell.id in seen:
+        if cell.cell_type == "markdown" and "solution" not in tags(cell):
+            (cell.source, *others), inside = pieces(cell.source, inside)
+            cells += [cell, *(nbformat.v4.new_markdown_cell(piece) for piece in others)]
+        else:
+            cells.append(cell)
+    for cell in cells:
+        if cell.cell_type == "markdown" and cell.source.startswith(DEEPER):
+            cell.metadata[CLOSED] = True
+    notebook.cells = cells
+
+
+def in_deeper(cells):
+    """For each cell of a built notebook, whether it stands in a section headed "### Deeper: …", or heads one."""
+    found, inside = [], False
+    for cell in cells:
+        first = cell.source.partition("\n")[0]
+        if cell.cell_type == "markdown" and ends_deeper(first):
+            inside = first.startswith(DEEPER)
+        found.append(inside)
+    return found
+
+
+def fold(notebook):
+    """Hide source and output of cells as their tags say."""
+    for cell in notebook.cells:
+        for tag in tags(cell):
+            if tag in FOLDED:
+                cell.metadata["jupyter"] = dict(FOLDED[tag])
+
+
+def give_ids(notebook, old):
+    """Cells that stood in the old notebook keep their ids, edited ones too; new ones get theirs from their content."""
+    matched = combine_inputs_with_outputs(notebook, old, fmt={"extension": ".py", "format_name": "percent"})
+    known, seen = {cell.id for cell in old.cells}, set()
+    for cell, twin in zip(notebook.cells, matched.cells):
+        cell.id = twin.id
+        if cell.id not in known or cell.id in seen:
             seed = cell.cell_type + cell.source
-            while (new_id := sha256(seed.encode()).hexdigest()[:8]) in seen:
+            while (new_id := sha256(seed.encode()).hexdigest()[:8]) in seen | known:
                 seed += "\0"
             cell.id = new_id
         seen.add(cell.id)
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
+
+
+def inputs(lesson):
+    """The notebook of a lesson, not executed."""
+    notebook = jupytext.read(source_of(lesson), fmt="py:percent")
+    for cell in notebook.cells:
+        cell.metadata.pop("lines_to_next_cell", None)  # jupytext's own note, for the way back to a script
+    add_navigation(notebook, lesson)
+    add_cell_for_colab(notebook)
+    add_lines_under_taught_code(notebook)
+    close_deeper_sections(notebook)
+    fold(notebook)
+    target = notebook_of(lesson)
+    give_ids(notebook, nbformat.read(target, as_version=4) if target.exists() else nbformat.v4.new_notebook())
+    notebook.metadata = nbformat.from_dict(METADATA)
     return notebook
+
+
+# Running it
 
 
 def tidy(cell):
@@ -136,25 +274,60 @@ def execute(notebook, **environment):
     NotebookClient(notebook, timeout=1200, kernel_name="python3", record_timing=False,
                    coalesce_streams=True, store_widget_state=False,
                    extra_arguments=["--log-level=ERROR"],  # no warning that a kernel on this machine is not encrypted
-                   resources={"metadata": {"path": str(NOTEBOOKS)}}).execute(env=os.environ | environment)
+                   resources={"metadata": {"path": str(ROOT / "notebooks")}}).execute(env=os.environ | environment)
     for cell in notebook.cells:
         tidy(cell)
 
 
-def build(twin):
-    notebook = inputs(twin)
-    execute(notebook)
-    notebook.metadata = nbformat.from_dict(METADATA | {"built_from": digest(twin)})
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def run(notebook, target, again=False, **environment):
+    """Give a notebook its outputs, those of `target` if nothing that they depend on has changed, and write it there.
+
+    again: run it in any case. Further keywords: environment variables for the run. Returns whether it was run.
+    """
+    made_from = digest(notebook)
+    before = nbformat.read(target, as_version=4) if target.exists() else nbformat.v4.new_notebook()
+    runs = again or before.metadata.get("built_from") != made_from
+    if runs:
+        execute(notebook, **environment)
+    else:
+        for cell, old in zip(code_cells(notebook), code_cells(before)):
+            cell.outputs, cell.execution_count = old.outputs, old.execution_count
+    notebook.metadata = nbformat.from_dict(METADATA | {"built_from": made_from})
     nbformat.validate(notebook)
-    nbformat.write(notebook, notebook_of(twin))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, target)
+    return runs
+
+
+def parts(notebook):
+    """What of a notebook is written, and not computed."""
+    return [(cell.id, cell.cell_type, cell.source, cell.metadata) for cell in notebook.cells]
+
+
+def is_current(lesson):
+    """Whether the notebook that is there is what `build` would make."""
+    target, notebook = notebook_of(lesson), inputs(lesson)
+    there = nbformat.read(target, as_version=4) if target.exists() else nbformat.v4.new_notebook()
+    return parts(there) == parts(notebook) and there.metadata.get("built_from") == digest(notebook)
+
+
+def build(lesson, again=False):
+    """Make a lesson's notebook; returns whether it was run. again: run it in any case."""
+    return run(inputs(lesson), notebook_of(lesson), again)
 
 
 def main(chosen):
-    for twin in twins():
-        wanted = twin.name[:2] in chosen if chosen else not is_current(twin)
-        if wanted:
-            print(f"building {twin.stem} …", flush=True)
-            build(twin)
+    for lesson in lessons():
+        if lesson.number in chosen if chosen else not is_current(lesson):
+            print(f"building {lesson.name} …", flush=True)
+            start = time.perf_counter()
+            was_run = build(lesson, again=bool(chosen))
+            done = f"run in {time.perf_counter() - start:.0f} s" if was_run else "its words alone had changed"
+            print(f"  {done}", flush=True)
     print("notebooks are up to date" if not chosen else "done")
 
 

@@ -1,4 +1,4 @@
-"""What several test folders share: where the notebooks are, and how one is read."""
+"""What several tests and tools share: where the notebooks are, and how one is read."""
 
 import ast
 from pathlib import Path
