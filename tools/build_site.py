@@ -14,31 +14,33 @@ from string import Template
 
 import addresses
 import bundled
-from build_notebooks import ROOT, without_navigation
+from build_notebooks import DEEPER, ROOT, in_deeper, tags, without_navigation
 from played import all_played
 from pygments.formatters import HtmlFormatter
-from render import Formulas, Text, code, outputs, plain
+from render import Formulas, Text, code, outputs, plain, shown
+
+from diffusion_lab.course.lessons import read
 
 TARGET = ROOT / "build" / "site"
 WEB = ROOT / "tools" / "web"
-DOCUMENTS = {  # pages beside the notebooks, in the order of the menu
-    "NOTATION.md": "notation", "docs/glossary.md": "glossary", "docs/faq.md": "faq", "docs/reading.md": "reading",
-    "docs/routes.md": "routes", "TEACHING.md": "teaching",
-}
+COURSE = read()
+LESSONS = {lesson.name: lesson for lesson in COURSE.lessons}
+DOCUMENTS = {document.path: document for document in COURSE.documents}
 TEMPLATE = Template((WEB / "page.html").read_text(encoding="utf-8"))
 
 
 @dataclass
 class Page:
-    """One page: its file's name without the ending, its HTML, and its headings (level, anchor, HTML)."""
+    """One page: its file's name without the ending, its HTML, its headings (level, anchor, HTML), its name in menus."""
 
     name: str
     body: str
     headings: list = field(default_factory=list)
+    label: str = ""
 
     @property
     def is_lesson(self):
-        return self.name[:2].isdigit()
+        return self.name in LESSONS
 
     @property
     def title(self):
@@ -58,57 +60,91 @@ def rewritten(folder):
         path = posixpath.normpath(posixpath.join(folder, path))
         if match := re.fullmatch(r"notebooks/(\d\d_\w+)\.ipynb", path):
             page = match[1]
+        elif match := re.fullmatch(r"lessons/(\d\d_\w+)/teaching\.md", path):
+            page = plan_of(match[1])
         elif path in DOCUMENTS:
-            page = DOCUMENTS[path]
+            page = DOCUMENTS[path].page
         else:
             return addresses.source(path)
         return f"{page}.html" + ("#" + anchor if anchor else "")
     return link
 
 
-def notebook_page(name, notebook, formulas):
-    """The page of an executed notebook."""
-    text, parts = Text(formulas, rewritten("notebooks")), []
-    for cell in notebook.cells:
-        tags = cell.metadata.get("tags", [])
-        if cell.cell_type == "markdown":
-            source = without_navigation(cell.source) if "navigation" in tags else cell.source
-            parts.append(text.render(source))
-        elif "colab" not in tags:
-            parts.append(f'<div class="cell" id="cell-{cell.id}">{code(cell.source)}{outputs(cell)}</div>\n')
-    return Page(name, "".join(parts), text.headings)
+def lesson_page(name, notebook, formulas):
+    """The page of an executed notebook. Code that draws is folded, and so is a section headed "### Deeper: …"."""
+    text, parts, was_deeper = Text(formulas, rewritten("notebooks")), [], False
+    cells = shown(notebook)
+    for cell, deeper in zip(cells, in_deeper(cells)):
+        heads_one = deeper and cell.cell_type == "markdown" and cell.source.startswith(DEEPER)
+        if was_deeper and (heads_one or not deeper):
+            parts.append("</details>\n")
+        if cell.cell_type == "code":
+            parts.append(f'<div class="cell" id="cell-{cell.id}">{listing(cell)}{outputs(cell)}</div>\n')
+        else:
+            source = without_navigation(cell.source) if "navigation" in tags(cell) else cell.source
+            words = text.render(source)
+            parts.append(f'<details class="deeper"><summary>{words}</summary>\n' if heads_one else words)
+        was_deeper = deeper
+    parts.append("</details>\n" if was_deeper else "")
+    lesson = LESSONS[name]
+    return Page(name, "".join(parts), text.headings, f"<b>{lesson.number}</b> {escape(lesson.title)}")
 
 
-def document_page(name, path, formulas):
-    """The page of a Markdown document of the repository."""
+def listing(cell):
+    """The code of a cell, folded where it does nothing but draw."""
+    lines = code(cell.source)
+    return f'<details class="folded"><summary>code</summary>{lines}</details>' if "figure" in tags(cell) else lines
+
+
+def markdown_page(name, path, formulas, label=""):
+    """The page of a Markdown file of the repository."""
     text = Text(formulas, rewritten(posixpath.dirname(path)), (ROOT / path).parent)
-    return Page(name, text.render((ROOT / path).read_text(encoding="utf-8")), text.headings)
+    return Page(name, text.render((ROOT / path).read_text(encoding="utf-8")), text.headings, label)
+
+
+def plan_of(name):
+    """The name of the page with the teaching plan of a lesson."""
+    return f"{name}.teaching"
+
+
+def plan_pages(names, formulas):
+    """The teaching plans of lessons, each a page that its lesson links to, and TEACHING.md."""
+    paths = {name: f"lessons/{name}/teaching.md" for name in names}
+    return [markdown_page(plan_of(name), path, formulas) for name, path in paths.items() if (ROOT / path).exists()]
 
 
 def check_documents(root=ROOT):
     """Raise ValueError if a document has no page, or a page no document: the menu's order is written by hand."""
     there = {path.relative_to(root).as_posix() for path in [*root.glob("*.md"), *root.glob("docs/*.md")]}
     if wrong := (there - {"README.md", "CONTRIBUTING.md"}) ^ set(DOCUMENTS):
-        raise ValueError(f"DOCUMENTS in tools/build_site.py, from which the site is made, must name all documents but "
-                         f"README.md and CONTRIBUTING.md, and no others. Missing there or in the repository: "
+        raise ValueError(f"course.toml, from which the site's menu is made, must name all documents but README.md and "
+                         f"CONTRIBUTING.md, and no others. Missing there or in the repository: "
                          f"{', '.join(sorted(wrong))}.")
 
 
 def index_page(lessons, documents, formulas):
-    """The front page: each notebook with what the README says that it gives, each document with its first words."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    told = dict(re.findall(r"\| \[[^\]]+\]\(notebooks/(\w+)\.ipynb\) \| (.+) \|$", readme, flags=re.MULTILINE))
-    told = {page.name: f"<p>You leave with {plain(Text(formulas).render(told[page.name]))}.</p>" for page in lessons}
+    """The front page: each lesson, part by part, with what a reader leaves with; each document with its first words."""
+    told = {name: f"<p>You leave with {plain(Text(formulas).render(lesson.leaves))}.</p>"
+            for name, lesson in LESSONS.items()}
     for page in documents:
-        told[page.name] = re.search(r"</h1>\s*(<p>.*?</p>)", page.body, flags=re.DOTALL)[1]
+        first_words = re.search(r"</h1>\s*(<p>.*?</p>)", page.body, flags=re.DOTALL)[1]
+        told[page.name] = first_words.replace('href="#', f'href="{page.name}.html#')
 
     def rows(pages):
-        return "".join(f'<li><a href="{page.name}.html">{label(page)}</a>{told[page.name]}</li>' for page in pages)
+        inside = "".join(f'<li><a href="{page.name}.html">{page.label}</a>{told[page.name]}</li>' for page in pages)
+        return f'<ol class="contents">{inside}</ol>\n'
 
     opening = Text(formulas, rewritten(""), ROOT)
     body = opening.render((WEB / "front.md").read_text(encoding="utf-8"))
-    body += f'<ol class="contents">{rows(lessons)}</ol>\n<h2>Beside the notebooks</h2>\n'
-    return Page("index", f'{body}<ol class="contents">{rows(documents)}</ol>', opening.headings)
+    for title, pages in by_part(lessons):
+        body += f"<h2>{escape(title)}</h2>\n{rows(pages)}"
+    return Page("index", f"{body}<h2>Beside the notebooks</h2>\n{rows(documents)}", opening.headings)
+
+
+def by_part(pages):
+    """The pages of lessons as [(title of a part, its pages)], without parts that have none."""
+    parts = [(part.title, [page for page in pages if page.name[0] == part.digit]) for part in COURSE.parts]
+    return [(title, inside) for title, inside in parts if inside]
 
 
 def search_entries(page, formulas):
@@ -117,28 +153,26 @@ def search_entries(page, formulas):
     ends = [start for start, _ in starts[1:]] + [len(page.body)]
     headings = {anchor: text for _, anchor, text in page.headings}
     for (start, anchor), end in zip(starts, ends):
-        text = re.sub(r"<h[123] id.*?</h[123]>|data:image[^\"]*|<(script|style|iframe).*?</\1>", " ",
-                      page.body[start:end], flags=re.DOTALL)
+        left_out = r'<h[123] id.*?</h[123]>|data:image[^"]*|<(script|style|iframe).*?</\1>|<summary>code</summary>'
+        text = re.sub(left_out, " ", page.body[start:end], flags=re.DOTALL)
         code = r'<div class="code">.*?</div>|<pre.*?</pre>'  # behind the prose, so that an excerpt shows prose first
         text = " ".join([re.sub(code, " ", text, flags=re.DOTALL), *re.findall(code, text, flags=re.DOTALL)])
         yield {"url": f"{page.name}.html#{anchor}", "page": plain(formulas.words(page.title)),
                "title": plain(formulas.words(headings[anchor])), "text": plain(formulas.words(text))}
 
 
-def label(page):
-    """A page's title for lists; a lesson's with its number."""
-    return f"<b>{page.name[:2]}</b> {page.title}" if page.is_lesson else page.title
-
-
 def menu(pages, here):
-    """The list of pages; the present one with its sections."""
-    items = []
-    for page in pages:
-        inside = "".join(f'<li><a href="#{anchor}">{text}</a></li>' for anchor, text in page.sections)
-        current = ' aria-current="page"' if page is here else ""
-        items.append(f'<li><a href="{page.name}.html"{current}>{label(page)}</a>'
-                     f'{"<ol>" + inside + "</ol>" if page is here else ""}</li>')
-    return f"<ol>{''.join(items)}</ol>"
+    """The list of pages, lessons under the titles of their parts; the present one with its sections."""
+    def items(pages):
+        for page in pages:
+            inside = "".join(f'<li><a href="#{anchor}">{text}</a></li>' for anchor, text in page.sections)
+            current = ' aria-current="page"' if page is here else ""
+            yield (f'<li><a href="{page.name}.html"{current}>{page.label}</a>'
+                   f'{"<ol>" + inside + "</ol>" if page is here else ""}</li>')
+
+    groups = by_part([page for page in pages if page.is_lesson])
+    groups.append(("Beside the notebooks", [page for page in pages if not page.is_lesson]))
+    return "".join(f"<p>{escape(title)}</p><ol>{''.join(items(inside))}</ol>" for title, inside in groups)
 
 
 def neighbours(pages, page):
@@ -149,11 +183,12 @@ def neighbours(pages, page):
     return "".join((before or ["<span></span>"]) + after)
 
 
-def whole(page, pages, formulas):
+def whole(page, pages, formulas, has_plan=False):
     """A page with all that stands around it."""
     notebook = addresses.source(f"notebooks/{page.name}.ipynb")
+    plan = f' · Teach it: <a href="{plan_of(page.name)}.html">the plan</a>' if has_plan else ""
     run = (f'<p class="run">Run it: <a href="{escape(addresses.binder(page.name))}">on Binder</a> · '
-           f'<a href="{addresses.colab(page.name)}">in Colab</a> · <a href="{notebook}">the notebook</a></p>')
+           f'<a href="{addresses.colab(page.name)}">in Colab</a> · <a href="{notebook}">the notebook</a>{plan}</p>')
     return TEMPLATE.substitute(name=page.name, title=escape(plain(formulas.words(page.title))), menu=menu(pages, page),
                                body=page.body, run=run if page.is_lesson else "", repository=addresses.REPOSITORY,
                                neighbours=neighbours(pages, page) if page in pages else "")
@@ -162,20 +197,23 @@ def whole(page, pages, formulas):
 def build(target, notebooks, typeset=bundled.typeset):
     """Write the site of {name: executed notebook} into `target`. typeset: as `bundled.typeset`.
 
-    Raises ValueError if the documents of the repository are not those that the menu lists.
+    Raises ValueError if the documents of the repository are not those that course.toml lists.
     """
     check_documents()
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     formulas = Formulas()
-    lessons = [notebook_page(name, notebook, formulas) for name, notebook in notebooks.items()]
-    documents = [document_page(name, path, formulas) for path, name in DOCUMENTS.items()]
+    lessons = [lesson_page(name, notebook, formulas) for name, notebook in notebooks.items()]
+    documents = [markdown_page(document.page, document.path, formulas, escape(document.title))
+                 for document in COURSE.documents]
+    plans = plan_pages(notebooks, formulas)
+    planned = {page.name for page in plans}
     pages, front = [*lessons, *documents], index_page(lessons, documents, formulas)
-    made = [(page, whole(page, pages, formulas)) for page in [front, *pages]]
+    made = [(page, whole(page, pages, formulas, plan_of(page.name) in planned)) for page in [front, *pages, *plans]]
     filled = typeset(formulas.found)
     for page, text in made:
         (target / f"{page.name}.html").write_text(formulas.fill(text, filled), encoding="utf-8")
-    entries = [entry for page in pages for entry in search_entries(page, formulas)]
+    entries = [entry for page in [*pages, *plans] for entry in search_entries(page, formulas)]
     index = f"window.SEARCH_INDEX = {json.dumps(entries, ensure_ascii=False)};\n"
     (target / "search-index.js").write_text(index, encoding="utf-8")
     shutil.copy(WEB / "site.js", target)

@@ -1,4 +1,4 @@
-"""Build a deck of slides for each notebook that declares some, in build/slides/: pages that open without a network.
+"""Build a deck of slides for each lesson that has a slides.md, in build/slides/: pages that open without a network.
 
     python tools/build_slides.py           all decks (what `make slides` runs)
     python tools/build_slides.py 02 03     these
@@ -7,16 +7,17 @@
 import re
 import shutil
 import sys
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from string import Template
 
 import bundled
-from build_notebooks import ROOT, twins
+from build_notebooks import ROOT, lessons
 from played import played
 from pygments.formatters import HtmlFormatter
 from render import Formulas, Text, plain
-from slides import HEADING, notes_of, rendered, slides_of
+from slides import HEADING, added, lesson_text, rendered, slides_of
 
 TARGET = ROOT / "build" / "slides"
 WEB = ROOT / "tools" / "web"
@@ -24,26 +25,48 @@ DECK, NOTES, INDEX = (Template((WEB / f"slides.{name}.html").read_text(encoding=
                       for name in ("deck", "notes", "index"))
 
 
-def deck(notebook, typeset=bundled.typeset):
-    """The slides [(HTML, heading and notes as HTML)] of an executed notebook. typeset: as `bundled.typeset`."""
-    slides, seen, spoken = slides_of(notebook), Formulas(), Formulas()
+@dataclass
+class Leaf:
+    """A slide as HTML, and what its lecturer has: its heading, the author's note, and the text of the lesson."""
+
+    page: str
+    heading: str
+    added: str
+    text: str
+
+
+def slides_file(lesson):
+    return ROOT / "lessons" / lesson.name / "slides.md"
+
+
+def deck(source, notebook, typeset=bundled.typeset):
+    """The leaves of a deck: of a slides.md and the executed notebook. typeset: as `bundled.typeset`."""
+    slides, seen, spoken = slides_of(source, notebook), Formulas(), Formulas()
     pages = [rendered(slide, Text(seen)) for slide in slides]
-    headings = [Text(spoken).render(slide.heading.lstrip("# ")) for slide in slides]
-    notes = [notes_of(slide, Text(spoken)) for slide in slides]
+    first = {tuple(slide.sections): slide for slide in reversed(slides)}  # slides in a row share their text
+    texts = {sections: lesson_text(slide, Text(spoken)) for sections, slide in first.items()}
+    notes = [(Text(spoken).render(slide.heading.lstrip("# ")), added(slide, Text(spoken)),
+              texts[tuple(slide.sections)]) for slide in slides]
     filled = typeset(seen.found + spoken.found)
     # The speaker's window has no stylesheet of ours, so formulas are given to it as MathML, which a browser typesets.
     maths = [re.search(r"<math.*?</math>", formula, flags=re.DOTALL)[0] for formula in filled[len(seen.found) :]]
-    return [(seen.fill(page, filled), re.sub("</?p>", "", spoken.fill(heading, maths)), spoken.fill(note, maths))
-            for page, heading, note in zip(pages, headings, notes)]
+    leaves = []
+    for page, note in zip(pages, notes):
+        heading, own, text = (spoken.fill(part, maths) for part in note)
+        leaves.append(Leaf(seen.fill(page, filled), re.sub("</?p>", "", heading), own, text))
+    return leaves
 
 
-def write(target, name, slides):
-    """Write a deck and its notes, for paper, into `target`."""
-    sections = [f'<section><div class="slide{" title" if HEADING.match(page)[2] == "1" else ""}">{page}</div>\n'
-                f'<aside class="notes">{notes}</aside></section>\n' for page, _, notes in slides]
-    on_paper = [f"<article><h2>{i} · {heading}</h2>{notes}</article>\n"
-                for i, (_, heading, notes) in enumerate(slides, 1)]
-    title = escape(plain(slides[0][1]))
+def write(target, name, leaves):
+    """Write a deck and its notes, for paper, into `target`. On paper, slides that share a text have it once."""
+    sections = [f'<section><div class="slide{" title" if HEADING.match(leaf.page)[2] == "1" else ""}">{leaf.page}</div>'
+                f'\n<aside class="notes">{leaf.added}{leaf.text}</aside></section>\n' for leaf in leaves]
+    on_paper, before = [], None
+    for number, leaf in enumerate(leaves, 1):
+        text = "" if leaf.text == before else leaf.text
+        on_paper.append(f"<article><h2>{number} · {leaf.heading}</h2>{leaf.added}{text}</article>\n")
+        before = leaf.text
+    title = escape(plain(leaves[0].heading))
     pages = {name: DECK.substitute(title=title, slides="".join(sections)),
              f"{name}.notes": NOTES.substitute(title=title, notes="".join(on_paper))}
     for file, page in pages.items():
@@ -76,11 +99,11 @@ def main(*chosen, target=TARGET):
         shutil.rmtree(target, ignore_errors=True)
     Path(target).mkdir(parents=True, exist_ok=True)
     copy_assets(target)
-    for twin in twins():
-        if (not chosen or twin.name[:2] in chosen) and "\n# %% slide [markdown]" in twin.read_text(encoding="utf-8"):
-            slides = deck(played(twin))
-            write(target, twin.stem, slides)
-            print(f"{twin.stem}: {len(slides)} slides", flush=True)
+    for lesson in lessons():
+        if (not chosen or lesson.number in chosen) and slides_file(lesson).exists():
+            leaves = deck(slides_file(lesson).read_text(encoding="utf-8"), played(lesson))
+            write(target, lesson.name, leaves)
+            print(f"{lesson.name}: {len(leaves)} slides", flush=True)
     write_index(target)
     print(f"the slides are in {target.relative_to(ROOT)}/: open index.html")
 

@@ -4,7 +4,8 @@
 
 Of each exercise the hint stays and the solution goes. No cell has been run: what a student sees there, the student has
 computed, and a question headed "Predict first" is still open. The badges, which open the full notebooks, are left out,
-and so is the cell for Colab. The package comes as a wheel, so that nothing but its dependencies is downloaded.
+and so are the cell for Colab and those tagged claim. What is folded stays folded. The package comes as a wheel, so that
+nothing but its dependencies is downloaded.
 """
 
 import re
@@ -17,12 +18,13 @@ from string import Template
 
 import addresses
 import nbformat
-from build_notebooks import METADATA, ROOT, navigation, twins, without_navigation
+from build_notebooks import CLOSED, METADATA, ROOT, lessons, navigation, notebook_of, tags, without_navigation
+from render import shown
 
 TARGET = ROOT / "build" / "student"
 FOLDED = re.compile(r"<details><summary>(.*?)</summary>.*?</details>", re.DOTALL)
 BESIDE = ("NOTATION.md", "LICENSE", "LICENSE-TEXT")
-FIRST_NOT_NEEDED = "# to build and test them"  # the line of requirements.txt below which a reader needs nothing
+KEPT = ("tags", "jupyter", CLOSED)  # metadata: what a cell is, and what of it is folded
 
 
 def hints(source):
@@ -33,9 +35,9 @@ def hints(source):
     return found["Hint"]
 
 
-def without_badges(twin):
+def without_badges(lesson):
     """The links to the notebooks before and after."""
-    return " · ".join(link for link in navigation(twin).split(" · ") if not link.startswith("[!["))
+    return " · ".join(link for link in navigation(lesson).split(" · ") if not link.startswith("[!["))
 
 
 def links_for(source):
@@ -45,19 +47,15 @@ def links_for(source):
     return re.sub(r"\]\(\.\./([^)#\s]+)", link, source)
 
 
-def student_notebook(twin, notebook):
-    """The student's copy of a notebook: not run, without solutions, badges, and the cell for Colab."""
+def student_notebook(lesson, notebook):
+    """The student's copy of a notebook: not run, without solutions, badges, claims, and the cell for Colab."""
     cells = []
-    for cell in notebook.cells:
-        tags = cell.metadata.get("tags", [])
-        if "colab" in tags:
-            continue
-        source = cell.source
-        if "navigation" in tags:
-            source = f"{without_badges(twin)}\n\n{without_navigation(source)}"
-        if "solution" in tags:
-            source, tags = hints(source), ["hint"]
-        metadata = {"tags": tags} if tags else {}
+    for cell in shown(notebook):
+        source, metadata = cell.source, {key: cell.metadata[key] for key in KEPT if key in cell.metadata}
+        if "navigation" in tags(cell):
+            source = f"{without_badges(lesson)}\n\n{without_navigation(source)}"
+        if "solution" in tags(cell):
+            source, metadata["tags"] = hints(source), ["hint"]
         if cell.cell_type == "markdown":
             cells.append(nbformat.v4.new_markdown_cell(links_for(source), id=cell.id, metadata=metadata))
         else:
@@ -70,7 +68,7 @@ def wheel(folder):
     with tempfile.TemporaryDirectory() as source:
         shutil.copytree(ROOT / "diffusion_lab", Path(source, "diffusion_lab"),
                         ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("pyproject.toml", "README.md", "LICENSE"):
+        for name in ("pyproject.toml", "setup.py", "course.toml", "README.md", "LICENSE"):
             shutil.copy(ROOT / name, source)
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index",
                    "--wheel-dir", str(folder), source]
@@ -85,19 +83,19 @@ def build(target):
     """Write the folder. Returns the number of notebooks."""
     shutil.rmtree(target, ignore_errors=True)
     (target / "notebooks").mkdir(parents=True)
-    for twin in twins():
-        notebook = nbformat.read(ROOT / "notebooks" / f"{twin.stem}.ipynb", as_version=4)
-        nbformat.write(student_notebook(twin, notebook), target / "notebooks" / f"{twin.stem}.ipynb")
+    for lesson in lessons():
+        notebook = nbformat.read(notebook_of(lesson), as_version=4)
+        nbformat.write(student_notebook(lesson, notebook), target / "notebooks" / f"{lesson.name}.ipynb")
     for name in BESIDE:
         shutil.copy(ROOT / name, target)
     package = wheel(target)
-    needed = (ROOT / "requirements.txt").read_text(encoding="utf-8").partition(FIRST_NOT_NEEDED)[0]
+    needed = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     pins = [line for line in needed.splitlines() if "==" in line]
     (target / "requirements.txt").write_text("\n".join([*pins, f"./{package}", ""]), encoding="utf-8")
     torch = next(line for line in pins if line.startswith("torch=="))
     readme = Template((ROOT / "tools" / "student.md").read_text(encoding="utf-8"))
     (target / "README.md").write_text(readme.substitute(repository=addresses.REPOSITORY, torch=torch), encoding="utf-8")
-    return len(twins())
+    return len(lessons())
 
 
 if __name__ == "__main__":

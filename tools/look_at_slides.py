@@ -8,55 +8,10 @@ Writes FOLDER/02-01.png and so on, and FOLDER/02.png with all of them at once. N
 import sys
 from pathlib import Path
 
-from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
 import build_slides
-from lab import CHROMIUM, HOW_TO_INSTALL, browser
-
-# What is wrong with the slide that is shown, as sentences. Boxes are in the slide's own pixels.
-WRONG = """async () => {
-  await document.fonts.ready;
-  const slide = Reveal.getCurrentSlide().querySelector(".slide"), wrong = [];
-  await Promise.all([...slide.querySelectorAll("img")].map((image) => image.decode()));
-  const scale = 1280 / slide.getBoundingClientRect().width, edge = slide.getBoundingClientRect();
-  const box = (node) => {
-    const { left, top, right, bottom } = node.getBoundingClientRect();
-    return { left: (left - edge.left) * scale, top: (top - edge.top) * scale,
-             right: (right - edge.left) * scale, bottom: (bottom - edge.top) * scale };
-  };
-  const name = (node) => `<${node.tagName.toLowerCase()}> “${node.textContent.trim().slice(0, 30)}”`;
-  const hidden = (node) => node.closest(".katex-mathml, svg, .katex-html .vlist-t, .live");
-  for (const node of slide.querySelectorAll("*")) {
-    if (hidden(node)) continue;
-    const { left, top, right, bottom } = box(node);
-    if (left < 40 || right > 1241 || top < 0 || bottom > 690)
-      wrong.push(`${name(node)} leaves the slide: ${[left, top, right, bottom].map(Math.round)}`);
-    if (/^(PRE|DIV)$/.test(node.tagName) && node.scrollWidth > node.clientWidth + 1)
-      wrong.push(`${name(node)} is ${node.scrollWidth - node.clientWidth} px too wide`);
-    const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
-    if (own && !node.closest(".katex, code") && parseFloat(getComputedStyle(node).fontSize) < 28)
-      wrong.push(`${name(node)} is set in ${getComputedStyle(node).fontSize}`);
-  }
-  const parts = [...slide.querySelectorAll(":scope > h1, :scope > h2, .body > *")];
-  for (const [i, one] of parts.entries()) for (const other of parts.slice(i + 1)) {
-    const a = box(one), b = box(other);
-    const [across, down] = [["left", "right"], ["top", "bottom"]].map(([from, to]) =>
-      Math.min(a[to], b[to]) - Math.max(a[from], b[from]));
-    if (across > 1 && down > 1)
-      wrong.push(`${name(one)} overlaps ${name(other)}`);
-  }
-  for (const frame of slide.querySelectorAll("iframe")) {
-    const inside = frame.contentDocument, root = inside.documentElement;
-    const [bar, label] = ["bar", "label"].map((part) =>
-      inside.querySelector(`.scrubber-${part}`).getBoundingClientRect());
-    if (bar.right > root.clientWidth || bar.bottom > root.clientHeight || label.height > 40)
-      wrong.push("the player's controls do not fit");
-    if (inside.querySelector(".scrubber-picture").getBoundingClientRect().height < 230)
-      wrong.push("the player's picture is less than 230 px high");
-  }
-  return wrong;
-}"""
+from browser import CHROMIUM, HOW_TO_INSTALL, browser
+from fits import misfits
+from PIL import Image
 
 
 def opened(chromium, path):
@@ -72,12 +27,11 @@ def opened(chromium, path):
 
 
 def each_slide(page):
-    """Step through a deck by key; yields the number of each slide, from 1, and what is wrong with it."""
+    """Step through a deck by key; yields the number of each slide, from 1, and what does not fit on it."""
     total = page.evaluate("Reveal.getTotalSlides()")
     for number in range(1, total + 1):
         page.wait_for_function(f"Reveal.getIndices().h === {number - 1}")
-        page.wait_for_timeout(60)  # a player that was out of sight takes its height
-        yield number, page.evaluate(WRONG)
+        yield number, misfits(page, on_slide=True)
         page.keyboard.press("ArrowRight")
 
 

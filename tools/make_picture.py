@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from diffusion_lab.data.digits import load_digits
+from diffusion_lab.sampling.chain import spaced
 from diffusion_lab.sampling.ddpm import ddpm
-from diffusion_lab.sampling.timesteps import spaced
 from diffusion_lab.theory.mixture import GaussianMixture
 from diffusion_lab.theory.schedule import cosine
 from diffusion_lab.view.pictures import mosaic, png

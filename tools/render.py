@@ -85,6 +85,11 @@ class Text(IPythonRenderer):
         return code(source) if (info or "").startswith("python") else f"<pre>{escape(source)}</pre>\n"
 
 
+def shown(notebook):
+    """The cells that are for readers: not those tagged claim, which guard the text, nor that for Colab."""
+    return [cell for cell in notebook.cells if not {"claim", "colab"} & set(cell.metadata.get("tags", []))]
+
+
 def plain(page):
     """The text of some HTML."""
     return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))).strip()

@@ -9,137 +9,81 @@ not there                  it is added (so deleting or renaming a notebook is th
 not changed by the reader  it is replaced if there is a newer edition
 changed by the reader      it stays as it is; a newer edition is put beside it, once, as NAME.new-edition.ipynb
 
-my-notebooks/.editions.json records what was handed out. Without it, every notebook that differs from the present
+my-notebooks/.editions/ keeps each file as it was handed out. Without it, every notebook that differs from the present
 edition counts as changed by the reader.
 """
 
 import json
-import os
+import shutil
 import sys
-from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-RECORD = ".editions.json"
+BESIDE = """\
+{folder}/{name}: you have changed this notebook, and there is a newer edition of it.
+    Yours is as you left it; the newer edition lies beside it as {beside}.
+    To go on in the newer one: copy your answers into it, delete yours, and give it that name.
+    To stay with yours: delete the newer one. It will not come back."""
+BLOCKED = """\
+{folder}/{name}: there is a newer edition of this notebook, but you have written in {beside}, too.
+    Give that one another name; the newer edition takes its place when you run this again."""
 
 
-def digest(data):
-    return sha256(data).hexdigest()
-
-
-def text_digest(data):
-    """A fingerprint of the cells' text, empty cells aside; None if `data` is no notebook."""
+def text(path):
+    """What a reader writes in a notebook: its cells, without outputs and empty cells; None if it is no notebook."""
     try:
-        cells = [(cell["cell_type"], "".join(cell["source"]).strip(), cell.get("attachments", {}))
-                 for cell in json.loads(data)["cells"]]
-    except (ValueError, TypeError, KeyError, AttributeError):
+        cells = [(cell["cell_type"], "".join(cell["source"]).strip(), cell.get("attachments"))
+                 for cell in json.loads(path.read_bytes())["cells"]]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    return digest(json.dumps([cell for cell in cells if cell[1]], sort_keys=True).encode())
+    return [cell for cell in cells if cell[1]]
 
 
-def write(path, data):
-    """Write all of `data` or nothing: a crash leaves the old file as it was."""
-    new = path.with_name(path.name + ".part")
-    new.write_bytes(data)
-    os.replace(new, path)
+def same(path, other):
+    return text(path) is not None and text(path) == text(other)
 
 
-def read_record(folder):
-    """{name: {"edition": …, "text": …, "offered": …}}; empty if the file is missing or damaged."""
-    try:
-        record = json.loads((folder / RECORD).read_bytes())
-        sound = all(isinstance(value, str) for entry in record.values() for value in entry.values())
-    except (OSError, ValueError, AttributeError):
-        return {}
-    return record if sound else {}
+def handed_out(path):
+    return path.parent / ".editions" / path.name
 
 
-class WorkingCopy:
-    """The reader's folder and the record of what was put in it."""
-
-    def __init__(self, folder):
-        self.folder, self.record = folder, read_record(folder)
-
-    def hand_out(self, name, data):
-        write(self.folder / name, data)
-        self.record[name] = {"edition": digest(data), "text": text_digest(data)}
-
-    def is_unchanged(self, name):
-        """Whether the file has the text that was handed out under its name."""
-        text = text_digest((self.folder / name).read_bytes())
-        return text is not None and text == self.record.get(name, {}).get("text")
-
-    def beside(self, name, data):
-        """The name for a newer edition beside a changed notebook: never one that the reader has written in."""
-        number = 1
-        while True:
-            candidate = name.replace(".ipynb", f".new-edition{'' if number == 1 else f'-{number}'}.ipynb")
-            path = self.folder / candidate
-            if not path.exists() or self.is_unchanged(candidate) or path.read_bytes() == data:
-                return candidate
-            number += 1
-
-    def tidy(self, name):
-        """Remove offered editions that the reader has no more use for, unless the reader has written in them."""
-        for path in self.folder.glob(name.replace(".ipynb", ".new-edition*.ipynb")):
-            if self.is_unchanged(path.name):
-                path.unlink()
-                self.record.pop(path.name)
-
-    def update(self, name, data):
-        """Bring one notebook up to date. Returns "added", "updated", "kept", or the name of an edition beside it."""
-        path, entry = self.folder / name, self.record.get(name, {})
-        if not path.exists():
-            self.hand_out(name, data)
-            self.tidy(name)
-            return "added"
-        if self.is_unchanged(name) and entry.get("edition") != digest(data):
-            self.hand_out(name, data)
-            self.tidy(name)
-            return "updated"
-        if self.is_unchanged(name):
-            return "kept"
-        if text_digest(path.read_bytes()) == text_digest(data):  # the present edition, however it came here
-            self.record[name] = {"edition": digest(data), "text": text_digest(data)}
-            self.tidy(name)
-            return "kept"
-        if entry.get("edition") == digest(data):
-            return "kept"
-        if entry.get("offered") == digest(data):  # put beside it before: remind, or respect that it was deleted
-            there = self.folder / entry.get("beside", "")
-            return there.name if there.is_file() else "kept"
-        candidate = self.beside(name, data)
-        self.hand_out(candidate, data)
-        self.record[name] = entry | {"offered": digest(data), "beside": candidate}
-        return candidate
-
-    def save(self):
-        write(self.folder / RECORD, json.dumps(self.record, indent=1, sort_keys=True).encode())
+def hand_out(new, path):
+    shutil.copyfile(new, path)
+    shutil.copyfile(new, handed_out(path))
 
 
-def update(notebooks, folder):
-    """Hand out every notebook of the folder `notebooks`; returns {name: what was done}, as `WorkingCopy.update`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    copy = WorkingCopy(folder)
-    done = {path.name: copy.update(path.name, path.read_bytes())
-            for path in sorted(notebooks.glob("[0-9][0-9]_*.ipynb"))}
-    copy.save()
-    return done
+def update(new, folder):
+    """Bring one notebook up to date with its edition `new`. Returns what to tell the reader, or None."""
+    mine = folder / new.name
+    beside = folder / f"{new.stem}.new-edition.ipynb"
+    written_beside = beside.exists() and not same(beside, handed_out(beside))
+
+    if same(mine, new) or same(mine, handed_out(mine)) or not mine.exists():
+        if not written_beside:
+            beside.unlink(missing_ok=True)
+        if same(mine, new):  # perhaps with the reader's outputs
+            shutil.copyfile(new, handed_out(mine))
+            return None
+        done = "updated" if mine.exists() else "added"
+        hand_out(new, mine)
+        return f"{folder.name}/{mine.name}: {done}"
+
+    if same(handed_out(mine), new):  # written in the present edition
+        return None
+    if not same(handed_out(beside), new):
+        if written_beside:
+            return BLOCKED.format(folder=folder.name, name=mine.name, beside=beside.name)
+        hand_out(new, beside)
+    return BESIDE.format(folder=folder.name, name=mine.name, beside=beside.name) if beside.exists() else None
 
 
-def report(done, folder):
-    """What was done, as lines for the reader."""
-    lines = [f"{folder.name}/{name}: {what}" for name, what in done.items() if what in ("added", "updated")]
-    for name, what in done.items():
-        if what not in ("added", "updated", "kept"):
-            lines += [f"{folder.name}/{name}: you have changed this notebook, and there is a newer edition of it.",
-                      f"    Yours is as you left it; the newer edition lies beside it as {what}.",
-                      "    To go on in the newer one: copy your answers into it, delete yours, and give it that name.",
-                      "    To stay with yours: delete the newer one. It will not come back."]
-    return lines or [f"{folder.name}/: nothing new"]
+def update_all(notebooks, folder):
+    """Bring every notebook up to date. Returns what there is to tell the reader."""
+    (folder / ".editions").mkdir(parents=True, exist_ok=True)
+    told = [update(new, folder) for new in sorted(notebooks.glob("[0-9][0-9]_*.ipynb"))]
+    return "\n".join(filter(None, told)) or f"{folder.name}/: nothing new"
 
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(errors="replace")
-    target = ROOT / "my-notebooks"
-    print("\n".join(report(update(ROOT / "notebooks", target), target)))
+    print(update_all(ROOT / "notebooks", ROOT / "my-notebooks"))

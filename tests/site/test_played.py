@@ -1,34 +1,24 @@
-"""Copies with players are run anew when something changed on which they depend, and only then."""
+"""Copies with players are run anew when something changed on which they depend: no module may be overlooked."""
 
 import subprocess
 import sys
 
-import played
+import build_notebooks
 import pytest
-from course import NOTEBOOKS, ROOT, cells
+from course import ROOT
 
 
-def names(code):
-    return {path.relative_to(ROOT).as_posix() for path in played.used(code)}
-
-
-def test_what_some_code_uses():
-    plain = names("from diffusion_lab.theory.forward import q_sample")
-    assert {"diffusion_lab/theory/forward.py", "diffusion_lab/theory/schedule.py"} <= plain
-    assert "diffusion_lab/networks/unet.py" not in plain
-    assert {"diffusion_lab/data/digits.npz", "diffusion_lab/view/scrubber.js"} <= plain
-    for code in ("from diffusion_lab.training import loop", "import diffusion_lab.training.loop",
-                 "from diffusion_lab.training import (\n    muon,\n    loop,\n)"):
-        assert "diffusion_lab/training/loop.py" in names(code), code
-
-
-@pytest.mark.parametrize("number", [4, 7])
-def test_no_module_that_a_notebook_imports_is_overlooked(number):
-    code = "\n".join(cell.source for cell in cells(NOTEBOOKS[number]) if "colab" not in cell.metadata.get("tags", []))
-    imports = next(cell.source for cell in cells(NOTEBOOKS[number]) if "from diffusion_lab" in cell.source)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", ["04", "07"])
+def test_no_module_that_a_lesson_imports_is_overlooked(number):
+    lesson = next(lesson for lesson in build_notebooks.lessons() if lesson.number == number)
+    code = "\n".join(cell.source for cell in build_notebooks.code_cells(build_notebooks.inputs(lesson)))
+    names = [name for name in sorted(build_notebooks.imported(code)) if name.startswith("diffusion_lab")]
+    imports = "\n".join(f"import {name}" for name in names
+                        if ROOT.joinpath(*name.split(".")).with_suffix(".py").exists())
     program = (f"import sys\n{imports}\nprint(*[module.__file__ for name, module in list(sys.modules.items())"
                " if name.startswith('diffusion_lab') and not module.__file__.endswith('__init__.py')])")
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = done.stdout.split()
     assert len(loaded) > 10
-    assert [path for path in loaded if path not in {str(path) for path in played.used(code)}] == []
+    assert [path for path in loaded if path not in {str(path) for path in build_notebooks.used(code)}] == []

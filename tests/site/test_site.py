@@ -1,32 +1,19 @@
-"""The site: every link leads somewhere, nothing comes from a network, and it works in a browser, wide and narrow.
-
-It is built from the committed notebooks, with a player in the first. What needs Node.js or Chromium is skipped where
-they are missing.
-"""
+"""The site: every link leads somewhere, nothing comes from a network, the search knows all; what is folded in it."""
 
 import json
 import re
-import sys
 from html import escape
 from html.parser import HTMLParser
-from pathlib import Path
 from urllib.parse import unquote
 
 import build_site
-import bundled
 import nbformat
-import numpy as np
 import pytest
-from course import NOTEBOOKS
+import tiny
+from course import NOTEBOOKS, ROOT
 from render import Formulas, Text, outputs
 
-from diffusion_lab.view.scrubber import Scrubber
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
-from lab import CHROMIUM, HOW_TO_INSTALL, browser
-
 ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:")
-SIZES = {"projector": (1280, 720), "phone": (390, 844)}
 
 
 class Elements(HTMLParser):
@@ -41,35 +28,6 @@ class Elements(HTMLParser):
         self.found.append((tag, dict(attrs)))
         if "srcdoc" in dict(attrs):
             self.found += Elements(dict(attrs)["srcdoc"]).found
-
-
-@pytest.fixture(scope="module")
-def without_katex():
-    """Why KaTeX cannot be used here, with what to do; None if it can."""
-    try:
-        bundled.installed()
-    except SystemExit as reason:
-        return str(reason)
-
-
-@pytest.fixture(scope="module")
-def site(without_katex, tmp_path_factory):
-    """The folder of the site."""
-    notebooks = {path.stem: nbformat.read(path, as_version=4) for path in NOTEBOOKS}
-    frames = [np.full((40, 60), 8 * i, dtype=np.uint8) for i in range(31)]
-    player = Scrubber(frames, [f"t = {i}" for i in range(31)], "Grey grows lighter.", "A grey square.")
-    shown = next(output for cell in notebooks["00_start_here"].cells for output in cell.get("outputs", [])
-                 if output.get("data", {}).get("text/plain", "").startswith("Scrubber("))
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("DIFFUSION_LAB_PLAYER", "1")
-        shown.data["text/html"] = player._repr_mimebundle_()[0]["text/html"]
-    target = tmp_path_factory.mktemp("built") / "site"
-    if without_katex:
-        build_site.build(target, notebooks, typeset=lambda formulas: [f"<i>{escape(tex)}</i>" for tex, _ in formulas])
-    else:
-        build_site.build(target, notebooks)
-        bundled.copy_katex(target)
-    return target
 
 
 @pytest.fixture(scope="module")
@@ -88,40 +46,30 @@ def anchors(pages):
     return {name: set(places) for name, places in found.items()}
 
 
-@pytest.fixture(scope="module")
-def chromium(without_katex):
-    if without_katex:
-        pytest.skip(without_katex)
-    if CHROMIUM is None:
-        pytest.skip(HOW_TO_INSTALL)
-    with browser() as chromium:
-        yield chromium
-
-
-@pytest.fixture(params=SIZES)
-def page(request, chromium, site):
-    """A browser's page, without a network; what it complains of, and what it asks for, must stay nothing."""
-    width, height = SIZES[request.param]
-    context = chromium.new_context(offline=True, viewport={"width": width, "height": height})
-    page, faults = context.new_page(), []
-    page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("requestfailed", lambda asked: faults.append(f"not found: {asked.url}"))
-    page.on("request", lambda asked: faults.append(asked.url) if asked.url.startswith(("http", "ws")) else None)
-    yield page
-    context.close()
-    assert faults == []
-
-
 def leads_nowhere(link, here, anchors, site):
     name, _, anchor = unquote(link).partition("#")
     return not (site / name).is_file() if not anchor else anchor not in anchors.get(name or here, ())
 
 
 def test_every_notebook_and_document_has_a_page(pages):
-    documents = build_site.DOCUMENTS.values()
-    assert set(pages) == {f"{name}.html" for name in ["index", *documents, *(path.stem for path in NOTEBOOKS)]}
+    documents = [document.page for document in build_site.COURSE.documents]
+    plans = [f"{path.parent.name}.teaching" for path in (ROOT / "lessons").glob("*/teaching.md")]
+    names = ["index", *documents, *(path.stem for path in NOTEBOOKS), *plans]
+    assert sorted(pages) == sorted(f"{name}.html" for name in names)
     assert "notation" in documents
+
+
+def test_a_lesson_and_the_page_on_teaching_lead_to_its_plan(pages):
+    for name in ("01_gaussian_pdf.html", "teaching.html"):
+        assert "01_gaussian_pdf.teaching.html" in [attributes.get("href") for _, attributes in pages[name]], name
+
+
+def test_the_front_page_says_what_a_reader_leaves_with(site):
+    index = (site / "index.html").read_text(encoding="utf-8")
+    lesson = build_site.LESSONS["01_gaussian_pdf"]
+    assert f"You leave with {escape(lesson.leaves)}." in index
+    assert index.index(build_site.COURSE.parts[0].title) < index.index(escape(lesson.leaves))
+    assert build_site.COURSE.parts[0].title in index
 
 
 def test_no_document_is_missed(tmp_path):
@@ -139,7 +87,7 @@ def test_every_link_leads_somewhere(pages, anchors, site):
     for name, elements in pages.items():
         links = [attributes["href"] for _, attributes in elements if "href" in attributes]
         inside = [link for link in links if not ELSEWHERE.match(link)]
-        assert len(inside) > len(pages)
+        assert len(inside) > len(NOTEBOOKS)
         broken = [link for link in inside if leads_nowhere(link, name, anchors, site)]
         assert broken == [], name
         assert not [link for link in links if re.match(r"(file|data|javascript):", link)], name
@@ -204,113 +152,44 @@ def test_a_printed_table_keeps_its_lines():
     assert '"output"' in outputs(nbformat.v4.new_code_cell("f()", outputs=[printed]))
 
 
-def open_page(page, site, name):
-    page.goto((site / name).as_uri())
-    page.evaluate("document.fonts.ready")
+# What is folded, shown with the tiny lesson
 
 
-OVERFLOWING = """() => {
-  const wide = document.documentElement.clientWidth, scrolls = (node) => node && node !== document.documentElement
-    && (/auto|scroll/.test(getComputedStyle(node).overflowX) || scrolls(node.parentElement));
-  return [document.documentElement.scrollWidth > wide ? "the page" : "",
-    ...[...document.querySelectorAll("body *")].filter((node) => node.getBoundingClientRect().right > wide + 1
-      && !scrolls(node) && !node.closest(".katex-mathml, svg")).map((node) => node.outerHTML.slice(0, 200)),
-  ].filter(Boolean);
-}"""
+def tiny_page(site):
+    return (site / f"{tiny.NAME}.html").read_text(encoding="utf-8")
 
 
-def test_each_page_fits_is_set_and_complains_of_nothing(page, site, pages):
-    for name in pages:
-        open_page(page, site, name)
-        assert page.evaluate(OVERFLOWING) == [], name
-        for picture in page.locator("main img").all():
-            assert picture.evaluate("picture => picture.decode().then(() => picture.naturalWidth)") > 0
-        if page.locator(".katex").count():
-            assert page.evaluate("document.fonts.check('16px KaTeX_Main') && document.fonts.check('16px KaTeX_Math')")
+def test_what_guards_the_text_is_left_out(small_site):
+    for path in small_site.iterdir():
+        if path.suffix in (".html", ".js"):
+            assert "guards a sentence" not in path.read_text(encoding="utf-8"), path.name
+    assert "This is" in tiny_page(small_site), "where taught code lives in the package is said"
 
 
-def test_a_wide_table_and_wide_code_scroll_inside(page, site):
-    page.set_viewport_size({"width": 390, "height": 844})
-    for name, selector in (("notation.html", ".wide"), ("02_forward_markov_chain.html", ".code pre")):
-        open_page(page, site, name)
-        assert page.evaluate("""(selector) => [...document.querySelectorAll(selector)].some((box) => {
-            box.scrollLeft = 50;
-            return box.scrollLeft > 0;
-        })""", selector), name
+def test_only_code_that_draws_is_folded_and_its_picture_is_not(small_site):
+    folded = re.findall(r'<details class="folded"><summary>code</summary>(.*?)</details>(.*?)\n', tiny_page(small_site),
+                        flags=re.DOTALL)
+    assert len(folded) == 2
+    for code, after in folded:
+        assert "half" in code
+        assert "<img" not in code
+        assert "<img" in after
 
 
-def test_the_player_has_keys_and_buttons(page, site):
-    open_page(page, site, "00_start_here.html")
-    player = page.frame_locator("iframe")
-    label = player.locator(".scrubber-label")
-    assert label.inner_text() == "t = 0"
-    player.locator(".scrubber-slider").focus()
-    for key, shown in (("ArrowRight", "t = 1"), ("PageUp", "t = 4"), ("End", "t = 30"), ("ArrowLeft", "t = 29")):
-        page.keyboard.press(key)
-        assert label.inner_text() == shown
-    player.get_by_label("One step on").click()
-    assert label.inner_text() == "t = 30"
-    player.get_by_label("Play").click()
-    page.wait_for_timeout(600)
-    player.get_by_label("Pause").click()
-    assert 1 <= int(label.inner_text().split()[-1]) < 30
-    assert player.get_by_alt_text("A grey square.").is_visible()
-    cut = page.evaluate("""() => {
-        const frame = document.querySelector("iframe"), inside = frame.contentDocument.documentElement;
-        return [inside.scrollHeight - frame.clientHeight, inside.scrollWidth - frame.clientWidth];
-    }""")
-    assert max(cut) <= 0
+def test_a_deeper_section_ends_where_the_next_begins_or_the_section_does(small_site):
+    deeper = re.findall(r'<details class="deeper">.*?(?=<details class="deeper">|<h2)', tiny_page(small_site),
+                        flags=re.DOTALL)
+    assert len(deeper) == 2
+    for section in deeper:
+        assert section.count("<details") == section.count("</details>")
+        assert section.rstrip().endswith("</details>")
+    assert "crumbs</h4>" in deeper[0]
 
 
-def test_the_search_leads_to_the_place(page, site):
-    open_page(page, site, "index.html")
-    page.keyboard.press("/")
-    page.keyboard.type("posterior")
-    results = page.locator("#found a")
-    assert results.count() > 3
-    for text in results.all_inner_texts():
-        assert "posterior" in text.lower()
-    for key, place in (("ArrowDown", 0), ("ArrowDown", 1), ("ArrowUp", 0)):
-        page.keyboard.press(key)
-        assert results.nth(place).evaluate("link => link === document.activeElement")
-    target = results.nth(0).get_attribute("href")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/" + target)
-    heading = page.locator("#" + re.sub(r"([^\w-])", r"\\\1", target.partition("#")[2]))
-    top = heading.bounding_box()["y"]
-    assert page.locator("header").bounding_box()["height"] <= top < 300, "in sight, and not beneath the header"
-    page.keyboard.press("/")
-    page.keyboard.type("posterior zebra")
-    assert page.locator("#found").inner_text() == "Nothing found."
-    page.keyboard.press("Escape")
-    assert not page.locator("#found").is_visible()
-
-
-def test_one_can_walk_through_the_course(page, site):
-    open_page(page, site, "index.html")
-    page.locator(".contents a").first.click()
-    page.wait_for_url(f"**/{NOTEBOOKS[0].stem}.html")
-    seen = []
-    while page.locator("[rel=next]").count():
-        seen.append(Path(page.url).stem)
-        after = page.locator("[rel=next]").get_attribute("href")
-        page.locator("[rel=next]").click()
-        page.wait_for_url(f"**/{after}")
-    assert seen[: len(NOTEBOOKS)] == [path.stem for path in NOTEBOOKS]
-    page.locator("[rel=prev]").click()
-    page.wait_for_url(f"**/{seen[-1]}.html")
-
-
-def test_the_keyboard_skips_to_the_text_and_reaches_the_menu(page, site):
-    open_page(page, site, "01_gaussian_pdf.html")
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.className") == "skip"
-    menu = page.get_by_role("navigation")
-    wide = page.viewport_size["width"] > 1000
-    assert menu.get_by_role("link").first.is_visible() == wide
-    if not wide:
-        menu.locator("summary").focus()
-        page.keyboard.press("Enter")
-    assert menu.locator("[aria-current=page]").is_visible()
-    menu.get_by_role("link", name="Exercises").click()
-    page.wait_for_url("**#exercises")
+def test_the_search_knows_what_is_folded(small_site):
+    index = (small_site / "search-index.js").read_text(encoding="utf-8")
+    entries = json.loads(index.removeprefix("window.SEARCH_INDEX = ").rstrip(";\n"))
+    [entry] = [entry for entry in entries if "Quaternions" in entry["text"]]
+    assert entry["title"] == "Deeper: why a half is a half"
+    assert "Crumbs add up." in entry["text"]
+    assert "Thirds" not in entry["text"]

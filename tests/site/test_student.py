@@ -1,5 +1,6 @@
 """What `make student` hands out: no solution, no output, links that lead somewhere, and a package that can be used."""
 
+import ast
 import json
 import os
 import re
@@ -10,8 +11,10 @@ import zipfile
 import build_student
 import nbformat
 import pytest
+import tiny
 from course import NOTEBOOKS, cells
 
+pytestmark = pytest.mark.slow
 SHORTEST = 12  # characters; shorter lines say too little to be a solution
 
 
@@ -83,7 +86,7 @@ def test_the_rest_of_the_notebook_is_all_there(folder, path):
     for tag in ("exercise", "check"):
         assert [cell.source for cell in cells(handed_out, "code", tag)] == [c.source for c in cells(path, "code", tag)]
     assert len(cells(handed_out, "markdown", "hint")) == len(cells(path, "markdown", "solution"))
-    code = [cell.source for cell in cells(path) if "colab" not in cell.metadata.get("tags", [])]
+    code = [cell.source for cell in cells(path) if not {"claim", "colab"} & set(cell.metadata.get("tags", []))]
     assert [cell.source for cell in cells(handed_out)] == code
     text = [cell.source for cell in cells(path, "markdown")
             if not {"navigation", "solution"} & set(cell.metadata.get("tags", []))]
@@ -118,18 +121,48 @@ def test_the_readme_tells_what_is_there(folder):
     assert torch in pins
 
 
-def test_a_notebook_runs_with_the_handed_out_package_alone(folder, package):
-    """Set-up, definitions, pictures and checks of notebook 01, as a program, away from the repository."""
-    notebook = folder / "notebooks" / "01_gaussian_pdf.ipynb"
-    program = "from IPython.core.interactiveshell import InteractiveShell\nshell = InteractiveShell.instance()\n"
-    program += "import diffusion_lab\nprint(diffusion_lab.__file__)\n"
-    for cell in cells(notebook):
-        program += f"shell.run_cell({cell.source!r}).raise_error()\n"
-    done = subprocess.run([sys.executable, "-c", program], cwd=folder / "notebooks", capture_output=True, text=True,
+def test_the_handed_out_package_is_whole(package, tmp_path):
+    """All its modules can be imported, and it brings its data and the list of the course, away from the repository."""
+    program = ("import importlib, pathlib, diffusion_lab\nroot = pathlib.Path(diffusion_lab.__file__).parent\n"
+               "for path in root.rglob('*.py'):\n"
+               "    if '__main__' not in path.name:\n"
+               "        importlib.import_module('.'.join(path.relative_to(root.parent).with_suffix('').parts))\n"
+               "from diffusion_lab.course.lessons import read\nfrom diffusion_lab.data.digits import load_digits\n"
+               "print(root, len(load_digits()[0]), len(read().lessons))")
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True,
                           env=os.environ | {"PYTHONPATH": str(package)}, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    assert done.stdout.startswith(str(package))
-    assert done.stdout.count("Not attempted yet") == len(cells(notebook, tag="check"))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.split() == [str(package / "diffusion_lab"), "5000", str(len(NOTEBOOKS))]
+
+
+def bound_and_read(cell):
+    """The names that the code of a cell binds, and those that it reads."""
+    nodes = list(ast.walk(ast.parse(re.sub(r"^[%!].*$", "pass", cell.source, flags=re.MULTILINE))))
+    bound = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    bound |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    bound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    bound |= {(alias.asname or alias.name).partition(".")[0] for node in nodes
+              if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names}
+    return bound, {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_what_is_handed_out_needs_no_claim(folder, path):
+    handed_out = [bound_and_read(cell) for cell in cells(folder / "notebooks" / path.name)]
+    defined = set().union(*(bound for bound, _ in handed_out))
+    needed = set().union(*(read for _, read in handed_out))
+    by_claims = set().union(*(bound_and_read(cell)[0] for cell in cells(path, tag="claim")))
+    assert by_claims & needed - defined == set()
+
+
+def test_claims_are_left_out_and_what_is_folded_stays_folded():
+    handed_out = build_student.student_notebook(tiny.LESSON, tiny.notebook())
+    assert not [cell for cell in handed_out.cells if "guards a sentence" in cell.source]
+    drawing = [cell for cell in handed_out.cells if "show(" in cell.source]
+    assert [cell.metadata.jupyter.source_hidden for cell in drawing] == [True, True]
+    closed = [cell.source for cell in handed_out.cells if cell.metadata.get("jp-MarkdownHeadingCollapsed")]
+    assert closed == ["### Deeper: why a half is a half", "### Deeper: thirds"]
+    assert [cell.source for cell in handed_out.cells if cell.source.startswith("*This is")]
 
 
 def test_what_would_be_lost_is_refused():

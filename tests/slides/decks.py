@@ -1,8 +1,9 @@
-"""The course's decks for the tests: made of the twins' slides and the committed outputs, with players of our making."""
+"""The course's decks for the tests: made of the lessons' slides and notebooks, with players of our making."""
 
 import re
 
 import build_notebooks
+import build_slides
 import nbformat
 import numpy as np
 import pytest
@@ -10,20 +11,16 @@ import pytest
 from diffusion_lab.view.scrubber import Scrubber
 
 LAST = 30
+LESSONS = {lesson.name: lesson for lesson in build_notebooks.lessons() if build_slides.slides_file(lesson).exists()}
 
 
-def with_outputs(twin):
-    """The notebook that a twin makes, with the outputs of the committed one."""
-    notebook = build_notebooks.inputs(twin)
-    committed = nbformat.read(build_notebooks.notebook_of(twin), as_version=4)
-    known = {cell.source: cell.outputs for cell in committed.cells if cell.cell_type == "code"}
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = known.get(cell.source, [])
-    return notebook
+def source(name):
+    return build_slides.slides_file(LESSONS[name]).read_text(encoding="utf-8")
 
 
-NOTEBOOKS = {twin.stem: with_outputs(twin) for twin in build_notebooks.twins()}
+def notebook(name):
+    """The executed notebook of a lesson."""
+    return nbformat.read(build_notebooks.notebook_of(LESSONS[name]), as_version=4)
 
 
 def player(height, width):
@@ -35,10 +32,10 @@ def player(height, width):
         return scrubber._repr_mimebundle_()[0]["text/html"]
 
 
-def with_players(notebook, height, width):
-    """A copy of an executed notebook whose scrubbers are players of frames of this size."""
-    notebook = nbformat.from_dict(notebook)
-    for cell in notebook.cells:
+def with_players(name, height, width):
+    """The executed notebook of a lesson whose scrubbers are players of frames of this size."""
+    made = notebook(name)
+    for cell in made.cells:
         if cell.cell_type == "code" and re.search(r"^Scrubber\(", cell.source, flags=re.MULTILINE):
             cell.outputs = [nbformat.v4.new_output("display_data", {"text/html": player(height, width)})]
-    return notebook
+    return made

@@ -1,18 +1,14 @@
 """The decks in a browser, at projector size and without a network: nothing overflows, and keys go where they belong."""
 
-import sys
-from pathlib import Path
-
 import build_slides
 import bundled
 import pytest
+from browser import CHROMIUM, HOW_TO_INSTALL, browser
+from decks import LESSONS, source, with_players
+from fits import misfits
+from look_at_slides import each_slide, opened
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
-sys.path.insert(0, str(Path(__file__).parent))
-from decks import NOTEBOOKS, with_players
-from lab import CHROMIUM, HOW_TO_INSTALL, browser
-from look_at_slides import WRONG, each_slide, opened
-
+pytestmark = pytest.mark.slow
 WIDE, SQUARE = (200, 600), (300, 300)  # the sizes of the players' frames: below the text, and beside it
 
 
@@ -33,9 +29,9 @@ def folder(tmp_path_factory):
         pytest.skip(str(reason))
     target = tmp_path_factory.mktemp("slides")
     build_slides.copy_assets(target)
-    for name in NOTEBOOKS:
-        build_slides.write(target, name, build_slides.deck(with_players(NOTEBOOKS[name], *WIDE)))
-        build_slides.write(target, f"{name}.square", build_slides.deck(with_players(NOTEBOOKS[name], *SQUARE)))
+    for name in LESSONS:
+        for deck, size in ((name, WIDE), (f"{name}.square", SQUARE)):
+            build_slides.write(target, deck, build_slides.deck(source(name), with_players(name, *size)))
     build_slides.write_index(target)
     return target
 
@@ -57,7 +53,7 @@ def deck(chromium, folder):
         assert [url for url in asked if not url.startswith(("file:", "data:", "about:"))] == []
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize("name", LESSONS)
 def test_nothing_overflows_on_any_slide(deck, name):
     page = deck(name)
     wrong = {number: sentences for number, sentences in each_slide(page) if sentences}
@@ -65,20 +61,19 @@ def test_nothing_overflows_on_any_slide(deck, name):
     assert page.evaluate("document.fonts.check('30px \"Source Sans Pro\"') && document.fonts.check('30px KaTeX_Main')")
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize("name", LESSONS)
 def test_nothing_overflows_where_a_player_stands_beside_the_text(deck, name):
     page = deck(f"{name}.square")
     with_player = page.evaluate("Reveal.getSlides().flatMap((slide, i) => slide.querySelector('iframe') ? [i] : [])")
     for i in with_player:
         page.evaluate(f"Reveal.slide({i})")
-        page.wait_for_timeout(60)
-        assert page.evaluate(WRONG) == [], i + 1
+        assert misfits(page, on_slide=True) == [], i + 1
 
 
 @pytest.fixture
 def at_the_player(deck):
     """The first deck with a player after its first slide, open at that slide; with the player's frame."""
-    for name in NOTEBOOKS:
+    for name in LESSONS:
         page = deck(name)
         place = page.evaluate("Reveal.getSlides().findIndex((slide) => slide.querySelector('iframe'))")
         if place > 0:
@@ -122,13 +117,15 @@ def test_one_comes_back_to_the_slides(at_the_player, way):
 
 def test_a_player_that_plays_stops_when_the_slide_is_turned(at_the_player):
     page, player, place = at_the_player
+    page.clock.install(time=0)
+    page.clock.pause_at(1)  # from now on, time passes only where the test says so
     player.locator("[aria-label=Play]").click()
-    page.wait_for_timeout(350)
-    page.evaluate("Reveal.next()")
-    page.evaluate("Reveal.prev()")
+    page.clock.run_for(350)
     label = player.locator(".scrubber-label").inner_text()
     assert not label.startswith("t = 0 ")
-    page.wait_for_timeout(350)
+    page.evaluate("Reveal.next()")
+    page.evaluate("Reveal.prev()")
+    page.clock.run_for(350)
     assert player.locator(".scrubber-label").inner_text() == label
     page.keyboard.press("ArrowRight")
     assert here(page) == place + 1

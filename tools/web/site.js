@@ -1,5 +1,5 @@
-// The search, a link beside each heading, and the menu that stands open where there is room for it. No module and no
-// fetch, so that the pages work when they are opened from a file.
+// The search, a link beside each heading, sections that open when a link leads into them or the page is printed, and the
+// menu that stands open where there is room for it. No module and no fetch, so that the pages work from a file.
 (() => {
   const box = document.getElementById("search"), list = document.getElementById("found");
   const MOST = 12, AROUND = 70;
@@ -70,6 +70,29 @@
     link.setAttribute("aria-label", "Link to this place");
     heading.append(" ", link);
   }
+
+  // The place that an address names may lie in closed sections: they open, and the browser's jump is made good.
+  function reveal(hash) {
+    const place = document.getElementById(decodeURIComponent(hash.slice(1)));
+    const closed = [];
+    for (let node = place; node; node = node.parentElement) if (node.matches("details:not([open])")) closed.push(node);
+    for (const section of closed) section.open = true;
+    if (closed.length) place.scrollIntoView();
+  }
+  addEventListener("hashchange", () => reveal(location.hash));
+  document.addEventListener("click", (event) => { // also on a link to where the address is already
+    const link = event.target.closest("a[href*='#']");
+    if (link?.hash === location.hash && link.pathname === location.pathname) reveal(link.hash);
+  });
+  reveal(location.hash);
+
+  // On paper nothing opens at a click, so deeper sections are printed open.
+  let printed = [];
+  addEventListener("beforeprint", () => {
+    printed = [...document.querySelectorAll(".deeper:not([open])")];
+    for (const section of printed) section.open = true;
+  });
+  addEventListener("afterprint", () => { for (const section of printed) section.open = false; });
 
   const wide = matchMedia("(min-width: 1100px)"), menu = document.getElementById("menu");
   const fit = () => { menu.open = wide.matches; };

@@ -1,0 +1,212 @@
+"""The site in a browser, wide and narrow, without a network: all fits, and what is folded opens."""
+
+import re
+from pathlib import Path
+
+import pytest
+import tiny
+from browser import CHROMIUM, HOW_TO_INSTALL, browser
+from course import NOTEBOOKS
+from fits import misfits
+
+pytestmark = pytest.mark.slow
+
+SIZES = {"projector": (1280, 720), "phone": (390, 844)}
+
+
+@pytest.fixture(scope="module")
+def chromium(without_katex):
+    if without_katex:
+        pytest.skip(without_katex)
+    if CHROMIUM is None:
+        pytest.skip(HOW_TO_INSTALL)
+    with browser() as chromium:
+        yield chromium
+
+
+@pytest.fixture(params=SIZES)
+def page(request, chromium, site):
+    """A browser's page, without a network; what it complains of, and what it asks for, must stay nothing."""
+    width, height = SIZES[request.param]
+    context = chromium.new_context(offline=True, viewport={"width": width, "height": height})
+    page, faults = context.new_page(), []
+    page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("requestfailed", lambda asked: faults.append(f"not found: {asked.url}"))
+    page.on("request", lambda asked: faults.append(asked.url) if asked.url.startswith(("http", "ws")) else None)
+    yield page
+    context.close()
+    assert faults == []
+
+
+def open_page(page, site, name, anchor=""):
+    page.goto((site / name).as_uri() + anchor)
+    page.evaluate("document.fonts.ready")
+
+
+def test_each_page_fits_is_set_and_complains_of_nothing(page, site):
+    for name in sorted(path.name for path in site.glob("*.html")):
+        open_page(page, site, name)
+        assert misfits(page) == [], name
+        if page.locator(".katex").count():
+            assert page.evaluate("document.fonts.check('16px KaTeX_Main') && document.fonts.check('16px KaTeX_Math')")
+
+
+def test_a_wide_table_and_wide_code_scroll_inside(page, site):
+    page.set_viewport_size({"width": 390, "height": 844})
+    for name, selector in (("notation.html", ".wide"), ("02_forward_markov_chain.html", ".code pre")):
+        open_page(page, site, name)
+        assert page.evaluate("""(selector) => [...document.querySelectorAll(selector)].some((box) => {
+            box.scrollLeft = 50;
+            return box.scrollLeft > 0;
+        })""", selector), name
+
+
+def test_the_player_has_keys_and_buttons(page, site):
+    open_page(page, site, "00_start_here.html")
+    player = page.frame_locator("iframe")
+    label = player.locator(".scrubber-label")
+    assert label.inner_text() == "t = 0"
+    player.locator(".scrubber-slider").focus()
+    for key, shown in (("ArrowRight", "t = 1"), ("PageUp", "t = 4"), ("End", "t = 30"), ("ArrowLeft", "t = 29")):
+        page.keyboard.press(key)
+        assert label.inner_text() == shown
+    player.get_by_label("One step on").click()
+    assert label.inner_text() == "t = 30"
+    page.clock.install(time=0)
+    page.clock.pause_at(1)  # from now on, time passes only where the test says so
+    player.get_by_label("Play").click()
+    page.clock.run_for(600)
+    player.get_by_label("Pause").click()
+    assert label.inner_text() == "t = 6", "it begins anew after the last, with ten pictures a second"
+    assert player.get_by_alt_text("A grey square.").is_visible()
+    cut = page.evaluate("""() => {
+        const frame = document.querySelector("iframe"), inside = frame.contentDocument.documentElement;
+        return [inside.scrollHeight - frame.clientHeight, inside.scrollWidth - frame.clientWidth];
+    }""")
+    assert max(cut) <= 0
+
+
+def test_the_search_leads_to_the_place(page, site):
+    open_page(page, site, "index.html")
+    page.keyboard.press("/")
+    page.keyboard.type("posterior")
+    results = page.locator("#found a")
+    assert results.count() > 3
+    for text in results.all_inner_texts():
+        assert "posterior" in text.lower()
+    for key, place in (("ArrowDown", 0), ("ArrowDown", 1), ("ArrowUp", 0)):
+        page.keyboard.press(key)
+        assert results.nth(place).evaluate("link => link === document.activeElement")
+    target = results.nth(0).get_attribute("href")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/" + target)
+    heading = page.locator("#" + re.sub(r"([^\w-])", r"\\\1", target.partition("#")[2]))
+    top = heading.bounding_box()["y"]
+    assert page.locator("header").bounding_box()["height"] <= top < 300, "in sight, and not beneath the header"
+    page.keyboard.press("/")
+    page.keyboard.type("posterior zebra")
+    assert page.locator("#found").inner_text() == "Nothing found."
+    page.keyboard.press("Escape")
+    assert not page.locator("#found").is_visible()
+
+
+def test_one_can_walk_through_the_course(page, site):
+    open_page(page, site, "index.html")
+    page.locator(".contents a").first.click()
+    page.wait_for_url(f"**/{NOTEBOOKS[0].stem}.html")
+    seen = []
+    while page.locator("[rel=next]").count():
+        seen.append(Path(page.url).stem)
+        after = page.locator("[rel=next]").get_attribute("href")
+        page.locator("[rel=next]").click()
+        page.wait_for_url(f"**/{after}")
+    assert seen[: len(NOTEBOOKS)] == [path.stem for path in NOTEBOOKS]
+    page.locator("[rel=prev]").click()
+    page.wait_for_url(f"**/{seen[-1]}.html")
+
+
+def test_the_keyboard_skips_to_the_text_and_reaches_the_menu(page, site):
+    open_page(page, site, "01_gaussian_pdf.html")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    menu = page.get_by_role("navigation")
+    wide = page.viewport_size["width"] > 1000
+    assert menu.get_by_role("link").first.is_visible() == wide
+    if not wide:
+        menu.locator("summary").focus()
+        page.keyboard.press("Enter")
+    assert menu.locator("[aria-current=page]").is_visible()
+    menu.get_by_role("link", name="Exercises").click()
+    page.wait_for_url("**#exercises")
+
+
+# What is folded, shown with the tiny lesson
+
+
+@pytest.fixture
+def tiny_lesson(page, small_site):
+    open_page(page, small_site, f"{tiny.NAME}.html")
+    return page
+
+
+def open_sections(page):
+    return page.evaluate("[...document.querySelectorAll('main details')].map((section) => section.open)")
+
+
+def test_folded_code_opens_with_a_click(tiny_lesson):
+    code = tiny_lesson.locator(".folded .code").first
+    assert not code.is_visible()
+    assert tiny_lesson.locator(".picture").first.is_visible()
+    tiny_lesson.locator(".folded summary").first.click()
+    assert code.is_visible()
+    assert misfits(tiny_lesson) == []
+
+
+def test_a_deeper_section_opens_by_its_heading(tiny_lesson):
+    words = tiny_lesson.get_by_text("Quaternions")
+    assert not words.is_visible()
+    tiny_lesson.get_by_role("heading", name="Deeper: why").click()
+    assert words.is_visible()
+    assert not tiny_lesson.get_by_text("Thirds are left").is_visible()
+    assert misfits(tiny_lesson) == []
+
+
+def in_sight(page, place):
+    top = place.bounding_box()["y"]
+    return place.is_visible() and page.locator("header").bounding_box()["height"] <= top < page.viewport_size["height"]
+
+
+def test_a_link_into_a_deeper_section_opens_it_each_time(tiny_lesson, small_site):
+    crumbs = tiny_lesson.locator("#a-lemma-about-crumbs")
+    for _ in range(2):
+        tiny_lesson.get_by_role("link", name="Back to the crumbs").click()
+        assert in_sight(tiny_lesson, crumbs)
+        tiny_lesson.evaluate("document.querySelector('.deeper').open = false")
+    open_page(tiny_lesson, small_site, "index.html")
+    open_page(tiny_lesson, small_site, f"{tiny.NAME}.html", "#a-lemma-about-crumbs")
+    assert in_sight(tiny_lesson, crumbs)
+
+
+def test_it_opens_too_where_the_browser_leaves_that_to_the_page(tiny_lesson):
+    """As Firefox and Safari long did: the address is the place's already, and nothing but the events tells the page."""
+    crumbs = tiny_lesson.locator("#a-lemma-about-crumbs")
+    tiny_lesson.evaluate("history.replaceState(null, '', '#a-lemma-about-crumbs')")
+    assert not crumbs.is_visible()
+    tiny_lesson.evaluate("dispatchEvent(new Event('hashchange'))")
+    assert in_sight(tiny_lesson, crumbs)
+    tiny_lesson.evaluate("document.querySelector('.deeper').open = false")
+    tiny_lesson.evaluate("addEventListener('click', (event) => event.preventDefault(), { capture: true })")
+    tiny_lesson.get_by_role("link", name="Back to the crumbs").click()
+    assert in_sight(tiny_lesson, crumbs)
+
+
+def test_deeper_sections_are_printed_and_closed_again(tiny_lesson):
+    before = open_sections(tiny_lesson)
+    tiny_lesson.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert tiny_lesson.get_by_text("Quaternions").is_visible()
+    assert tiny_lesson.get_by_text("Thirds are left").is_visible()
+    assert not tiny_lesson.locator(".folded .code").first.is_visible()
+    tiny_lesson.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert open_sections(tiny_lesson) == before
+    assert not any(before)
