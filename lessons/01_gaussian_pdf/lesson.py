@@ -32,12 +32,17 @@ import torch
 from scipy import integrate, stats
 
 from diffusion_lab.data.digits import load_digits
-from diffusion_lab.exercises.gaussian_pdf import check_conditional, check_draw, check_kl_to_standard, check_sum
-from diffusion_lab.theory.check import double, positive
+from diffusion_lab.exercises.gaussian_pdf import (
+    check_conditional,
+    check_draw,
+    check_kl_to_standard,
+    check_sum,
+)
 from diffusion_lab.view.frames import painter
 from diffusion_lab.view.live import Live
-from diffusion_lab.view.pictures import mosaic, show
-from diffusion_lab.view.plots import curves, histogram
+from diffusion_lab.view.pictures import mosaic
+from diffusion_lab.view.plots import curves, gallery, histogram
+from diffusion_lab.view.show import show
 from diffusion_lab.view.style import POINTS, ROLES, figure
 
 generator = torch.Generator().manual_seed(0)
@@ -48,26 +53,13 @@ generator = torch.Generator().manual_seed(0)
 
 # %%
 noise = torch.randn(1, 1, 28, 28, generator=generator, dtype=torch.float64)
-fig, ax = figure(width=6, height=2.6)
-_ = histogram(ax, noise.flatten(), "noise", "784 draws", bins=30, xlabel="value", ylabel="density")
-show(fig, alt="A histogram of 784 values, highest around 0 and falling off towards -3 and 3.")
-show(mosaic(noise / 3, scale=8), alt="A square of grey specks without any pattern: the same 784 values as pixels.")
 
-# %% slide [markdown]
-# # Describe noise with the Gaussian density
-#
-# 784 independent draws from one bell curve, laid out as an image: this is what a diffusion model starts from.
-#
-# By the end you can
-#
-# - read a density, and draw from it
-# - combine two Gaussians
-# - measure how far apart two are
-# - say why 784 dimensions defy intuition
-#
-# {picture}
-#
-# Note: Ask before you say anything: is there a picture hidden in this? (No. The eye finds patterns in any noise.)
+# %% tags=["figure"]
+fig, ax = figure(width=6, height=2.6)
+histogram(ax, noise.flatten(), "noise", "784 draws", bins=30, xlabel="value", ylabel="density")
+show(fig, alt="A histogram of 784 values, highest around 0 and falling off towards -3 and 3.")
+show(mosaic(noise / 3, scale=8),
+     alt="A square of grey specks without any pattern: the same 784 values as pixels.")
 
 # %% [markdown]
 # **Figure 1.** Above: most of the values are near 0, few are beyond 2, hardly any beyond 3. Below: the same 784
@@ -97,65 +89,40 @@ show(mosaic(noise / 3, scale=8), alt="A square of grey specks without any patter
 # In code we keep its logarithm. The density of several independent draws together is the product of their densities.
 # For a noise image that is a product of 784 small factors, which is too small for a computer; a sum of 784 logarithms
 # is no trouble. Natural logarithms of probabilities and of densities are measured in **nats**. The logarithm of a
-# density can be positive, because a density can exceed 1. In the code, `double` and `positive` turn their argument into
-# a double-precision tensor, and `positive` refuses a variance that is not above 0.
-
-# %% slide [markdown]
-# ## Predict first: can a density be above 1?
-#
-# 1,000 heights, drawn as a histogram whose total area is 1.
-#
-# Measured in metres, it peaks at about **4**.
-#
-# *A probability is never above 1. Can the histogram be right?*
-#
-# Note: Take a show of hands: right, wrong, cannot say. Do not answer yet; the picture three slides on does.
-
-# %% slide [markdown]
-# ## A density is a height, a probability is an area
-#
-# $$ P(a < x < b) = \int_a^b p(x)\, dx, \qquad p(x) \ge 0, \qquad \int p(x)\, dx = 1 $$
-#
-# The **Gaussian** has two settings, the mean $\mu$ (where) and the variance $\sigma^2$ (how wide):
-#
-# $$ \mathcal N(x;\, \mu, \sigma^2) = \frac{1}{\sqrt{2\pi\sigma^2}}\, \exp\!\Big(-\frac{(x-\mu)^2}{2\sigma^2}\Big) $$
-#
-# $\sigma$ is the **standard deviation**, in the unit of $x$. Mind which of the two a function asks for.
+# density can be positive, because a density can exceed 1. In the code, `torch.as_tensor` turns numbers into
+# double-precision tensors.
 
 # %% tags=["export:diffusion_lab.theory.gaussian"]
 def log_prob(x, mean, var):
     """log N(x; mean, var), in nats: the logarithm of equation (1)."""
-    x, mean, var = double(x), double(mean), positive(var, "var")
+    x, mean, var = (torch.as_tensor(value, dtype=torch.float64) for value in (x, mean, var))
     return -0.5 * ((x - mean) ** 2 / var + torch.log(2 * torch.pi * var))
-
 
 # %% [markdown]
 # Does it agree with scipy, which others have tested for many years? Is the area 1, and the average of $(x-\mu)^2$ the
 # variance? (`quad` computes an integral numerically: that is called **quadrature**.) And is the product of the 784
 # densities of Figure 1 really too small?
 
-# %% slide [markdown]
-# ## In code we keep the logarithm: `log_prob`
-#
-# ```python
-# return -0.5 * ((x - mean) ** 2 / var + torch.log(2 * torch.pi * var))
-# ```
-#
-# - The product of 784 densities is too small for a computer: it comes out as exactly 0. A sum of 784 logarithms is no trouble.
-# - Natural logarithms of densities are measured in **nats**.
-# - Checked: equal to `scipy.stats.norm.logpdf` to 12 decimals; area 1.
-
-# %%
+# %% tags=["check"]
 x = torch.linspace(-4, 4, 401, dtype=torch.float64)
-assert torch.allclose(log_prob(x, 0.5, 2.0), torch.from_numpy(stats.norm.logpdf(x, 0.5, 2.0**0.5)), atol=1e-12)
+scipys = torch.from_numpy(stats.norm.logpdf(x, 0.5, 2.0**0.5))
+assert torch.allclose(log_prob(x, 0.5, 2.0), scipys, atol=1e-12)
+
+# %% tags=["check"]
 area, _ = integrate.quad(lambda x: log_prob(x, 0.5, 2.0).exp().item(), -20, 20)
 square, _ = integrate.quad(lambda x: (x - 0.5) ** 2 * log_prob(x, 0.5, 2.0).exp().item(), -20, 20)
+print(f"area under the density: {area:.6f};  "
+      f"average squared distance from the mean: {square:.6f}")
+
+# %% tags=["check"]
+log_density = log_prob(noise, 0, 1)
+print(f"product of 784 densities: {log_density.exp().prod():.0f};  "
+      f"sum of their logarithms: {log_density.sum():.0f} nats")
+
+# %% tags=["claim"]
 assert abs(area - 1) < 1e-9
 assert abs(square - 2.0) < 1e-9
-print(f"area under the density: {area:.6f};  average squared distance from the mean: {square:.6f}")
-log_density = log_prob(noise, 0, 1)
 assert log_density.exp().prod() == 0
-print(f"product of 784 densities: {log_density.exp().prod():.0f};  sum of their logarithms: {log_density.sum():.0f} nats")
 
 # %% [markdown]
 # Note the call to scipy: its `norm` takes the *deviation* $\sqrt 2$, ours takes the *variance* 2. Both habits
@@ -164,24 +131,28 @@ print(f"product of 784 densities: {log_density.exp().prod():.0f};  sum of their 
 # Now the heights. People's heights have a deviation of about 0.1 m, so the density at its top is
 # $1/\sqrt{2\pi \cdot 0.01}$.
 
-# %%
+# %% tags=["check"]
 top = log_prob(1.7, 1.7, 0.1**2).exp().item()
 within, _ = integrate.quad(lambda x: log_prob(x, 1.7, 0.1**2).exp().item(), 1.6, 1.8)
-assert abs(within - (stats.norm.cdf(1) - stats.norm.cdf(-1))) < 1e-9
 print(f"density at 1.70 m: {top:.2f} per metre;  probability of 1.60 m to 1.80 m: {within:.3f}")
+
+# %% tags=["claim"]
+assert abs(within - (stats.norm.cdf(1) - stats.norm.cdf(-1))) < 1e-9
 
 # %% [markdown]
 # The density is 3.99 *per metre*. Change the unit, and the height of the curve changes; the area does not.
 
-# %%
+# %% tags=["figure"]
 fig, axes = figure(columns=2, width=7.5, height=2.8)
 for ax, unit, scale in zip(axes, ["metres", "centimetres"], [1, 100]):
     height = scale * torch.linspace(1.3, 2.1, 201, dtype=torch.float64)
     density = log_prob(height, scale * 1.7, (scale * 0.1) ** 2).exp()
     near = (height - scale * 1.7).abs() < scale * 0.1001
-    _ = curves(ax, [(height, density, "exact", None)], f"height in {unit}", "density", f"top at {density.max():.2f}")
-    _ = ax.fill_between(height[near], density[near], alpha=0.25, color=ROLES["data"]["color"])
-show(fig, alt="The same bell curve twice: over metres its top is at 3.99, over centimetres at 0.04. The middle is shaded.")
+    curves(ax, [(height, density, "exact", None)],
+           f"height in {unit}", "density", f"top at {density.max():.2f}")
+    ax.fill_between(height[near], density[near], alpha=0.25, color=ROLES["data"]["color"])
+show(fig, alt="The same bell curve twice: over metres its top is at 3.99, "
+              "over centimetres at 0.04. The middle is shaded.")
 
 # %% [markdown]
 # **Figure 2.** The same people, measured in metres and in centimetres. The pictures look alike because their axes are
@@ -190,17 +161,9 @@ show(fig, alt="The same bell curve twice: over metres its top is at 3.99, over c
 #
 # **Try it.** Where does the curve go when you change $\mu$? How high does it get when you halve $\sigma$?
 
-# %% slide [markdown]
-# ## The answer: 4 per metre is 0.04 per centimetre
-#
-# {picture}
-#
-# Change the unit and the height changes. The shaded area, 1.60 m to 1.80 m, is 0.68 in both. A density may be as high
-# as it likes, as long as it is narrow.
-
-# %%
+# %% tags=["figure"]
 def density_picture():
-    """A function that draws the density for a mean and a deviation: uint8 array, one picture for each call."""
+    """A function that draws the density for a mean and a deviation: a uint8 array for each call."""
     fig, ax = figure(width=7, height=2.8)
     lines = [(x, x, "exact", None), (x, log_prob(x, 0, 1).exp(), "noise", None)]
     curves(ax, lines, "x", "density", " ", xlim=(-4, 4), ylim=(0, 2.1))
@@ -210,29 +173,25 @@ def density_picture():
     def draw(mean, std):
         inside = torch.linspace(mean - std, mean + std, 201, dtype=torch.float64)
         density = log_prob(inside, mean, std**2).exp()
+        area = torch.trapezoid(density, inside)
+        outline = torch.stack([inside, density], dim=1).tolist()
         ax.lines[0].set_ydata(log_prob(x, mean, std**2).exp())
-        shade.set_xy([(mean - std, 0), *torch.stack([inside, density], dim=1).tolist(), (mean + std, 0)])
-        ax.title.set_text(f"top at {density.max():.2f}; shaded area {torch.trapezoid(density, inside):.2f}")
+        shade.set_xy([(mean - std, 0), *outline, (mean + std, 0)])
+        ax.title.set_text(f"top at {density.max():.2f}; shaded area {area:.2f}")
         return paint()
 
     return draw
 
 
-# %%
-mean_slider = widgets.FloatSlider(value=0.0, min=-2.0, max=2.0, step=0.1, description="μ")
-std_slider = widgets.FloatSlider(value=0.5, min=0.2, max=2.0, step=0.1, description="σ")
-Live(density_picture(), mean=mean_slider, std=std_slider,
-     caption="Dotted: μ = 0, σ = 1. Between μ - σ and μ + σ lies 68 % of the area, whatever the two are.",
-     alt="A bell curve, shaded within one deviation of its mean, and a dotted one of deviation 1 behind it.")
-
-# %% slide [markdown]
-# ## Try it: move $\mu$, then halve $\sigma$
-#
-# {picture}
-#
-# *Where does the curve go? How high does it get? What happens to the shaded 68 %?*
-#
-# Note: Do this live in the notebook ("Try it" in section 1). What to see: μ moves the curve and leaves its shape alone; halving σ doubles the height; the shaded share stays, because it depends only on how many deviations you go to each side.
+Live(
+    density_picture(),
+    mean=widgets.FloatSlider(value=0.0, min=-2.0, max=2.0, step=0.1, description="μ"),
+    std=widgets.FloatSlider(value=0.5, min=0.2, max=2.0, step=0.1, description="σ"),
+    caption="Dotted: μ = 0, σ = 1. "
+            "Between μ - σ and μ + σ lies 68 % of the area, whatever the two are.",
+    alt="A bell curve, shaded within one deviation of its mean, "
+        "and a dotted one of deviation 1 behind it.",
+)
 
 # %% [markdown]
 # What to have seen: $\mu$ moves the curve and leaves its shape alone. Halving $\sigma$ doubles the height: with
@@ -278,39 +237,22 @@ print([round(value, 2) for value in eps.tolist()])
 # with the one that we claim. Its p-value is the chance of a difference at least this large if the claim is true; a tiny
 # one would be bad news.
 
-# %% slide [markdown]
-# ## Every Gaussian from one: scale, then shift
-#
-# $$ x = \mu + \sigma\,\varepsilon, \qquad \varepsilon \sim \mathcal N(0, 1) \quad\Longrightarrow\quad x \sim \mathcal N(\mu, \sigma^2) $$
-#
-# - The machine draws only $\varepsilon$. All else is arithmetic.
-# - A factor $a$ acts on the deviation, so the variance takes $a^2$.
-# - `normal(0, 0.5)` in NumPy: 0.5 is a *deviation*, the variance is 0.25.
-
-# %%
+# %% tags=["check"]
 noise_level = 0.5
-article, ours = np.random.default_rng(0).normal(0, noise_level, 5), noise_level * np.random.default_rng(0).normal(0, 1, 5)
+article = np.random.default_rng(0).normal(0, noise_level, 5)
+ours = noise_level * np.random.default_rng(0).normal(0, 1, 5)
 assert np.allclose(article, ours)  # it multiplies by noise_level: so that is the deviation
 
+# %% tags=["check"]
 n, mean, var = 100_000, 3.0, 4.0
 x_n = mean + var**0.5 * torch.randn(n, generator=generator, dtype=torch.float64)
+print(f"mean {x_n.mean():.1f} (should be 3), variance {x_n.var():.1f} (should be 4)")
 assert abs(x_n.mean() - mean) < 4 * (var / n) ** 0.5
 assert abs(x_n.var() - var) < 4 * var * (2 / n) ** 0.5
-print(f"mean {x_n.mean():.1f} (should be 3), variance {x_n.var():.1f} (should be 4)")
 
+# %% tags=["check"]
 p_value = stats.kstest(x_n.numpy(), "norm", args=(mean, var**0.5)).pvalue
 assert p_value > 0.001
-
-# %% slide [markdown]
-# ## Does it hold? Draw 100,000 and count
-#
-# {printed}
-#
-# - $n$ Gaussian draws miss the mean by about $\sigma/\sqrt n$ and the variance by about $\sigma^2\sqrt{2/n}$: the **standard errors**.
-# - We allow four of them. Chance goes beyond that once in 16,000 times.
-# - Two averages cannot tell a bell from another shape: the Kolmogorov–Smirnov test compares the whole distribution.
-#
-# Note: Ask what would count as a failure before you show the numbers. Every check by experiment in this course has this form: an error that chance explains, and an assertion that allows four times as much. At n = 100,000 the mean may be off by 0.025 and the variance by 0.072.
 
 # %% [markdown]
 # ## 3 · Two Gaussians: sum and product
@@ -326,7 +268,7 @@ assert p_value > 0.001
 # The density of a sum is an integral over all ways to make it: $p(s) = \int p_1(u)\, p_2(s-u)\, du$. That gives a
 # check that draws nothing.
 
-# %%
+# %% tags=["check"]
 def density_of_sum(s):
     def integrand(u):
         return (log_prob(u, 1.0, 9.0) + log_prob(s - u, -2.0, 16.0)).exp().item()
@@ -337,17 +279,6 @@ def density_of_sum(s):
 for s in (-6.0, -1.0, 4.0):
     assert abs(density_of_sum(s) - log_prob(s, -1.0, 25.0).exp()) < 1e-9
 print("deviations 3 and 4 make a sum of deviation", 25**0.5)
-
-# %% slide [markdown]
-# ## Independent sums: variances add
-#
-# $$ x \sim \mathcal N(\mu_1, \sigma_1^2),\;\; y \sim \mathcal N(\mu_2, \sigma_2^2) \;\;\Longrightarrow\;\; x + y \sim \mathcal N(\mu_1+\mu_2,\; \sigma_1^2+\sigma_2^2) $$
-#
-# *Deviations 3 and 4: what is the deviation of the sum?*
-#
-# $\sqrt{9 + 16} = 5$, as in a right-angled triangle. Deviations do **not** add.
-#
-# Every step of a diffusion model is such a sum: a scaled signal plus fresh noise.
 
 # %% [markdown]
 # The squares add, 9 + 16 = 25, as for the sides of a right-angled triangle. Every step of a diffusion model is such a
@@ -369,39 +300,31 @@ print("deviations 3 and 4 make a sum of deviation", 25**0.5)
 # %% tags=["export:diffusion_lab.theory.gaussian"]
 def product(mean_1, var_1, mean_2, var_2):
     """Mean and variance of the Gaussian in equation (4)."""
-    mean_1, mean_2 = double(mean_1), double(mean_2)
-    var_1, var_2 = positive(var_1, "var_1"), positive(var_2, "var_2")
+    mean_1, mean_2 = (torch.as_tensor(mean, dtype=torch.float64) for mean in (mean_1, mean_2))
+    var_1, var_2 = (torch.as_tensor(var, dtype=torch.float64) for var in (var_1, var_2))
     var = 1 / (1 / var_1 + 1 / var_2)
-    return var * (mean_1 / var_1 + mean_2 / var_2), var
-
+    mean = var * (mean_1 / var_1 + mean_2 / var_2)
+    return mean, var
 
 # %% [markdown]
 # The check: multiply the two on a fine grid, divide by the area, and compare with equation (4).
 
-# %%
+# %% tags=["check"]
 both = (log_prob(x, -1.0, 1.0) + log_prob(x, 1.5, 0.25)).exp()
 by_hand = both / torch.trapezoid(both, x)
-by_formula = log_prob(x, *product(-1.0, 1.0, 1.5, 0.25)).exp()
-assert torch.allclose(by_hand, by_formula, atol=1e-5)
 mean, var = product(-1.0, 1.0, 1.5, 0.25)
+by_formula = log_prob(x, mean, var).exp()
+assert torch.allclose(by_hand, by_formula, atol=1e-5)
 print(f"mean {mean:.2f}, variance {var:.2f}")
 
+# %% tags=["figure"]
 fig, ax = figure(width=7, height=2.8)
 lines = [(x, log_prob(x, -1.0, 1.0).exp(), "noise", "N(-1, 1): vague"),
-         (x, log_prob(x, 1.5, 0.25).exp(), "data", "N(1.5, 0.25): sharp"), (x, by_formula, "exact", "product, rescaled")]
-_ = curves(ax, lines, "x", "density")
-show(fig, alt="Three bell curves: a low one at -1, a higher one at 1.5, and their product at 1, the highest of all.")
-
-# %% slide [markdown]
-# ## Products of densities: precisions add
-#
-# Two sources speak about one unknown. With the **precision** $1/\sigma^2$:
-#
-# $$ \frac1{\sigma^2} = \frac1{\sigma_1^2} + \frac1{\sigma_2^2}, \qquad \mu = \sigma^2\Big(\frac{\mu_1}{\sigma_1^2} + \frac{\mu_2}{\sigma_2^2}\Big) $$
-#
-# {picture}
-#
-# The product lies nearer to the sharp one, and is narrower than both.
+         (x, log_prob(x, 1.5, 0.25).exp(), "data", "N(1.5, 0.25): sharp"),
+         (x, by_formula, "exact", "product, rescaled")]
+curves(ax, lines, "x", "density")
+show(fig, alt="Three bell curves: a low one at -1, a higher one at 1.5, and their product at 1, "
+              "the highest of all.")
 
 # %% [markdown]
 # **Figure 3.** The product lies between the two, nearer to the sharp one, and is narrower than both: two sources
@@ -439,50 +362,46 @@ show(fig, alt="Three bell curves: a low one at -1, a higher one at 1.5, and thei
 # $p(x_1 \mid x_2) \propto p(x_1)\,p(x_2 \mid x_1)$: what was known before, times what the measurement says. This is
 # **Bayes' rule**. It is why the two sources of (4) are multiplied, and notebook 03 is built on it.
 
-# %% slide [markdown]
-# ## What one number tells you about another
-#
-# Draw $x_2$, multiply it by the **correlation** $\rho$, fill up with fresh noise:
-#
-# $$ x_1 = \rho\, x_2 + \sqrt{1-\rho^2}\;\varepsilon $$
-#
-# Once $x_2$ is known, only $\varepsilon$ is still random:
-#
-# $$ x_1 \mid x_2 \;\sim\; \mathcal N(\rho\, x_2,\; 1-\rho^2) $$
-#
-# The mean moves to $\rho$ times what you learned. Unless $\rho = 0$, the variance shrinks, and by how much does not
-# depend on the value.
-
-# %%
+# %% tags=["check"]
 rho, std_1, std_2, x_2 = 0.8, 0.9, 2.0, -3.0
 covariance = [[std_1**2, rho * std_1 * std_2], [rho * std_1 * std_2, std_2**2]]
 joint = stats.multivariate_normal([1.0, -1.0], covariance)
 a_slice = torch.from_numpy(joint.pdf(torch.stack([x, torch.full_like(x, x_2)], dim=1)))
-mean, var = 1.0 + rho * std_1 / std_2 * (x_2 + 1.0), (1 - rho**2) * std_1**2
-assert torch.allclose(a_slice / torch.trapezoid(a_slice, x), log_prob(x, mean, var).exp(), atol=1e-6)
-measured = log_prob(x_2, -1.0 + rho * std_2 / std_1 * (x - 1.0), (1 - rho**2) * std_2**2)  # (7) for x_2 given x_1
+rescaled = a_slice / torch.trapezoid(a_slice, x)
+mean = 1.0 + rho * std_1 / std_2 * (x_2 + 1.0)
+var = (1 - rho**2) * std_1**2
+assert torch.allclose(rescaled, log_prob(x, mean, var).exp(), atol=1e-6)
+
+# %% tags=["check"]
+mean_given_x_1 = -1.0 + rho * std_2 / std_1 * (x - 1.0)  # (7) for x_2 given x_1
+measured = log_prob(x_2, mean_given_x_1, (1 - rho**2) * std_2**2)
 assert torch.allclose(a_slice, (log_prob(x, 1.0, std_1**2) + measured).exp(), atol=1e-12)
 
+# %%
 pixels = load_digits("train")[0][:, 0, 14, 13:15].double()
-print(f"two pixels in the middle of our digits have correlation {torch.corrcoef(pixels.T)[0, 1]:.2f}")
+correlation = torch.corrcoef(pixels.T)[0, 1]
+print(f"two pixels in the middle of our digits have correlation {correlation:.2f}")
 
 # %% [markdown]
 # **Try it.** Both sliders move the curve on the right. Which of them makes it narrow, too? How far does it go when $x_2$
 # grows by 1? What does the cloud look like when $\rho = 0$?
 
-# %%
+# %% tags=["figure"]
 def slice_picture(eps, second):
     """A function that draws the pairs and the slice through them, for ρ and x₂."""
     fig, (left, right) = figure(columns=2, width=7.5, height=3.2)
-    cloud, line = left.scatter(eps, second, **POINTS["data"]), left.axhline(0, **ROLES["exact"])
-    left.set(xlim=(-4, 4), ylim=(-4, 4), xlabel="$x_1$", ylabel="$x_2$", title="600 pairs by (5), and the line")
+    cloud = left.scatter(eps, second, **POINTS["data"])
+    line = left.axhline(0, **ROLES["exact"])
+    left.set(xlim=(-4, 4), ylim=(-4, 4), xlabel="$x_1$", ylabel="$x_2$",
+             title="600 pairs by (5), and the line")
     before = log_prob(x, 0, 1).exp()
-    curves(right, [(x, before, "noise", "before"), (x, before, "exact", "given $x_2$")], "$x_1$", "density",
-           "what is known of $x_1$", xlim=(-4, 4), ylim=(0, 1.35))
+    curves(right, [(x, before, "noise", "before"), (x, before, "exact", "given $x_2$")],
+           "$x_1$", "density", "what is known of $x_1$", xlim=(-4, 4), ylim=(0, 1.35))
     paint = painter(fig, [cloud, line, right.lines[1]])
 
     def draw(rho, x_2):
-        cloud.set_offsets(torch.stack([rho * second + (1 - rho**2) ** 0.5 * eps, second], dim=1))
+        first = rho * second + (1 - rho**2) ** 0.5 * eps
+        cloud.set_offsets(torch.stack([first, second], dim=1))
         line.set_ydata([x_2, x_2])
         right.lines[1].set_ydata(log_prob(x, rho * x_2, 1 - rho**2).exp())
         return paint()
@@ -490,22 +409,15 @@ def slice_picture(eps, second):
     return draw
 
 
-# %%
-rho_slider = widgets.FloatSlider(value=0.8, min=-0.95, max=0.95, step=0.05, description="ρ")
-line_slider = widgets.FloatSlider(value=1.5, min=-3.0, max=3.0, step=0.1, description="x₂")
-pairs = slice_picture(*torch.randn(2, 600, generator=generator, dtype=torch.float64))
-Live(pairs, caption="Left: pairs with correlation ρ, and the line on which we look. Right: the density along it.",
-     alt="A tilted cloud of points with a horizontal line, and beside it the bell curve of points on that line.",
-     rho=rho_slider, x_2=line_slider)
-
-# %% slide [markdown]
-# ## A slice through the cloud is Gaussian
-#
-# {picture}
-#
-# *Both sliders move the curve on the right. Which of them makes it narrow, too? And at* $\rho = 0$*?*
-#
-# Note: Live in the notebook ("Try it" in section 4). What to see: x₂ moves the curve by ρ times its own move. ρ moves it, too, since the mean is ρ x₂, and ρ alone changes the width. At ρ = 0 the cloud is round and the two curves lie on each other: an independent number tells you nothing.
+Live(
+    slice_picture(*torch.randn(2, 600, generator=generator, dtype=torch.float64)),
+    rho=widgets.FloatSlider(value=0.8, min=-0.95, max=0.95, step=0.05, description="ρ"),
+    x_2=widgets.FloatSlider(value=1.5, min=-3.0, max=3.0, step=0.1, description="x₂"),
+    caption="Left: pairs with correlation ρ, and the line on which we look. "
+            "Right: the density along it.",
+    alt="A tilted cloud of points with a horizontal line, "
+        "and beside it the bell curve of points on that line.",
+)
 
 # %% [markdown]
 # What to have seen: $x_2$ moves the curve by $\rho$ times its own move. $\rho$ moves it, too, since the mean is
@@ -534,49 +446,27 @@ Live(pairs, caption="Left: pairs with correlation ρ, and the line on which we l
 # $$ \mathrm{KL} = \tfrac12\Big[\frac{\sigma_p^2}{\sigma_q^2} + \frac{(\mu_p-\mu_q)^2}{\sigma_q^2} - 1
 #    - \log\frac{\sigma_p^2}{\sigma_q^2}\Big] \tag{9} $$
 
-# %% slide [markdown]
-# ## How far apart? You believe q, the truth is p
-#
-# Your **surprise** at $x$ is $-\log q(x)$. Whoever knows $p$ is surprised by $-\log p(x)$. The average difference:
-#
-# $$ \mathrm{KL}(p\,\|\,q) = \mathbb E_{x\sim p}\big[\log p(x) - \log q(x)\big] \;\ge\; 0 $$
-#
-# For two Gaussians it has a closed form:
-#
-# $$ \mathrm{KL} = \tfrac12\Big[\frac{\sigma_p^2}{\sigma_q^2} + \frac{(\mu_p-\mu_q)^2}{\sigma_q^2} - 1 - \log\frac{\sigma_p^2}{\sigma_q^2}\Big] $$
-
 # %% tags=["export:diffusion_lab.theory.gaussian"]
 def kl(mean_p, var_p, mean_q, var_q):
     """KL(p‖q) of two Gaussians, in nats: equation (9)."""
-    mean_p, mean_q = double(mean_p), double(mean_q)
-    var_p, var_q = positive(var_p, "var_p"), positive(var_q, "var_q")
+    mean_p, mean_q = (torch.as_tensor(mean, dtype=torch.float64) for mean in (mean_p, mean_q))
+    var_p, var_q = (torch.as_tensor(var, dtype=torch.float64) for var in (var_p, var_q))
     ratio = var_p / var_q
     return 0.5 * (ratio + (mean_p - mean_q) ** 2 / var_q - 1 - torch.log(ratio))
-
 
 # %% [markdown]
 # An average over random draws, like (8), can be computed by drawing: that is the **Monte Carlo** method. Its standard
 # error is the deviation of the averaged values over $\sqrt n$.
 
-# %%
+# %% tags=["check"]
 x_p = 1.0 + 0.25**0.5 * torch.randn(200_000, generator=generator, dtype=torch.float64)
 extra = log_prob(x_p, 1.0, 0.25) - log_prob(x_p, 0.0, 1.0)
-exact, standard_error = kl(1.0, 0.25, 0.0, 1.0), extra.std() / len(extra) ** 0.5
+standard_error = extra.std() / len(extra) ** 0.5
+exact = kl(1.0, 0.25, 0.0, 1.0)
+print(f"closed form {exact:.2f} nats, Monte Carlo {extra.mean():.2f} "
+      f"with a standard error of {standard_error:.3f}")
 assert abs(extra.mean() - exact) < 4 * standard_error
-print(f"closed form {exact:.2f} nats, Monte Carlo {extra.mean():.2f} with a standard error of {standard_error:.3f}")
 print(f"the other way round: {kl(0.0, 1.0, 1.0, 0.25):.2f} nats")
-
-# %% slide [markdown]
-# ## KL has a direction
-#
-# $p = \mathcal N(1, 0.25)$ is narrow, $q = \mathcal N(0, 1)$ is wide. In nats:
-#
-# - believing $q$ when $p$ is true: **0.82**
-# - believing $p$ when $q$ is true: **2.81**
-#
-# *Why is the second larger?* Many draws of the wide one fall where the narrow one expects next to nothing.
-#
-# The bound behind the training of a diffusion model is a sum of such KLs, and of one surprise.
 
 # %% [markdown]
 # The two directions differ widely. A narrow $p$ inside a wide $q$ costs 0.82 nats; a wide $p$ against a narrow $q$
@@ -598,33 +488,33 @@ print(f"the other way round: {kl(0.0, 1.0, 1.0, 0.25):.2f} nats")
 #
 # The norm grows with the dimension; its spread does not. The exact law of the norm is known, too: scipy calls it `chi`.
 
-# %%
+# %% tags=["claim"]
 assert abs(stats.norm.moment(4) - 3) < 1e-9  # the average of x⁴
-norms = {d: torch.randn(5_000, d, generator=generator, dtype=torch.float64).norm(dim=1) for d in (1, 10, 100, 784)}
+
+# %% tags=["check"]
+norms = {d: torch.randn(5_000, d, generator=generator, dtype=torch.float64).norm(dim=1)
+         for d in (1, 10, 100, 784)}
+mean = norms[784].mean()
+std = norms[784].std()
+print(f"784 dimensions: average norm {mean:.1f}, deviation {std:.1f}; "
+      f"of 5,000 draws {(norms[784] < 25).sum()} are below 25")
+
+# %% tags=["claim"]
 for d, norm in norms.items():
     assert stats.kstest(norm.numpy(), "chi", args=(d,)).pvalue > 0.001
-mean, std = norms[784].mean(), norms[784].std()
 assert abs(mean - 784**0.5) < 0.01 + 4 * std / 5_000**0.5  # (10) is an approximation: allow it 0.01
-print(f"784 dimensions: average norm {mean:.1f}, deviation {std:.1f}; of 5,000 draws {(norms[784] < 25).sum()} are below 25")
 
-# %%
+# %% tags=["figure"]
 fig, ax = figure(width=7.5, height=2.8)
 r = torch.linspace(0.01, 32, 800)
 for d, norm in norms.items():
-    _ = ax.hist(norm, bins=40, density=True, alpha=0.5, color=ROLES["noise"]["color"])
-    exact = stats.chi.pdf(r, d)
-    _ = ax.plot(r, exact, **ROLES["exact"] | {"linewidth": 1})
-    _ = ax.text(d**0.5, exact.max() + 0.05, f"d = {d}", ha="center")
-_ = ax.set(xlabel="distance from the origin", ylabel="density", xlim=(0, 32), ylim=(0, 0.95))
-show(fig, alt="Four histograms of the norm: near 0 for d = 1, around 3 for 10, around 10 for 100, around 28 for 784.")
-
-# %% slide [markdown]
-# ## 784 dimensions: all samples lie in a thin shell
-#
-# {picture}
-#
-# The norm of a draw is $\sqrt d \pm 1/\sqrt2$: for $d = 784$ that is $28 \pm 0.7$. The density is highest at 0, and
-# nobody lives there.
+    ax.hist(norm, bins=40, density=True, alpha=0.5, color=ROLES["noise"]["color"])
+    law = stats.chi.pdf(r, d)
+    ax.plot(r, law, **ROLES["exact"] | {"linewidth": 1})
+    ax.text(d**0.5, law.max() + 0.05, f"d = {d}", ha="center")
+ax.set(xlabel="distance from the origin", ylabel="density", xlim=(0, 32), ylim=(0, 0.95))
+show(fig, alt="Four histograms of the norm: near 0 for d = 1, around 3 for 10, around 10 for 100, "
+              "around 28 for 784.")
 
 # %% [markdown]
 # **Figure 4.** Histograms of 5,000 norms for each dimension, and the exact law (dashed). In one dimension most draws
@@ -634,43 +524,30 @@ show(fig, alt="Four histograms of the norm: near 0 for d = 1, around 3 for 10, a
 # How can the density be highest where nobody lives? Probability is density *times volume*. Go from norm 28 inwards to 14:
 # the density grows by a factor of $e^{(28^2-14^2)/2} = e^{294}$, about $10^{128}$. But the volume of a ball grows like
 # $r^{784}$, so the room shrinks by $2^{784}$, about $10^{236}$. Room wins by more than a hundred powers of ten. The next
-# cell checks that with the exact law, and walks from one noise image to another.
+# cells check that with the exact law, and walk from one noise image to another.
 
-# %% slide [markdown]
-# ## How can the density be highest where nobody lives?
-#
-# Probability is density **times volume**. From norm 28 inwards to norm 14:
-#
-# - the density grows by $e^{294}$, about $10^{128}$
-# - the room shrinks by $2^{784}$, about $10^{236}$
-#
-# Room wins. So "the most likely image" is no sample: its norm is 0, it is an even grey.
+# %% tags=["check"]
+print(f"chance of a norm below 14: 10^{stats.chi.logcdf(14, 784) / np.log(10):.0f}")
 
 # %%
 first, last = torch.randn(2, 784, generator=generator, dtype=torch.float64)
-advantage = log_prob(torch.zeros(784), 0.0, 1.0).sum() - log_prob(first, 0.0, 1.0).sum()
-assert torch.isclose(advantage, first.norm() ** 2 / 2)  # the density grows by exp(½ ‖x‖²) on the way to the origin
-print(f"chance of a norm below 14: 10^{stats.chi.logcdf(14, 784) / np.log(10):.0f}")
-
 w = torch.linspace(0, 1, 51, dtype=torch.float64)[:, None]
-straight, rooted = (1 - w) * first + w * last, (1 - w).sqrt() * first + w.sqrt() * last
+straight = (1 - w) * first + w * last
+rooted = (1 - w).sqrt() * first + w.sqrt() * last
+
+# %% tags=["claim"]
+advantage = log_prob(torch.zeros(784), 0.0, 1.0).sum() - log_prob(first, 0.0, 1.0).sum()
+assert torch.isclose(advantage, first.norm() ** 2 / 2)  # it grows by exp(½ ‖x‖²) towards the origin
+assert abs(straight[25].norm() - 392**0.5) < 4 * 0.5  # variance ½: the norm has a deviation of ½
+
+# %% tags=["figure"]
 fig, ax = figure(width=7, height=2.8)
 lines = [(w, straight.norm(dim=1), "noise", "weights 1-w and w"),
          (w, rooted.norm(dim=1), "data", "weights √(1-w) and √w")]
-_ = ax.axhspan(26, 30, alpha=0.25, color=ROLES["noise"]["color"], label="the shell")
-_ = curves(ax, lines, "w: from one noise image to another", "norm", ylim=(15, 32))
-show(fig, alt="The norm along two paths between two noise images: one sags from 28 to 20, the other stays at 28.")
-assert abs(straight[25].norm() - 392**0.5) < 4 * 0.5  # pixels of variance ½ give the norm a deviation of ½
-
-# %% slide [markdown]
-# ## From one noise image to another: mix with roots
-#
-# {picture}
-#
-# Halfway along the straight line each pixel has variance $\tfrac14+\tfrac14 = \tfrac12$. With weights $\sqrt{1-w}$ and
-# $\sqrt w$ it is $(1-w) + w = 1$ throughout.
-#
-# Note: The straight line (dotted) leaves the shell, so the average of two noise images is no noise image: its norm is √(784/2), about 20. The path whose squared weights add up to 1 stays inside. Keep the two roots on the board: with w = β they are the forward step of notebook 02.
+ax.axhspan(26, 30, alpha=0.25, color=ROLES["noise"]["color"], label="the shell")
+curves(ax, lines, "w: from one noise image to another", "norm", ylim=(15, 32))
+show(fig, alt="The norm along two paths between two noise images: one sags from 28 to 20, "
+              "the other stays at 28.")
 
 # %% [markdown]
 # **Figure 5.** The straight line between two noise images (dotted) leaves the shell (grey: 28 ± 2, about three deviations to each side); the average of the two
@@ -697,7 +574,10 @@ assert abs(straight[25].norm() - 392**0.5) < 4 * 0.5  # pixels of variance ½ gi
 
 # %% tags=["exercise"]
 def draw(mean, var, eps):
-    """Draws of N(mean, var). mean, var: floats. eps: standard normal, float64 (n,). Returns float64 (n,)."""
+    """Draws of N(mean, var).
+
+    mean, var: floats. eps: standard normal, float64 (n,). Returns float64 (n,).
+    """
     raise NotImplementedError
 
 
@@ -723,17 +603,6 @@ check_draw(draw)
 #
 # Let $x \sim \mathcal N(\mu_1, \sigma_1^2)$ and $y \sim \mathcal N(\mu_2, \sigma_2^2)$ be independent. What are the mean
 # and the variance of $a x + b y$?
-
-# %% slide [markdown]
-# ## In class: a weighted sum (5 minutes, in pairs)
-#
-# $x \sim \mathcal N(\mu_1, \sigma_1^2)$ and $y \sim \mathcal N(\mu_2, \sigma_2^2)$ are independent.
-#
-# *What are the mean and the variance of $a\,x + b\,y$?*
-#
-# Then: for which $a$ and $b$ does the sum of two standard normals have variance 1?
-#
-# Note: Mean a μ₁ + b μ₂, variance a² σ₁² + b² σ₂². Variance 1 needs a² + b² = 1, for instance √(1-β) and √β: the forward step of notebook 02. Exercise 2 of the notebook checks the code and names the mistake.
 
 # %% tags=["exercise"]
 def weighted_sum(a, mean_1, var_1, b, mean_2, var_2):
@@ -796,7 +665,10 @@ check_kl_to_standard(kl_to_standard)
 
 # %% tags=["exercise"]
 def conditional(y, a, v, w):
-    """Mean and variance of x given y. y: float64 (n,); a, v, w: floats. Returns float64 (n,) and a float."""
+    """Mean and variance of x given y.
+
+    y: float64 (n,); a, v, w: floats. Returns float64 (n,) and a float.
+    """
     raise NotImplementedError
 
 
@@ -833,32 +705,21 @@ right = digit + 0.25**0.5 * eps
 variance_as_deviation = digit + 0.25 * eps
 uniform = digit + 0.25**0.5 * torch.rand(digit.shape, generator=generator, dtype=torch.float64)
 
-for name, noisy in [("right", right), ("variance as deviation", variance_as_deviation), ("rand for randn", uniform)]:
+copies = {"right": right, "variance as deviation": variance_as_deviation, "rand for randn": uniform}
+for name, noisy in copies.items():
     added = noisy - digit
-    print(f"{name:22} mean {added.mean():5.2f}  variance {added.var():.2f}  smallest {added.min():5.2f}")
+    print(f"{name:22} mean {added.mean():5.2f}  variance {added.var():.2f}  "
+          f"smallest {added.min():5.2f}")
+
+# %% tags=["claim"]
 for noisy, var in [(right, 0.25), (variance_as_deviation, 0.25**2)]:
     assert abs((noisy - digit).var() - var) < 4 * var * (2 / 784) ** 0.5
 assert (uniform - digit).min() >= 0
 
-# %%
-fig, axes = figure(columns=4, width=8, height=2.3)
-names = ["clean", "right", "variance as deviation", "rand for randn"]
-for ax, picture, name in zip(axes, [digit, right, variance_as_deviation, uniform], names):
-    _ = ax.imshow(picture[0, 0], cmap="gray", vmin=-2.5, vmax=2.5, interpolation="nearest")
-    _ = ax.set(title=name, frame_on=False, xticks=[], yticks=[])
-show(fig, alt="Four pictures of one digit: clean, grainy, a little grainy, and with the faintest grain.")
-
-# %% slide [markdown]
-# ## A common mistake: which noise did you add?
-#
-# {picture}
-#
-# **Symptoms.** Both slips look harmless: less grain. The numbers give them away:
-#
-# - variance 0.06, the square of 0.25: the variance was used as a *deviation*
-# - mean 0.25 and nothing below 0: `rand` is never negative, and brightens the whole picture
-#
-# Note: Cover the titles and ask which of the three noisy pictures has noise of variance 0.25. Nobody can be sure by eye; so print the mean, the variance and the smallest value of what was added.
+# %% tags=["figure"]
+row = torch.cat([digit, *copies.values()])
+show(gallery({"": row / 2.5}, ["clean", *copies], size=2),
+     alt="Four pictures of one digit: clean, grainy, a little grainy, and with the faintest grain.")
 
 # %% [markdown]
 # **Figure 6.** A digit and its three noisy copies, black at -2.5 and below, white at 2.5 and above, so that hardly any noise
@@ -904,14 +765,3 @@ show(fig, alt="Four pictures of one digit: clean, grainy, a little grainy, and w
 #
 # Notebook 02 takes a digit and mixes it with noise, a little at each step, until nothing of the digit is left. Every
 # step is equation (2) and equation (3).
-
-# %% slide [markdown]
-# ## Summary
-#
-# - A density is a height and may exceed 1; areas are probabilities.
-# - $\mu + \sigma\varepsilon$ draws from any Gaussian. Factors act on deviations.
-# - Independent sums add variances. Products of densities add precisions.
-# - KL measures in nats how wrong it is to believe $q$; it has a direction.
-# - In 784 dimensions nearly all samples have norm 26 to 30.
-#
-# Next: mix a digit with noise, a little at each step.

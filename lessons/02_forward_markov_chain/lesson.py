@@ -19,7 +19,7 @@
 #
 # One cell. Everything imported here is either plumbing (pictures, data, checks) or was taught in notebook 01, with one
 # exception: `GaussianMixture(weights, means, variances)`, a density that is a sum of Gaussian peaks, arrives in notebook
-# 03. We borrow it early; its `.at(t, schedule)` is the density $q(x_t)$ of this notebook, when the data have that density.
+# 03. We borrow it early; its `.marginal(t, schedule)` is the density $q(x_t)$ of this notebook, when the data have that density.
 
 # %%
 import ipywidgets as widgets
@@ -33,15 +33,14 @@ from diffusion_lab.exercises.forward_markov_chain import (
     check_forward_step,
     check_jump_between,
 )
-from diffusion_lab.theory.check import beta_table, positive_int, same_shape
 from diffusion_lab.theory.gaussian import kl, log_prob
 from diffusion_lab.theory.mixture import GaussianMixture
 from diffusion_lab.theory.schedule import at
 from diffusion_lab.view.frames import beside, drawn, painter, with_marker
 from diffusion_lab.view.live import Live
-from diffusion_lab.view.pictures import show
-from diffusion_lab.view.plots import clouds, curves
+from diffusion_lab.view.plots import clouds, curves, gallery
 from diffusion_lab.view.scrubber import Scrubber
+from diffusion_lab.view.show import show
 from diffusion_lab.view.style import POINTS, figure
 
 generator = torch.Generator().manual_seed(0)
@@ -52,22 +51,14 @@ def normal(*shape):
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 # %%
-digit, eps_digit = load_digits("test")[0][7:8].double(), normal(1, 1, 28, 28)
-fig, axes = figure(columns=7, width=8, height=1.4)
-for ax, share in zip(axes, [1.0, 0.9, 0.7, 0.5, 0.3, 0.1, 0.0]):
-    _ = ax.imshow((share**0.5 * digit + (1 - share) ** 0.5 * eps_digit)[0, 0], cmap="gray", vmin=-1, vmax=1)
-    _ = ax.set(xticks=[], yticks=[], xlabel=f"{share:.0%}")
-show(fig, alt="Seven pictures of the digit 0, from clean on the left to pure grey noise on the right.")
+digit = load_digits("test")[0][7:8].double()
+eps_digit = normal(1, 1, 28, 28)
 
-# %% slide [markdown]
-# # Turn data into noise, one step at a time
-#
-# The **forward process** of a diffusion model. It is fixed: nothing in it is learned. The way back, which is learned,
-# needs every formula of today.
-#
-# {picture}
-#
-# Beneath each picture: how much of the signal's variance is left. Noise fills the rest.
+# %% tags=["figure"]
+shares = [1.0, 0.9, 0.7, 0.5, 0.3, 0.1, 0.0]
+row = [share**0.5 * digit + (1 - share) ** 0.5 * eps_digit for share in shares]
+show(gallery({"": torch.cat(row)}, [f"{share:.0%}" for share in shares], size=1.1),
+     alt="Seven pictures of the digit 0, from clean on the left to pure grey noise on the right.")
 
 # %% [markdown]
 # **Figure 1.** What is coming: a digit gives way to noise. Beneath each picture stands how much of the signal's variance is
@@ -85,17 +76,6 @@ show(fig, alt="Seven pictures of the digit 0, from clean on the left to pure gre
 # is one such step, with a deviation of 0.1, and then a thousand of them on 2,000 copies, to watch the size of the
 # numbers.
 
-# %% slide [markdown]
-# ## Predict first: when is the digit gone?
-#
-# A chain of 1,000 steps turns a handwritten digit into noise.
-#
-# *After which step would you no longer recognise it: 100, 300, 600 or 900?*
-#
-# Write your guess down.
-#
-# Note: Take a show of hands for each number and write the counts on the board. The player later on has the answer (about 600 for the cosine schedule; the linear one is as noisy at 324 already).
-
 # %%
 x_0 = torch.tensor([0.12, -0.34, 0.89, -0.76, 0.45], dtype=torch.float64)
 eps = normal(5)
@@ -105,21 +85,6 @@ x = x_0.expand(2000, 5)
 for _ in range(1000):
     x = x + 0.1 * normal(2000, 5)
 print(f"after 1000 steps:   variance {x.var():.0f}")
-
-# %% slide [markdown]
-# ## Adding noise alone: the numbers run away
-#
-# ```python
-# x = x_0.expand(2000, 5)
-# for _ in range(1000):
-#     x = x + 0.1 * normal(2000, 5)
-# ```
-#
-# After 1,000 steps the variance has grown by $1000 \cdot 0.01 = 10$, and it never stops growing.
-#
-# *To generate, we must start from the end of the chain. Can we, if we do not know where that is?*
-#
-# Note: The article from which this course grew adds normal(0, noise_level) and calls that the diffusion process. One such step looks harmless: a deviation of 0.1. Each adds 0.01 to the variance. (It is a legitimate process, the variance-exploding chain of Song et al. (2021), if one then starts from a variance that large; EDM, which builds on it, rescales the network's input as well.)
 
 # %% [markdown]
 # One step looks harmless. But each adds 0.01 to the variance, so a thousand add 10, and so on without end. The numbers
@@ -135,26 +100,16 @@ print(f"after 1000 steps:   variance {x.var():.0f}")
 # same deviation 0.1 as before; the first line even uses the same five draws. The two `assert` lines are the check: over
 # 10,000 numbers, the mean must be 0 and the variance 1 to within four standard errors.
 
-# %%
-print("one step of shrinking and adding:", ((1 - 0.01) ** 0.5 * x_0 + 0.01**0.5 * eps).numpy().round(3))
+# %% tags=["check"]
+x_1 = (1 - 0.01) ** 0.5 * x_0 + 0.01**0.5 * eps
+print("one step of shrinking and adding:", x_1.numpy().round(3))
 
 x = x_0.expand(2000, 5)
 for _ in range(1000):
     x = (1 - 0.01) ** 0.5 * x + 0.01**0.5 * normal(2000, 5)
+print(f"after 1000 steps:                 mean {abs(x.mean()):.1f}, variance {x.var():.1f}")
 assert abs(x.mean()) < 4 * (1 / x.numel()) ** 0.5
 assert abs(x.var() - 1) < 4 * (2 / x.numel()) ** 0.5
-print(f"after 1000 steps:                 mean {abs(x.mean()):.1f}, variance {x.var():.1f}")
-
-# %% slide [markdown]
-# ## Shrink a little, then add a little
-#
-# $$ x_t = \sqrt{1-\beta_t}\; x_{t-1} + \sqrt{\beta_t}\;\varepsilon_t, \qquad \varepsilon_t \sim \mathcal N(0, I) $$
-#
-# - $\beta_t$, between 0 and 1, is the **variance** of the noise that step $t$ adds.
-# - Variance 1 before the step gives $(1-\beta_t)\cdot 1 + \beta_t = 1$ after it: the step is **variance preserving**.
-# - After enough steps: $\mathcal N(0, 1)$, whatever the start.
-#
-# Measured after 1,000 steps with $\beta = 0.01$: mean 0.0, variance 1.0.
 
 # %% [markdown]
 # After one step the two recipes differ by less than 0.005. After a thousand, the right one ends at $\mathcal N(0, 1)$,
@@ -179,23 +134,16 @@ print(f"after 1000 steps:                 mean {abs(x.mean()):.1f}, variance {x.
 # "density" $p(x_2 \mid x_1) = 3x_2 + 1.5$, and finds $p(0.5) = 1/3$. You know from notebook 01 what a density must do:
 # be nowhere negative, and have area 1. Two tests are enough.
 
-# %% slide [markdown]
-# ## A Markov chain: each state looks back one step
-#
-# $$ q(x_1, \dots, x_T \mid x_0) = q(x_1 \mid x_0)\; q(x_2 \mid x_1)\; \cdots\; q(x_T \mid x_{T-1}) $$
-#
-# - A **process**: a sequence of random states $x_0, x_1, \dots, x_T$.
-# - **Markov**: each is drawn from the one before it and nothing older.
-# - So a thousand steps are described by a thousand numbers $\beta_1, \dots, \beta_T$.
-
 # %%
 grid = torch.linspace(-8, 8, 1601, dtype=torch.float64)
 article = 3 * grid + 1.5
-assert article.min() < 0
 print(f"at 0.5: {3 * 0.5 + 1.5}; smallest value: {article.min():.1f}")
 middle = slice(400, 1201)  # the part of the grid from -4 to 4
 print(f"area over -8…8: {torch.trapezoid(article, grid):.0f}; "
       f"over -4…4: {torch.trapezoid(article[middle], grid[middle]):.0f}")
+
+# %% tags=["claim"]
+assert article.min() < 0
 
 # %% [markdown]
 # It takes negative values, its area depends on where you stop, and at 0.5 it is 3, not 1/3. It is no density. (A mean
@@ -208,31 +156,26 @@ print(f"area over -8…8: {torch.trapezoid(article, grid):.0f}; "
 # its sign, and against the rule for Gaussians. By that rule each peak, on its own, has its mean multiplied by
 # $\sqrt{1-\beta}$ and its variance $v$ turned into $(1-\beta)\,v + \beta$.
 
-# %%
+# %% tags=["check"]
 start = GaussianMixture([0.3, 0.7], [[-1.5], [1.0]], [0.05, 0.05])
 q_before = start.log_prob(grid[:, None]).exp()
 kernel = log_prob(grid[:, None], (1 - 0.3) ** 0.5 * grid[None, :], 0.3).exp()
 q_after = torch.trapezoid(kernel * q_before, grid, dim=1)
+
+# %% tags=["check"]
+by_rule = GaussianMixture(start.weight, 0.7**0.5 * start.mean, 0.7 * start.var + 0.3)
 assert abs(torch.trapezoid(q_after, grid) - 1) < 1e-9
 assert q_after.min() >= 0
-by_rule = GaussianMixture(start.weight, 0.7**0.5 * start.mean, 0.7 * start.var + 0.3).log_prob(grid[:, None]).exp()
-assert torch.allclose(q_after, by_rule, rtol=0, atol=1e-12)
+assert torch.allclose(q_after, by_rule.log_prob(grid[:, None]).exp(), rtol=0, atol=1e-12)
 print("area 1, nowhere negative, and equal to the closed form")
 
-# %%
+# %% tags=["figure"]
 fig, ax = figure(width=7, height=2.8)
-lines = [(grid, q_before, "data", "before the step"), (grid, q_after, "noise", "after a step with β = 0.3")]
-_ = curves(ax, lines, "x", "density", xlim=(-4, 4))
-show(fig, alt="A curve with two sharp peaks, and a second curve with two low broad ones, moved towards the middle.")
-
-# %% slide [markdown]
-# ## One step, seen as a density
-#
-# Each start $u$ sends out a small Gaussian, the **kernel**, weighted by how likely $u$ is:
-#
-# $$ q(x_t) = \int q(x_{t-1}{=}u)\; \mathcal N\big(x_t;\, \sqrt{1-\beta_t}\,u,\, \beta_t\big)\, du $$
-#
-# {picture}
+lines = [(grid, q_before, "data", "before the step"),
+         (grid, q_after, "noise", "after a step with β = 0.3")]
+curves(ax, lines, "x", "density", xlim=(-4, 4))
+show(fig, alt="A curve with two sharp peaks, and a second curve with two low broad ones, "
+              "moved towards the middle.")
 
 # %% [markdown]
 # **Figure 2.** One large step. Both peaks move towards 0 (the signal shrinks) and get wider (noise is added). The area
@@ -251,41 +194,21 @@ show(fig, alt="A curve with two sharp peaks, and a second curve with two low bro
 # $$ \mathrm{SNR}_t = \frac{\bar\alpha_t}{1-\bar\alpha_t} \tag{4} $$
 #
 # Times are the paper's: $t = 1 \dots T$, and $t = 0$ is the data. So the tables have $T+1$ entries, with
-# $\beta_0 = 0$, $\bar\alpha_0 = 1$ and infinite SNR at time 0. (`beta_table` checks the table and copies it.)
-
-# %% slide [markdown]
-# ## The schedule: how much noise at which time
-#
-# $$ \alpha_t = 1-\beta_t, \qquad \bar\alpha_t = \alpha_1\,\alpha_2 \cdots \alpha_t $$
-#
-# - $\alpha_t$: the share of the signal's variance that survives step $t$.
-# - $\bar\alpha_t$ ("alpha bar"): the share that survives all steps up to $t$.
-#
-# Signal against noise at time $t$, the **signal-to-noise ratio**:
-#
-# $$ \mathrm{SNR}_t = \frac{\bar\alpha_t}{1-\bar\alpha_t} $$
+# $\beta_0 = 0$, $\bar\alpha_0 = 1$ and infinite SNR at time 0. (The table is copied, so that
+# nobody can change it from outside.)
 
 # %% tags=["export:diffusion_lab.theory.schedule"]
 class Schedule:
     """The tables of one forward chain: float64, shape (T+1,), index t = 0…T."""
 
     def __init__(self, beta):
-        self.beta = beta_table(beta)
-        self.T = len(self.beta) - 1
+        beta = torch.as_tensor(beta, dtype=torch.float64)
+        self.T = len(beta) - 1
+        self.beta = beta.clone()
         self.alpha = 1 - self.beta
         self.alpha_bar = torch.cumprod(self.alpha, dim=0)
         self.snr = self.alpha_bar / (1 - self.alpha_bar)
         self.log_snr = torch.log(self.snr)
-
-# %% slide [markdown]
-# ## Four tables, double precision
-#
-# {code Schedule}
-#
-# - $t = 1 \dots T$ as in the papers; $t = 0$ is the data, with $\bar\alpha_0 = 1$.
-# - In single precision $1-\bar\alpha_1$ is wrong by two parts in 10,000.
-#
-# Note: cumprod multiplies up ᾱ. Why double precision: in single precision 0.9999 is rounded in its eighth digit; subtract it from 1, and little but the rounding is left behind the leading digits. beta_table checks the table (between 0 and 1, β_0 = 0) and copies it.
 
 # %% [markdown]
 # Two schedules are in wide use. Ho et al. let $\beta_t$ rise in a straight line from 0.0001 to 0.02 over 1,000 steps.
@@ -295,14 +218,12 @@ class Schedule:
 # %% tags=["export:diffusion_lab.theory.schedule"]
 def linear(T=1000):
     """β_t in a straight line from 1e-4 to 0.02, times 1000/T; at most 0.999."""
-    positive_int(T, "T")
     beta = torch.linspace(1e-4, 0.02, T, dtype=torch.float64) * 1000 / T
     return Schedule(torch.cat([torch.zeros(1), beta.clamp(max=0.999)]))
 
 
 def cosine(T=1000):
     """ᾱ_t ∝ cos²(a_t) with a_t = (t/T + s)/(1 + s) · π/2 and s = 0.008; β_t at most 0.999."""
-    positive_int(T, "T")
     a = (torch.arange(T + 1, dtype=torch.float64) / T + 0.008) / 1.008 * torch.pi / 2
     beta = 1 - torch.cos(a[1:]) ** 2 / torch.cos(a[:-1]) ** 2
     return Schedule(torch.cat([torch.zeros(1), beta.clamp(max=0.999)]))
@@ -319,53 +240,54 @@ def cosine(T=1000):
 # 0.9999$ the first four of them cancel, so only three or four digits of the difference are right: $1-\bar\alpha_1$
 # comes out wrong by two parts in ten thousand.
 
-# %%
+# %% tags=["check"]
 t = torch.arange(1000, dtype=torch.float64)
 a_t = (t / 1000 + 0.008) / 1.008 * torch.pi / 2
-assert torch.allclose(cosine().alpha_bar[:1000], torch.cos(a_t) ** 2 / torch.cos(a_t[0]) ** 2, rtol=1e-11, atol=0)
+squared_cosine = torch.cos(a_t) ** 2 / torch.cos(a_t[0]) ** 2
+assert torch.allclose(cosine().alpha_bar[:1000], squared_cosine, rtol=1e-11, atol=0)
 
+# %% tags=["check"]
 in_single = 1 - (1 - linear().beta.float()).cumprod(0)[1].item()
-assert 1e-4 < abs(in_single / 1e-4 - 1) < 3e-4
 print(f"1 - ᾱ_1: exactly 0.0001, in single precision {in_single:.8f}")
+
+# %% tags=["claim"]
+assert 1e-4 < abs(in_single / 1e-4 - 1) < 3e-4
 
 # %%
 for name, s in {"linear": linear(), "cosine": cosine()}.items():
     half = int((s.alpha_bar < 0.5).nonzero()[0])
-    print(f"{name}: more noise than signal from t = {half}; left at t = 667: {s.alpha_bar[667]:.3f}")
-assert linear().alpha_bar[667] < 0.02 < 0.2 < cosine().alpha_bar[667]
-before, last_but_one, end = cosine().log_snr[[950, 999, 1000]]
-assert 0.4 < (last_but_one - end) / (before - end) < 0.5  # the last step's part of the plunge
+    print(f"{name}: more noise than signal from t = {half}; "
+          f"left at t = 667: {s.alpha_bar[667]:.3f}")
 
+# %% tags=["figure"]
 fig, (left, right) = figure(columns=2, width=8, height=3)
 times = torch.arange(1001)
 both = [("linear", linear(), "noise"), ("cosine", cosine(), "data")]
-_ = curves(left, [(times, s.alpha_bar, role, name) for name, s, role in both],
-           "t", "$\\bar\\alpha_t$: what is left of the signal")
-_ = curves(right, [(times[1:], s.log_snr[1:], role, name) for name, s, role in both],
-           "t", "$\\log\\,\\mathrm{SNR}_t$")
-_ = right.axhline(0, color="#bbbbbb", linewidth=1)
-show(fig,
-     alt="Left: alpha bar falls from 1 to 0, for linear early, for cosine evenly. Right: log SNR falls from 9 to -10, "
-         "for cosine from 10 to -20 with a plunge at the end.")
-
-# %% slide [markdown]
-# ## Linear destroys early, cosine spreads the work
-#
-# {picture}
-#
-# Linear: half of the signal's variance is gone at $t = 260$, and the last third has one percent left to destroy. Grey
-# line: signal and noise are equally strong.
+curves(left, [(times, s.alpha_bar, role, name) for name, s, role in both],
+       "t", "$\\bar\\alpha_t$: what is left of the signal")
+curves(right, [(times[1:], s.log_snr[1:], role, name) for name, s, role in both],
+       "t", "$\\log\\,\\mathrm{SNR}_t$")
+right.axhline(0, color="#bbbbbb", linewidth=1)
+show(fig, alt="Left: alpha bar falls from 1 to 0, for linear early, for cosine evenly. "
+              "Right: log SNR falls from 9 to -10, "
+              "for cosine from 10 to -20 with a plunge at the end.")
 
 # %% [markdown]
 # **Figure 3.** Left: with the linear schedule, half of the signal's variance is gone at $t = 260$, and the last third of
 # the chain has one percent left to destroy. The cosine spreads the work. Right: the (natural) logarithm of the SNR; at
 # the grey line, signal and noise are equally strong. The plunge at the end of the cosine, from -5 to -20, is made by its last
 # fifty steps; the very last, with $\beta = 0.999$, makes nearly half of it.
-#
+
+# %% tags=["claim"]
+assert linear().alpha_bar[667] < 0.02 < 0.2 < cosine().alpha_bar[667]
+before, last_but_one, end = cosine().log_snr[[950, 999, 1000]]
+assert 0.4 < (last_but_one - end) / (before - end) < 0.5  # the last step's part of the plunge
+
+# %% [markdown]
 # **Try it.** Choose a schedule and a number of steps $T$. How many steps can you take away before the curve changes its
 # shape? And what happens to its first point?
 
-# %%
+# %% tags=["figure"]
 def snr_picture():
     """A function that draws log SNR over the chain, for a schedule's name and T."""
     fig, ax = figure(width=7, height=3)
@@ -374,21 +296,24 @@ def snr_picture():
 
     def draw(schedule, T):
         s, role = {"linear": (linear(T), "noise"), "cosine": (cosine(T), "data")}[schedule]
-        ax.lines[0].set_data((torch.arange(1, T + 1) / T).numpy(), s.log_snr[1:].numpy())  # faster than tensors
+        share = torch.arange(1, T + 1) / T
+        ax.lines[0].set_data(share.numpy(), s.log_snr[1:].numpy())  # faster than tensors
         ax.lines[0].set(marker="." if T <= 50 else "", color=POINTS[role]["color"])
-        ax.title.set_text(f"{schedule}, T = {T}: $\\bar\\alpha_T$ = {s.alpha_bar[-1]:.1e}, largest β = {s.beta.max():.3f}")
+        ax.title.set_text(f"{schedule}, T = {T}: $\\bar\\alpha_T$ = {s.alpha_bar[-1]:.1e}, "
+                          f"largest β = {s.beta.max():.3f}")
         return paint()
 
     return draw
 
 
-# %%
-which = widgets.Dropdown(options=["linear", "cosine"], value="cosine", description="schedule")
-steps = widgets.SelectionSlider(options=[5, 10, 20, 50, 100, 200, 500, 1000], value=1000, description="T")
-assert 1.6 < linear().log_snr[-1] - linear(50).log_snr[-1] < 1.7 < 13 < linear().log_snr[-1] - linear(20).log_snr[-1]
-assert [int((linear(T).beta == 0.999).sum()) for T in (50, 20, 10, 5)] == [0, 1, 5, 4]
-Live(snr_picture(), caption="Log signal-to-noise ratio over the chain. Every dot is one step where there are few.",
-     alt="A falling curve: the logarithm of the signal-to-noise ratio against t/T.", schedule=which, T=steps)
+Live(
+    snr_picture(),
+    schedule=widgets.Dropdown(options=["linear", "cosine"], value="cosine", description="schedule"),
+    T=widgets.SelectionSlider(options=[5, 10, 20, 50, 100, 200, 500, 1000], value=1000,
+                              description="T"),
+    caption="Log signal-to-noise ratio over the chain. Every dot is one step where there are few.",
+    alt="A falling curve: the logarithm of the signal-to-noise ratio against t/T.",
+)
 
 # %% [markdown]
 # What to have seen: down to about 50 steps the curve nearly keeps its shape over $t/T$. What moves is the start (the
@@ -400,7 +325,13 @@ Live(snr_picture(), caption="Log signal-to-noise ratio over the chain. Every dot
 # %%
 for T in (1000, 50, 20, 10):
     late = 6 * T // 10
-    print(f"T = {T:4}, log SNR at t/T = 0.6: linear {linear(T).log_snr[late]:5.1f}, cosine {cosine(T).log_snr[late]:.1f}")
+    print(f"T = {T:4}, log SNR at t/T = 0.6: linear {linear(T).log_snr[late]:5.1f}, "
+          f"cosine {cosine(T).log_snr[late]:.1f}")
+
+# %% tags=["claim"]
+low, lower, lowest = (linear(T).log_snr[-1] for T in (1000, 50, 20))
+assert 1.6 < low - lower < 1.7 < 13 < low - lowest
+assert [int((linear(T).beta == 0.999).sum()) for T in (50, 20, 10, 5)] == [0, 1, 5, 4]
 assert abs(linear(50).log_snr[30] - linear().log_snr[600]) < 0.3
 assert abs(linear(10).log_snr[6] - linear().log_snr[600]) > 7
 assert abs(cosine(10).log_snr[6] - cosine().log_snr[600]) < 1e-9
@@ -434,73 +365,34 @@ assert abs(cosine(10).log_snr[6] - cosine().log_snr[600]) < 1e-9
 # That is (5) at $t$. It holds at 1, and each time hands it to the next, so it holds at all. ∎
 #
 # Both formulas in code. `at(table, t, like)` looks up `table[t]` and shapes it to fit the data: with one $t$ for each
-# image, it returns shape $(n, 1, 1, 1)$. It also refuses a $t$ outside $0 \dots T$; with `first=1`, as a step needs,
-# outside
-# $1 \dots T$. And `same_shape` refuses noise that does not fit the data.
-
-# %% slide [markdown]
-# ## The jump: one draw stands for all steps
-#
-# $$ x_t = \sqrt{\bar\alpha_t}\; x_0 + \sqrt{1-\bar\alpha_t}\;\varepsilon, \qquad \varepsilon\sim\mathcal N(0, I) $$
-#
-# - To train a network we need $x_t$ at random $t$, over and over. Walking there would be hundreds of times too slow.
-# - The whole course uses this line (Ho et al. 2020, eq. 4).
-# - It holds for one $t$ at a time: jumps with the same $\varepsilon$ are no path of the chain.
-#
-# *How would you prove it?*
-
-# %% slide [markdown]
-# ## Proof: one more step, and it holds again
-#
-# Suppose that it holds at $t-1$, with noise $\varepsilon'$. Take one step more:
-#
-# $$ x_t = \sqrt{\alpha_t}\,\big(\sqrt{\bar\alpha_{t-1}}\,x_0 + \sqrt{1-\bar\alpha_{t-1}}\,\varepsilon'\big) + \sqrt{1-\alpha_t}\;\varepsilon_t $$
-#
-# $$ \phantom{x_t} = \sqrt{\bar\alpha_t}\,x_0 + \underbrace{\sqrt{\alpha_t(1-\bar\alpha_{t-1})}\;\varepsilon' + \sqrt{1-\alpha_t}\;\varepsilon_t}_{\text{two independent Gaussians: variances add}} $$
-#
-# $$ \alpha_t(1-\bar\alpha_{t-1}) + (1-\alpha_t) \;=\; \alpha_t - \bar\alpha_t + 1 - \alpha_t \;=\; 1-\bar\alpha_t $$
-#
-# At $t = 1$ it is the step itself. So it holds for all $t$.
-#
-# Note: Let the class do the last line. Where they get stuck: why the two noises are independent (the step draws afresh), and that α_t ᾱ_{t-1} = ᾱ_t.
+# image, it returns shape $(n, 1, 1, 1)$. It also refuses a $t$ outside $0 \dots T$.
 
 # %% tags=["export:diffusion_lab.theory.forward"]
 def q_step(x_s, t, eps, schedule):
     """One step, from s = t-1 to t: equation (1)."""
-    same_shape(x_s=x_s, eps=eps)
-    beta_t = at(schedule.beta, t, like=x_s, first=1)
+    beta_t = at(schedule.beta, t, like=x_s)
     x_t = (1 - beta_t).sqrt() * x_s + beta_t.sqrt() * eps
     return x_t.to(x_s.dtype)
 
 
 def q_sample(x_0, t, eps, schedule):
     """The jump from the data to time t: equation (5)."""
-    same_shape(x_0=x_0, eps=eps)
     alpha_bar_t = at(schedule.alpha_bar, t, like=x_0)
     x_t = alpha_bar_t.sqrt() * x_0 + (1 - alpha_bar_t).sqrt() * eps
     return x_t.to(x_0.dtype)
-
-# %% slide [markdown]
-# ## The equation is the code
-#
-# {code q_sample}
-#
-# - `at` looks up $\bar\alpha_t$ for each image's own $t$, and shapes it to fit the data.
-# - `same_shape` refuses noise that does not fit, `at` a $t$ outside $0 \dots T$.
-# - $t = 0$ gives the data back.
-# - The coefficients are float64; only the result takes the data's type.
-#
-# Note: Read the fourth line aloud beside the equation of the jump. Ask: where is the loop over the steps? There is none. One t for each image in the batch, so at returns shape (n, 1, 1, 1).
 
 # %% [markdown]
 # The check, in two ways. First exactly: follow the factor of $x_0$ and the variance of the noise through a thousand
 # single steps, with no random number at all.
 
-# %%
-schedule, factor, noise_var = linear(), 1.0, 0.0
+# %% tags=["check"]
+schedule = linear()
+factor = 1.0
+noise_var = 0.0
 for t in range(1, 1001):
     beta_t = schedule.beta[t]
-    factor, noise_var = factor * (1 - beta_t) ** 0.5, noise_var * (1 - beta_t) + beta_t
+    factor = factor * (1 - beta_t) ** 0.5
+    noise_var = noise_var * (1 - beta_t) + beta_t
     assert torch.allclose(factor, schedule.alpha_bar[t].sqrt(), rtol=1e-11, atol=0)
     assert torch.allclose(noise_var, 1 - schedule.alpha_bar[t], rtol=1e-11, atol=0)
 print("at every t = 1…1000, the single steps and the jump agree in eleven digits")
@@ -511,28 +403,25 @@ print("at every t = 1…1000, the single steps and the jump agree in eleven digi
 # states at 100 and at 1000: two jumps with one $\varepsilon$ would have the correlation 1, but here next to nothing is
 # left of the earlier noise.
 
-# %%
-x_t, seen = torch.full((10_000, 1), 0.89, dtype=torch.float64), []
+# %% tags=["check"]
+x_t = torch.full((10_000, 1), 0.89, dtype=torch.float64)
+seen = {}
 for t in range(1, 1001):
     x_t = q_step(x_t, t, normal(10_000, 1), schedule)
     if t in (100, 300, 1000):
-        alpha_bar_t = schedule.alpha_bar[t]
-        assert abs(x_t.mean() - alpha_bar_t.sqrt() * 0.89) < 4 * ((1 - alpha_bar_t) / 10_000) ** 0.5
-        assert abs(x_t.var() - (1 - alpha_bar_t)) < 4 * (1 - alpha_bar_t) * (2 / 10_000) ** 0.5
-        print(f"t = {t:4}: steps, mean {abs(x_t.mean()):.2f}, variance {x_t.var():.2f}; "
-              f"jump, {alpha_bar_t.sqrt() * 0.89:.2f} and {1 - alpha_bar_t:.2f}")
-        seen.append(x_t[:, 0])
-assert abs(torch.corrcoef(torch.stack(seen))[0, 2]) < 0.05
+        seen[t] = x_t
 
-# %% slide [markdown]
-# ## Check: 10,000 walks of 1,000 steps against the jump
-#
-# All start at 0.89; mean and variance at three times:
-#
-# {printed}
-#
-# With no random number at all: follow the factor of $x_0$ and the noise's variance through the steps. They agree with
-# the jump in eleven digits at every $t$.
+for t, x_t in seen.items():
+    mean = schedule.alpha_bar[t].sqrt() * 0.89
+    var = 1 - schedule.alpha_bar[t]
+    print(f"t = {t:4}: steps, mean {abs(x_t.mean()):.2f}, variance {x_t.var():.2f}; "
+          f"jump, {mean:.2f} and {var:.2f}")
+    assert abs(x_t.mean() - mean) < 4 * (var / 10_000) ** 0.5
+    assert abs(x_t.var() - var) < 4 * var * (2 / 10_000) ** 0.5
+
+# %% tags=["check"]
+early_and_late = torch.cat([seen[100], seen[1000]], dim=1)
+assert abs(torch.corrcoef(early_and_late.T)[0, 1]) < 0.05
 
 # %% [markdown]
 # Here is the jump at work on a cloud of points, two moons, at four times. (`two_moons` comes standardised: mean 0 and
@@ -540,19 +429,30 @@ assert abs(torch.corrcoef(torch.stack(seen))[0, 2]) < 0.05
 # chain, and (4) is the ratio of signal to noise only up to the data's own variance. Our digits, with mean -0.7 and
 # variance 0.4 over all pixels together, on average 0.27 in each, are close enough.)
 
+# %% tags=["claim"]
+digits = load_digits("train")[0].double()
+moments = (digits.mean(), digits.var(), digits.var(dim=0).mean())
+assert [round(x.item(), 2) for x in moments] == [-0.74, 0.38, 0.27]
+
 # %%
 moons = two_moons(1500).double()
-panels = [(q_sample(moons, t, normal(1500, 2), cosine()), "noise" if t else "data", f"t = {t}")
-          for t in (0, 100, 300, 1000)]
-assert abs(cosine().alpha_bar[300] - 0.79) < 0.005
+noisy = {t: q_sample(moons, t, normal(1500, 2), cosine()) for t in (0, 100, 300, 1000)}
+
+# %% tags=["figure"]
+panels = [(x_t, "noise" if t else "data", f"t = {t}") for t, x_t in noisy.items()]
 show(clouds(panels, size=2.2),
-     alt="Two crescents of points, blurred at t = 100, hardly visible at 300, a round cloud at 1000.")
+     alt="Two crescents of points, blurred at t = 100, hardly visible at 300, "
+         "a round cloud at 1000.")
 
 # %% [markdown]
 # **Figure 4.** Two moons under the cosine schedule. At $t = 300$ most of the signal's variance is still there
 # ($\bar\alpha_{300} \approx 0.79$), and yet the shape is nearly gone: fine detail drowns first. At $t = 1000$ the cloud
 # is round. (Blue dots: data. Grey crosses: with noise.)
-#
+
+# %% tags=["claim"]
+assert abs(cosine().alpha_bar[300] - 0.79) < 0.005
+
+# %% [markdown]
 # **Try it.** One schedule (cosine, $T = 1000$) at work on a density, a cloud and a digit, and where on the curve of the SNR
 # you are. (Each frame is a jump from $x_0$, all with the same $\varepsilon$, so that the picture does not flicker. The
 # chain itself would; the jagged lines at the start of notebook 03 show it. The cloud is blue throughout.) Which of the
@@ -561,48 +461,41 @@ show(clouds(panels, size=2.2),
 # %%
 def peaks(t):
     """How many peaks the density has at time t."""
-    q_t = start.at(t, cosine()).log_prob(grid[:, None])
+    q_t = start.marginal(t, cosine()).log_prob(grid[:, None])
     return int(((q_t[1:-1] > q_t[:-2]) & (q_t[1:-1] > q_t[2:])).sum())
 
-
+# %% tags=["figure"]
 def density_cloud_digit(eps, times):
-    """Frames of the mixture's density, the two moons and a digit at the given times, drawn on one figure."""
+    """Frames of the mixture's density, the two moons and a digit at the given times."""
     fig, (density, cloud, image) = figure(columns=3, width=7.9, height=2.7)
-    curves(density, [(grid, grid, "data", None)], "x", "density", "a density", xlim=(-3.5, 3.5), ylim=(0, 1.3))
+    curves(density, [(grid, grid, "data", None)], "x", "density", "a density",
+           xlim=(-3.5, 3.5), ylim=(0, 1.3))
     dots = cloud.scatter(*moons.T, **POINTS["data"])
     cloud.set(xlim=(-3.5, 3.5), ylim=(-3.5, 3.5), aspect="equal", title="a cloud")
     pixels = image.imshow(digit[0, 0], cmap="gray", vmin=-1, vmax=1)
     image.set(xticks=[], yticks=[], title="a digit")
 
     def update(t):
-        density.lines[0].set_ydata(start.at(t, cosine()).log_prob(grid[:, None]).exp())
+        q_t = start.marginal(t, cosine()).log_prob(grid[:, None]).exp()
+        density.lines[0].set_ydata(q_t)
         dots.set_offsets(q_sample(moons, t, eps, cosine()))
         pixels.set_data(q_sample(digit, t, eps_digit, cosine())[0, 0])
 
     return drawn(fig, [*density.lines, dots, pixels], update, times)
 
 
-# %%
-digits = load_digits("train")[0].double()
-assert [round(x.item(), 2) for x in (digits.mean(), digits.var(), digits.var(dim=0).mean())] == [-0.74, 0.38, 0.27]
-assert (peaks(450), peaks(500)) == (2, 1)
-mode = grid[start.at(650, cosine()).log_prob(grid[:, None]).argmax()]
-assert mode > 2 * cosine().alpha_bar[650].sqrt() * (start.weight @ start.mean)  # at 650 the top is still far off the mean
-assert int((linear().snr < cosine().snr[600]).nonzero()[0]) == 324
 chain = list(range(0, 1001, 25))
 fig, ax = figure(width=2.6, height=2.7)
-_ = curves(ax, [(times[1:], cosine().log_snr[1:], "data", None)], "t", "log SNR", "where you are", ylim=(-12, 11))
-tracks = [density_cloud_digit(normal(1500, 2), chain), with_marker(fig, ax, chain)]
-labels = [f"t = {t} · SNR {cosine().snr[t]:.2g} · peaks of the density: {peaks(t)}" for t in chain]
-Scrubber(beside(*tracks), labels, "One schedule: the density of a mixture, two moons, a digit, and the logarithm of the SNR.",
-         "A two-peaked curve, two moons and a digit turn into a bell, a round cloud and noise; a line moves along the SNR.")
-
-# %% slide [markdown]
-# ## One schedule: which structure drowns first?
-#
-# {picture}
-#
-# Note: Press T, then hold the right arrow. Stop where the room no longer recognises the digit, and compare with the guesses. Every frame is a jump with the same noise, so that nothing flickers; a path of the chain would. The crescents are gone by t = 400; the density loses its second peak between 450 and 500; the digit can be made out until about 600. The coarser the structure, the longer it lives, so a model that goes back settles coarse structure first.
+curves(ax, [(torch.arange(1, 1001), cosine().log_snr[1:], "data", None)],
+       "t", "log SNR", "where you are", ylim=(-12, 11))
+Scrubber(
+    beside(density_cloud_digit(normal(1500, 2), chain), with_marker(fig, ax, chain)),
+    [f"t = {t} · SNR {cosine().snr[t]:.2g} · peaks of the density: {peaks(t)}" for t in chain],
+    caption="One schedule: the density of a mixture, two moons, a digit, "
+            "and the logarithm of the SNR.",
+    alt="A two-peaked curve, two moons and a digit turn into a bell, a round cloud and noise; "
+        "a line moves along the SNR.",
+)
 
 # %% [markdown]
 # What to have seen: the crescents are gone by $t = 400$, and a slanted cloud is left. The density loses its second peak
@@ -611,7 +504,15 @@ Scrubber(beside(*tracks), labels, "One schedule: the density of a mixture, two m
 # has the same SNR already at $t = 324$.) Two things make a structure live long: to be
 # coarse, and to be told by many numbers at once. Going back, a model will therefore settle such structure first, and fine
 # detail last.
-#
+
+# %% tags=["claim"]
+assert (peaks(450), peaks(500)) == (2, 1)
+top = grid[start.marginal(650, cosine()).log_prob(grid[:, None]).argmax()]
+mean = cosine().alpha_bar[650].sqrt() * (start.weight @ start.mean)
+assert top > 2 * mean  # at 650 the top is still far off the mean
+assert int((linear().snr < cosine().snr[600]).nonzero()[0]) == 324
+
+# %% [markdown]
 # ## 4 · Is the end really noise?
 #
 # Generation starts from $\mathcal N(0, I)$. If the chain ends elsewhere, the model starts from states that it never
@@ -619,21 +520,12 @@ Scrubber(beside(*tracks), labels, "One schedule: the density of a mixture, two m
 
 # %%
 trap = Schedule(torch.cat([torch.zeros(1), torch.linspace(1e-4, 0.02, 50, dtype=torch.float64)]))
-for name, s in {"linear, T = 1000": linear(), "linear, T = 50": linear(50), "trap, T = 50": trap}.items():
+ends = {"linear, T = 1000": linear(), "linear, T = 50": linear(50), "trap, T = 50": trap}
+for name, s in ends.items():
     print(f"{name:17} ᾱ_T = {s.alpha_bar[-1]:.1g}")
-assert 0.59 < trap.alpha_bar[-1] < 0.61
 
-# %% slide [markdown]
-# ## Is the end really noise?
-#
-# Many tutorials keep $\beta$ from 0.0001 to 0.02 and shrink $T$ to save time:
-#
-# {printed}
-#
-# With 50 small steps, **60 %** of the signal's variance is left at the end. A model that starts from pure noise starts
-# where it was never trained.
-#
-# The mend: multiply $\beta_t$ by $1000/T$.
+# %% tags=["claim"]
+assert 0.59 < trap.alpha_bar[-1] < 0.61
 
 # %% [markdown]
 # With 50 small steps, 60 % of the signal's variance is left at the end: $\bar\alpha_T = 0.6$. Our `linear(50)` takes
@@ -667,35 +559,30 @@ assert 0.59 < trap.alpha_bar[-1] < 0.61
 # known $x_0$, which is that of the noise alone, with $\sigma^2 = 1-\bar\alpha_T$. So the information is the first
 # entropy less the second.
 
-# %%
-def nats_from_noise(alpha_bar_T):
+# %% tags=["check"]
+def nats_from_noise(schedule):
     """The three terms of (6) for the mixture `start`, in nats."""
+    alpha_bar_T = schedule.alpha_bar[-1]
     mean_of_square = (start.weight * (start.mean[:, 0] ** 2 + start.var)).sum()
     average = kl(0.0, 1 - alpha_bar_T, 0.0, 1.0) + 0.5 * alpha_bar_T * mean_of_square
-    q_T = GaussianMixture(start.weight, alpha_bar_T.sqrt() * start.mean, alpha_bar_T * start.var + 1 - alpha_bar_T)
-    log_q = q_T.log_prob(grid[:, None])
+    log_q = start.marginal(schedule.T, schedule).log_prob(grid[:, None])
     marginal = torch.trapezoid(log_q.exp() * (log_q - log_prob(grid, 0.0, 1.0)), grid)
     entropy = -torch.trapezoid(log_q.exp() * log_q, grid)
     information = entropy - 0.5 * torch.log(2 * torch.pi * torch.e * (1 - alpha_bar_T))
     return average, marginal, information
 
-
-# %%
+# %% tags=["check"]
+chains = {"linear, T = 1000": linear(), "cosine, T = 1000": cosine(), "trap, T = 50": trap}
 print("schedule            one image   collection  information")
-for name, s in {"linear, T = 1000": linear(), "cosine, T = 1000": cosine(), "trap, T = 50": trap}.items():
-    average, marginal, information = nats_from_noise(s.alpha_bar[-1])
-    assert abs(average - marginal - information) < 1e-13
-    assert average > 6 * marginal
+for name, s in chains.items():
+    average, marginal, information = nats_from_noise(s)
     print(f"{name:17} {average:11.1e} {marginal:12.1e} {information:12.1e}")
+    assert abs(average - marginal - information) < 1e-13
 
-# %% slide [markdown]
-# ## How far from noise? Two different questions
-#
-# $$ \underbrace{\mathbb E_{x_0}\mathrm{KL}\big(q(x_T\mid x_0)\,\|\,\mathcal N\big)}_{\text{one image, on average}} \;=\; \underbrace{\mathrm{KL}\big(q(x_T)\,\|\,\mathcal N\big)}_{\text{the whole collection}} \;+\; \underbrace{I(x_0; x_T)}_{\text{what } x_T \text{ tells of } x_0} $$
-#
-# - The left side is the term $L_T$ of the training bound.
-# - The collection's distance is the mistake you make by starting from noise: after 1,000 steps a millionth of a nat or less, in the trap 0.1 nats **for a single number**.
-# - An image has 784.
+# %% tags=["claim"]
+for s in chains.values():
+    average, marginal, _ = nats_from_noise(s)
+    assert average > 6 * marginal
 
 # %% [markdown]
 # The first column is the sum of the other two, to twelve decimals. After 1,000 steps the collection is about a
@@ -715,7 +602,10 @@ for name, s in {"linear, T = 1000": linear(), "cosine, T = 1000": cosine(), "tra
 
 # %% tags=["exercise"]
 def forward_step(x, beta, eps):
-    """One step of the chain. x, eps: float64 (n,), eps standard normal; beta: a float. Returns the next x."""
+    """One step of the chain.
+
+    x, eps: float64 (n,), eps standard normal; beta: a float. Returns the next x.
+    """
     raise NotImplementedError
 
 
@@ -744,7 +634,10 @@ check_forward_step(forward_step)
 
 # %% tags=["exercise"]
 def betas(alpha_bar):
-    """beta for t = 0…T from alpha_bar: float64 (T+1,), alpha_bar[0] = 1. Returns float64 (T+1,), at most 0.999."""
+    """beta for t = 0…T from alpha_bar: float64 (T+1,), alpha_bar[0] = 1.
+
+    Returns float64 (T+1,), at most 0.999.
+    """
     raise NotImplementedError
 
 
@@ -773,7 +666,10 @@ check_betas(betas)
 
 # %% tags=["exercise"]
 def first_time(alpha_bar, snr):
-    """The smallest t with SNR_t < snr, as an int. alpha_bar: float64 (T+1,); snr: a float above SNR_T."""
+    """The smallest t with SNR_t < snr, as an int.
+
+    alpha_bar: float64 (T+1,); snr: a float above SNR_T.
+    """
     raise NotImplementedError
 
 
@@ -800,22 +696,12 @@ check_first_time(first_time)
 #
 # You have $x_s$ and want $x_t$ for some later $t > s$, in one go. Repeat the proof of equation (5), starting at $s$.
 
-# %% slide [markdown]
-# ## In class: a jump between two times (10 minutes)
-#
-# You have $x_s$ and want $x_t$ for some later $t > s$, in one go:
-#
-# $$ x_t = \sqrt{\;?\;}\; x_s + \sqrt{\;?\;}\;\varepsilon $$
-#
-# *What stands under the roots?*
-#
-# Hint: which share of the variance do the steps from $s+1$ to $t$ keep?
-#
-# Note: ᾱ_t/ᾱ_s and 1 - ᾱ_t/ᾱ_s. The usual wrong answers: ᾱ_t (that is the jump from 0), and ᾱ_t - ᾱ_s. Exercise 4 of the notebook checks the code. Samplers that skip steps (notebook 08) are made of this.
-
 # %% tags=["exercise"]
 def jump_between(x_s, alpha_bar_s, alpha_bar_t, eps):
-    """A draw of q(x_t given x_s). x_s, eps: float64 (n,), eps standard normal; the others floats. Returns (n,)."""
+    """A draw of q(x_t given x_s).
+
+    x_s, eps: float64 (n,), eps standard normal; the others floats. Returns (n,).
+    """
     raise NotImplementedError
 
 
@@ -845,27 +731,23 @@ check_jump_between(jump_between)
 # with its mend.
 
 # %%
-var_right, var_wrong = [1.0], [1.0]
+var_right = [1.0]
+var_wrong = [1.0]
 for beta_t in linear().beta[1:].tolist():
     var_right.append((1 - beta_t) * var_right[-1] + beta_t)
     var_wrong.append((1 - beta_t) * var_wrong[-1] + beta_t**2)
-assert abs(var_right[-1] - 1) < 1e-12
-assert 40 < 1 / var_wrong[-1] < 60
 print(f"variance at the end: right {var_right[-1]:.2f}, β as deviation {var_wrong[-1]:.2f}")
 
-fig, ax = figure(width=7, height=2.8)
-lines = [(times, var_right, "exact", "right"), (times, var_wrong, "model", "β as a deviation")]
-_ = curves(ax, lines, "t", "variance of $x_t$", ylim=(0, 1.1))
-show(fig, alt="A flat line at 1, and a curve that falls from 1 to nearly 0 along the chain.")
+# %% tags=["claim"]
+assert abs(var_right[-1] - 1) < 1e-12
+assert 40 < 1 / var_wrong[-1] < 60
 
-# %% slide [markdown]
-# ## A common mistake: $\beta$ used as a deviation
-#
-# `x = sqrt(1 - beta) * x + beta * eps`. Nothing crashes.
-#
-# {picture}
-#
-# **Symptom**: print the variance of $x_T$ over a batch. It must be about 1.
+# %% tags=["figure"]
+fig, ax = figure(width=7, height=2.8)
+lines = [(torch.arange(1001), var_right, "exact", "right"),
+         (torch.arange(1001), var_wrong, "model", "β as a deviation")]
+curves(ax, lines, "t", "variance of $x_t$", ylim=(0, 1.1))
+show(fig, alt="A flat line at 1, and a curve that falls from 1 to nearly 0 along the chain.")
 
 # %% [markdown]
 # **Figure 5.** Black: the variance stays 1. Orange: the signal is shrunk, and the noise that should fill the gap is
@@ -909,14 +791,3 @@ show(fig, alt="A flat line at 1, and a curve that falls from 1 to nearly 0 along
 # ## Next
 #
 # Notebook 03 turns the chain around: given $x_t$, where did it come from?
-
-# %% slide [markdown]
-# ## Summary
-#
-# - One step shrinks by $\sqrt{1-\beta_t}$ and adds noise of variance $\beta_t$: the variance stays 1.
-# - The jump does $t$ steps at once: $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon$.
-# - A schedule is a table of $\beta_t$; its SNR says what is left at which time.
-# - Coarse structure outlives detail.
-# - Check that $\bar\alpha_T$ is nearly 0: only then is the end really noise.
-#
-# Next: the way back, one step at a time.

@@ -18,63 +18,55 @@
 #
 # ## Set-up
 #
-# `at`, `pairs` and the names from `check` look things up and refuse what does not fit; no idea hides in them.
-# (`before(t, s)` is `s`, or `t - 1` if no `s` is given.)
+# `at` and `pairs` look things up, `weight_of` reads the name of a variance, and `noise_like(x)` draws standard normal
+# noise of the shape of `x`; no idea hides in them.
 
 # %%
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import ipywidgets as widgets
 import torch
 
 from diffusion_lab.data.digits import load_digits
 from diffusion_lab.exercises import reverse_posterior
-from diffusion_lab.sampling.timesteps import Step, pairs
-from diffusion_lab.theory.check import (
-    before,
-    between_0_and_1,
-    mixture_tables,
-    no_label,
-    points,
-    positive_int,
-    same_shape,
-)
-from diffusion_lab.theory.forward import q_step
+from diffusion_lab.sampling.chain import Step, pairs
+from diffusion_lab.theory.forward import noise_like, q_step
 from diffusion_lab.theory.gaussian import log_prob, product
-from diffusion_lab.theory.schedule import at, cosine
+from diffusion_lab.theory.posterior import weight_of
+from diffusion_lab.theory.schedule import Schedule, at, cosine
 from diffusion_lab.view.frames import drawn, painter
 from diffusion_lab.view.live import Live
-from diffusion_lab.view.pictures import mosaic, show
+from diffusion_lab.view.pictures import mosaic
 from diffusion_lab.view.plots import clouds, curves
 from diffusion_lab.view.scrubber import Scrubber
+from diffusion_lab.view.show import show
 from diffusion_lab.view.style import POINTS, figure
 
 generator = torch.Generator().manual_seed(0)
 grid = torch.linspace(-6, 6, 2401, dtype=torch.float64)
 
-
 # %% [markdown]
 # Here is the chain of notebook 02 once more, for 40 numbers that start at -1 or +1. In notebook 02 we followed such
 # lines from left to right. Now the question is how to walk from right to left.
 
-# %%
+# %% tags=["figure"]
 schedule = cosine()
 paths = [torch.tensor([-1.0, 1.0], dtype=torch.float64).repeat(20)[:, None]]
 for t in range(1, 1001):
-    paths.append(q_step(paths[-1], t, torch.randn(40, 1, generator=generator, dtype=torch.float64), schedule))
+    eps = torch.randn(40, 1, generator=generator, dtype=torch.float64)
+    paths.append(q_step(paths[-1], t, eps, schedule))
 fig, ax = figure(width=8, height=2.8)
 for first, role in ((0, "data"), (1, "model")):  # blue from -1, orange from +1
-    _ = ax.plot(torch.cat(paths, dim=1)[first::2].T, color=POINTS[role]["color"], linewidth=0.5, alpha=0.6)
-_ = ax.set(xlabel="t", ylabel="$x_t$", xlim=(0, 1000))
-show(fig, alt="Forty jagged lines: a blue bundle from -1 and an orange one from +1 mix into one broad band on the right.")
-
-# %% slide [markdown]
-# # Walk back from noise to data
-#
-# Forty numbers start at −1 or +1 and drown in noise. Today we walk from right to left. Nothing is learned yet: for this
-# data the truth is known.
-#
-# {picture}
-#
-# Note: Blue lines start at −1, orange ones at +1. Cover all but the last tenth of the picture and ask: without the colours, could you tell where a line came from? (No.) At the end of the lesson stands a sampler that makes new data out of noise, with one part that a network will later have to supply.
+    bundle = torch.cat(paths, dim=1)[first::2].T
+    ax.plot(bundle, color=POINTS[role]["color"], linewidth=0.5, alpha=0.6)
+ax.set(xlabel="t", ylabel="$x_t$", xlim=(0, 1000))
+show(
+    fig,
+    alt="Forty jagged lines: a blue bundle from -1 and an orange one from +1 mix into one "
+    "broad band on the right.",
+)
 
 # %% [markdown]
 # **Figure 1.** Two bundles on the left, blue from -1 and orange from +1; one band of noise on the right. Look at the
@@ -106,35 +98,14 @@ show(fig, alt="Forty jagged lines: a blue bundle from -1 and an orange one from 
 # (Given $x_s$, the chain does not look at $x_0$ again: it is Markov. So $q(x_t \mid x_s, x_0) = q(x_t \mid x_s)$.) Let
 # us do it with numbers, on a grid. Ten large steps make the picture readable.
 
-# %% slide [markdown]
-# ## Predict first: what was it before?
-#
-# You see a noisy number, $x_t = 0$. It came from data that is near −1 or near +1, one as likely as the other.
-#
-# - *What was it one **small** step earlier?*
-# - *What was it at the start?*
-# - *Is each answer one number, give or take, or either of two?*
-#
-# Note: Let them write down both answers. One small step before: near 0, give or take √β, a single bell. At the start: -1 or +1, never near 0. The answers come with "A small step back is nearly a Gaussian" and "The denoised mean is an average".
-
-# %% slide [markdown]
-# ## Two witnesses speak about the state before
-#
-# Suppose that the clean $x_0$ is known as well. What was $x_s$, for $s < t$?
-#
-# - **Prior**, what $x_0$ says: $x_s \sim \mathcal N(\sqrt{\bar\alpha_s}\,x_0,\; 1-\bar\alpha_s)$
-# - **Likelihood**, what $x_t$ says: $x_t = \sqrt\alpha\,x_s + \sqrt\beta\,\varepsilon$
-#
-# Bayes' rule: multiply, and rescale to area 1. That is the **posterior**:
-#
-# $$ q(x_s \mid x_t, x_0) \;\propto\; q(x_t \mid x_s)\; q(x_s \mid x_0) $$
-#
-# Note: $\alpha = \bar\alpha_t/\bar\alpha_s$ and $\beta = 1-\alpha$; for $s = t-1$ these are the schedule's own $\alpha_t$ and $\beta_t$. Ask: which of the two witnesses is the more certain when t is small? (The prior: the clean value is close.)
-
 # %%
-schedule, t, s = cosine(10), 5, 4
-x_0, x_t = torch.tensor([[1.0]], dtype=torch.float64), torch.tensor([[-0.5]], dtype=torch.float64)
-alpha_bar_s, alpha = schedule.alpha_bar[s], schedule.alpha_bar[t] / schedule.alpha_bar[s]
+schedule = cosine(10)
+t, s = 5, 4
+x_0 = torch.tensor([[1.0]], dtype=torch.float64)
+x_t = torch.tensor([[-0.5]], dtype=torch.float64)
+alpha_bar_s = schedule.alpha_bar[s]
+alpha = schedule.alpha_bar[t] / alpha_bar_s
+
 prior = log_prob(grid, alpha_bar_s.sqrt() * x_0[0], 1 - alpha_bar_s).exp()
 likelihood = log_prob(x_t[0], alpha.sqrt() * grid, 1 - alpha).exp()
 posterior = prior * likelihood / torch.trapezoid(prior * likelihood, grid)
@@ -157,63 +128,66 @@ posterior = prior * likelihood / torch.trapezoid(prior * likelihood, grid)
 # each mean times its precision; put (3) in for $\tilde\beta$. After the definition, two checks by two routes: the
 # curve on the grid, and the product formula.
 
-# %% slide [markdown]
-# ## Precisions add: the posterior is a Gaussian
-#
-# $$ q(x_s \mid x_t, x_0) = \mathcal N(x_s;\, \tilde\mu,\, \tilde\beta I) $$
-#
-# $$ \tilde\mu = \frac{\sqrt{\bar\alpha_s}\,\beta}{1-\bar\alpha_t}\,x_0 + \frac{\sqrt\alpha\,(1-\bar\alpha_s)}{1-\bar\alpha_t}\,x_t, \qquad \tilde\beta = \frac{1-\bar\alpha_s}{1-\bar\alpha_t}\;\beta $$
-#
-# - As a function of $x_s$ both witnesses are Gaussians. So is their product.
-# - The mean is a mixture of the clean and the noisy value.
-# - Checked against the curve on a grid, and against the product rule.
-#
-# Note: Ho et al. 2020, eqs. 6 and 7, with s = t-1. Let the class find the variance: 1/β tilde = α/β + 1/(1-ᾱ_s), on one fraction, with α(1-ᾱ_s) + β = 1-ᾱ_t. Ask what both become for s = 0: mean x_0, variance 0.
-
 # %% tags=["export:diffusion_lab.theory.posterior"]
 def posterior_mean(x_0, x_t, t, schedule, s=None):
     """Mean of q(x_s given x_t, x_0): equation (2). s defaults to t-1."""
-    same_shape(x_0=x_0, x_t=x_t)
-    alpha_bar_t = at(schedule.alpha_bar, t, like=x_t, first=1)
-    alpha_bar_s = at(schedule.alpha_bar, before(t, s), like=x_t)
+    alpha_bar_t = at(schedule.alpha_bar, t, like=x_t)
+    alpha_bar_s = at(schedule.alpha_bar, t - 1 if s is None else s, like=x_t)
     alpha = alpha_bar_t / alpha_bar_s
-    mu_tilde_t = (alpha_bar_s.sqrt() * (1 - alpha) * x_0 + alpha.sqrt() * (1 - alpha_bar_s) * x_t) / (1 - alpha_bar_t)
+    beta = 1 - alpha
+    mu_tilde_t = (
+        alpha_bar_s.sqrt() * beta * x_0 + alpha.sqrt() * (1 - alpha_bar_s) * x_t
+    ) / (1 - alpha_bar_t)
     return mu_tilde_t.to(x_t.dtype)
 
 
 def posterior_var(t, schedule, s=None):
     """Variance of q(x_s given x_t, x_0): equation (3)."""
-    alpha_bar_t = at(schedule.alpha_bar, t, first=1)
-    alpha_bar_s = at(schedule.alpha_bar, before(t, s))
-    return (1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s)
+    alpha_bar_t = at(schedule.alpha_bar, t)
+    alpha_bar_s = at(schedule.alpha_bar, t - 1 if s is None else s)
+    beta = 1 - alpha_bar_t / alpha_bar_s
+    return (1 - alpha_bar_s) / (1 - alpha_bar_t) * beta
 
 
-# %%
-mu_tilde_t, beta_tilde_t = posterior_mean(x_0, x_t, t, schedule), posterior_var(t, schedule)
+# %% tags=["check"]
+mu_tilde_t = posterior_mean(x_0, x_t, t, schedule)
+beta_tilde_t = posterior_var(t, schedule)
 assert torch.allclose(posterior, log_prob(grid, mu_tilde_t[0], beta_tilde_t).exp(), atol=1e-10)
-by_product = product(alpha_bar_s.sqrt() * x_0, 1 - alpha_bar_s, x_t / alpha.sqrt(), (1 - alpha) / alpha)
-assert torch.allclose(mu_tilde_t, by_product[0], atol=1e-12)
-assert torch.allclose(beta_tilde_t, by_product[1], atol=1e-12)
+
+likelihood_var = (1 - alpha) / alpha
+mean, var = product(alpha_bar_s.sqrt() * x_0, 1 - alpha_bar_s, x_t / alpha.sqrt(), likelihood_var)
+assert torch.allclose(mu_tilde_t, mean, atol=1e-12)
+assert torch.allclose(beta_tilde_t, var, atol=1e-12)
 print(f"posterior mean {mu_tilde_t.item():.3f}, variance {beta_tilde_t:.3f}")
 
 # %% [markdown]
 # **Try it.** Move $x_t$: which of the three curves stay where they are? Move $t$ to 1, then to 10: who wins, prior or
 # likelihood?
 
-# %%
-def bayes_picture(schedule, x_0):
-    """A function that draws prior, likelihood and posterior of the state before x_t, for x_t and t."""
+# %% tags=["figure"]
+def bayes_picture(ten_steps, clean):
+    """Draws prior, likelihood and posterior of the state before x_t, for x_t and t."""
+    names = [
+        ("data", "what $x_0 = 1$ says (prior)"),
+        ("noise", "what $x_t$ says (likelihood)"),
+        ("exact", "both (posterior)"),
+    ]
     fig, ax = figure(width=7.5, height=3)
-    names = [("data", "what $x_0 = 1$ says (prior)"), ("noise", "what $x_t$ says (likelihood)"), ("exact", "both (posterior)")]
-    curves(ax, [(grid, 0 * grid, *name) for name in names], "$x_{t-1}$", "density", xlim=(-3, 3), ylim=(0, 3.2))
+    lines = [(grid, 0 * grid, *name) for name in names]
+    curves(ax, lines, "$x_{t-1}$", "density", xlim=(-3, 3), ylim=(0, 3.2))
     paint = painter(fig, ax.lines)
 
     def draw(x_t, t):
-        x, s_bar, a = torch.tensor([[x_t]], dtype=torch.float64), schedule.alpha_bar[t - 1], schedule.alpha[t]
+        x = torch.tensor([[x_t]], dtype=torch.float64)
+        alpha_bar_s = ten_steps.alpha_bar[t - 1]
+        alpha_t = ten_steps.alpha[t]
+        mean = posterior_mean(clean, x, t, ten_steps)[0]
         # at t = 1 two variances are 0; the smallest that the grid can draw stands in for them
-        says_x_0 = log_prob(grid, s_bar.sqrt(), (1 - s_bar).clamp(min=1e-4)).exp()
-        says_x_t = log_prob(grid, x[0] / a.sqrt(), (1 - a) / a).exp()
-        both = log_prob(grid, posterior_mean(x_0, x, t, schedule)[0], posterior_var(t, schedule).clamp(min=1e-4)).exp()
+        prior_var = (1 - alpha_bar_s).clamp(min=1e-4)
+        var = posterior_var(t, ten_steps).clamp(min=1e-4)
+        says_x_0 = log_prob(grid, alpha_bar_s.sqrt(), prior_var).exp()
+        says_x_t = log_prob(grid, x[0] / alpha_t.sqrt(), (1 - alpha_t) / alpha_t).exp()
+        both = log_prob(grid, mean, var).exp()
         for line, density in zip(ax.lines, (says_x_0, says_x_t, both)):
             line.set_ydata(density.numpy())  # faster than a tensor
         return paint()
@@ -221,33 +195,28 @@ def bayes_picture(schedule, x_0):
     return draw
 
 
-widths = [posterior_var(t, schedule) for t in range(1, 11)]
-assert widths == sorted(widths)
-
-# %%
-where = widgets.FloatSlider(value=-0.5, min=-2.5, max=2.5, step=0.1, description="x_t")
-when = widgets.IntSlider(value=5, min=1, max=10, description="t")
-assert posterior_var(10, schedule) > 0.99 * (1 - schedule.alpha_bar[9])  # at t = 10 the prior decides
-Live(bayes_picture(schedule, x_0), caption="Bayes' rule for one step back, for a clean value of 1 and ten steps in all.",
-     alt="Three bell curves: prior around the clean value, likelihood around x_t, and the narrower posterior between.",
-     x_t=where, t=when)
-
-# %% slide [markdown]
-# ## Who wins, the prior or the likelihood?
-#
-# *Move $x_t$: which curves stay? Move $t$ to 1, then to 10: who wins?*
-#
-# {picture}
-#
-# Note: Do this live in the notebook ("Try it" in section 1). x_t moves the likelihood and pulls the posterior along; the prior stays. In between, the posterior is narrower than either, and it gets wider as t grows. At t = 1 the question is about x_0 itself: the prior is a spike and wins. At t = 10 it wins again: the last step has almost erased x_s, so the likelihood is flat.
+Live(
+    bayes_picture(schedule, x_0),
+    caption="Bayes' rule for one step back, for a clean value of 1 and ten steps in all.",
+    alt="Three bell curves: prior around the clean value, likelihood around x_t, and the narrower "
+    "posterior between.",
+    x_t=widgets.FloatSlider(value=-0.5, min=-2.5, max=2.5, step=0.1, description="x_t"),
+    t=widgets.IntSlider(value=5, min=1, max=10, description="t"),
+)
 
 # %% [markdown]
 # What to have seen: $x_t$ moves the likelihood and pulls the posterior along; the prior does not care. The prior wins
 # at both ends. At $t = 1$ the question is about $x_0$ itself, so the prior is a spike. At $t = 10$ the last step has
 # almost erased $x_s$: the likelihood is flat, and the posterior lies on the prior. For all $t$ in between, the
 # posterior is the narrowest of the three curves. It gets wider as $t$ grows.
-#
-# ### What the article has instead
+
+# %% tags=["claim"]
+widths = [posterior_var(t, schedule) for t in range(1, 11)]
+assert widths == sorted(widths)
+assert widths[9] > 0.99 * (1 - schedule.alpha_bar[9])  # at t = 10 the prior decides
+
+# %% [markdown]
+# ### Deeper: what the article has instead
 #
 # For five noisy numbers $x' = [0.5, -0.5, 0.2, -0.8, 0.1]$ the article proposes
 # $\hat p(x \mid x') \propto \exp(\theta_1 x + \theta_2 x')$, exponentials divided by their sum over candidate values $x$
@@ -262,30 +231,15 @@ Live(bayes_picture(schedule, x_0), caption="Bayes' rule for one step back, for a
 candidates = torch.linspace(-1, 1, 5, dtype=torch.float64)
 noisy = torch.tensor([0.5, -0.5, 0.2, -0.8, 0.1], dtype=torch.float64)
 article = torch.softmax(2.0 * candidates[None, :] + 1.0 * noisy[:, None], dim=1)
-assert torch.allclose(article, article[:1].expand(5, 5))
 print("article: the same shares for all five,", [round(p, 2) for p in article[0].tolist()])
 
 clean_mean, clean_var = product(0.0, 1.0, noisy / 0.5**0.5, (1 - 0.5) / 0.5)
-assert torch.allclose(clean_mean, 0.5**0.5 * noisy)
-print("Bayes: best guess for each,", [round(v, 2) for v in clean_mean.tolist()], f"with variance {clean_var.item():.2f}")
+guesses = [round(guess, 2) for guess in clean_mean.tolist()]
+print(f"Bayes: best guess for each, {guesses} with variance {clean_var.item():.2f}")
 
-# %% slide [markdown]
-# ## A denoiser that does not look at its input
-#
-# Proposed for a noisy $x'$: $\;\hat p(x \mid x') \propto \exp(\theta_1 x + \theta_2 x')$
-#
-# *What happens to the factor $\exp(\theta_2 x')$ when the shares are divided by their sum?*
-#
-# It cancels. Five different inputs, one answer:
-#
-# | $x'$ | 0.5 | −0.5 | 0.2 | −0.8 | 0.1 |
-# |---|---|---|---|---|---|
-# | largest share | 0.64 | 0.64 | 0.64 | 0.64 | 0.64 |
-# | Bayes: best guess | 0.35 | −0.35 | 0.14 | −0.57 | 0.07 |
-#
-# By Bayes' rule each noisy number has an answer of its own.
-#
-# Note: The proposal is from the article from which this course grew. The factor is the same for every candidate x, so dividing by the sum removes it: whatever was measured, the answer is the same. The Bayes line is for clean values spread as N(0, 1) and ᾱ = 0.5: √0.5 ≈ 0.71 times the number.
+# %% tags=["claim"]
+assert torch.allclose(article, article[:1].expand(5, 5))
+assert torch.allclose(clean_mean, 0.5**0.5 * noisy)
 
 # %% [markdown]
 # ## 2 · The step back when the data is not known
@@ -312,20 +266,31 @@ def step_back(beta, x_t=0.3):
 
 
 def nearest_gaussian(x_s, density):
-    """The Gaussian with the same mean and variance, on the same grid; and KL(density ‖ Gaussian) in nats."""
+    """The Gaussian of the same mean and variance, on the same grid; KL(density ‖ it) in nats."""
     mean = torch.trapezoid(x_s * density, x_s)
-    gaussian = log_prob(x_s, mean, torch.trapezoid((x_s - mean) ** 2 * density, x_s))
-    integrand = torch.where(density > 0, density * (density.clamp(min=1e-300).log() - gaussian), 0.0)
-    return gaussian.exp(), torch.trapezoid(integrand, x_s)
+    var = torch.trapezoid((x_s - mean) ** 2 * density, x_s)
+    log_gaussian = log_prob(x_s, mean, var)
+    excess = density * (density.clamp(min=1e-300).log() - log_gaussian)
+    misfit = torch.trapezoid(torch.where(density > 0, excess, 0.0), x_s)
+    return log_gaussian.exp(), misfit
 
 
-# %%
+# %% tags=["figure"]
 fig, axes = figure(columns=2, width=8, height=2.8)
 for ax, beta, limit, top in zip(axes, (0.7, 0.02), (2.7, 0.9), (0.9, 4.5)):
     x_s, density = step_back(beta)
-    lines = [(x_s, density, "data", "$q(x_s | x_t)$"), (x_s, nearest_gaussian(x_s, density)[0], "model", "nearest Gaussian")]
-    _ = curves(ax, lines, "$x_s$", "density", title=f"β = {beta}", xlim=(0.3 - limit, 0.3 + limit), ylim=(0, top))
-show(fig, alt="Left: a two-peaked curve and a Gaussian that misses both peaks. Right: a bell curve and a Gaussian on top of it.")
+    gaussian, _ = nearest_gaussian(x_s, density)
+    lines = [
+        (x_s, density, "data", "$q(x_s | x_t)$"),
+        (x_s, gaussian, "model", "nearest Gaussian"),
+    ]
+    limits = {"xlim": (0.3 - limit, 0.3 + limit), "ylim": (0, top)}
+    curves(ax, lines, "$x_s$", "density", title=f"β = {beta}", **limits)
+show(
+    fig,
+    alt="Left: a two-peaked curve and a Gaussian that misses both peaks. Right: a bell curve and "
+    "a Gaussian on top of it.",
+)
 
 # %% [markdown]
 # **Figure 2.** One step back from $x_t = 0.3$; the nearest Gaussian, by KL, is the one of the same mean and variance. Left, a
@@ -345,39 +310,43 @@ show(fig, alt="Left: a two-peaked curve and a Gaussian that misses both peaks. R
 # $\beta^{3/2}$ times the derivative, and the formula follows. The next cell checks the outcome.) Our $\log q(x_s)$ is a
 # parabola plus $\log\cosh(5x_s)$, whose third derivative is known.
 
-# %% slide [markdown]
-# ## A small step back is nearly a Gaussian
-#
-# Nobody knows $x_0$ when we generate. Then $q(x_s \mid x_t) \propto q(x_t \mid x_s)\, q(x_s)$. Let $q(x_s)$ have peaks
-# at ±1:
-#
-# {picture}
-#
-# Note: One step back from x_t = 0.3. Ask for each panel: one place or two? Left, a large step: no Gaussian can say "either of two", and its top lies between the peaks. Right, a small step: the curves agree, since in a small neighbourhood log q(x_s) is nearly a straight line. This answers the first half of the prediction.
-
-# %%
-tanh = torch.tanh(torch.tensor(5 * 0.3, dtype=torch.float64))
-third_derivative = (5**3 * -2 * tanh * (1 - tanh**2)).item()
+# %% tags=["check"]
+tanh = math.tanh(5 * 0.3)
+third_derivative = 5**3 * -2 * tanh * (1 - tanh**2)
 betas = [0.9, 0.7, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001]
 misfit = [nearest_gaussian(*step_back(beta))[1].item() for beta in betas]
-slope = torch.log(torch.tensor(misfit[-3] / misfit[-1])) / torch.log(torch.tensor(betas[-3] / betas[-1]))
-assert misfit == sorted(misfit, reverse=True)
-assert 2.8 < slope < 3.2
 predicted = [beta**3 * third_derivative**2 / 12 for beta in betas]
 assert abs(misfit[-1] / predicted[-1] - 1) < 0.02
-print("KL at β = 0.5, 0.05, 0.005:", [f"{misfit[betas.index(b)]:.1g}" for b in (0.5, 0.05, 0.005)], f"slope {slope:.1f}")
 
+some = [f"{misfit[betas.index(beta)]:.1g}" for beta in (0.5, 0.05, 0.005)]
+slope = math.log(misfit[-3] / misfit[-1]) / math.log(betas[-3] / betas[-1])
+print("KL at β = 0.5, 0.05, 0.005:", some, f"slope {slope:.1f}")
+
+# %% tags=["figure"]
 fig, ax = figure(width=6, height=2.8)
-_ = curves(ax, [(betas, misfit, "data", "measured"), (betas, predicted, "exact", "predicted for small β")],
-           "β", "KL from a Gaussian, nats", xscale="log", yscale="log", ylim=(1e-8, 10))
-show(fig, alt="On logarithmic axes, the misfit is flat for large beta, then falls along a straight line of slope three.")
+lines = [
+    (betas, misfit, "data", "measured"),
+    (betas, predicted, "exact", "predicted for small β"),
+]
+limits = {"xscale": "log", "yscale": "log", "ylim": (1e-8, 10)}
+curves(ax, lines, "β", "KL from a Gaussian, nats", **limits)
+show(
+    fig,
+    alt="On logarithmic axes, the misfit is flat for large beta, then falls along a straight line "
+    "of slope three.",
+)
 
 # %% [markdown]
 # **Figure 3.** From β = 0.9 down to 0.2 the misfit only halves. From 0.02 on, it falls like $\beta^3$, as predicted: a
 # step of a tenth the size is a thousand times closer to a Gaussian. You need ten times as many of them, so their
 # misfits add up to a hundredth. This is why diffusion models take many small steps: each one is then nearly a Gaussian,
 # and a Gaussian needs only a mean and a variance.
-#
+
+# %% tags=["claim"]
+assert misfit == sorted(misfit, reverse=True)
+assert 2.8 < slope < 3.2
+
+# %% [markdown]
 # ## 3 · All that is missing is a guess of the data
 #
 # For a small step, then, $q(x_s\mid x_t)$ is nearly a Gaussian. Its mean, for a step of any size, is the average of
@@ -388,14 +357,29 @@ show(fig, alt="On logarithmic axes, the misfit is flat for large beta, then fall
 #
 # We call it the **denoised mean**; a function that returns it is a **denoiser**. It is the one thing in the mean that
 # depends on the data. (The variance depends on the data, too; section 4 brackets it between $\tilde\beta$ and β.) All
-# samplers of this course ask for a denoiser and for nothing else. In later notebooks a network learns it. Here we
-# choose data for which it is known: a mixture of $K$ round Gaussians with weights $w_k$, means $m_k$, variances $v_k$.
+# samplers of this course ask for a denoiser and for nothing else. In code it carries the schedule for whose states it
+# has an answer. (A `label` is for models that can be told what to make.)
+
+# %% tags=["export:diffusion_lab.theory.denoiser"]
+@dataclass(frozen=True)
+class Denoiser:
+    """x_0_hat = denoiser(x_t, t, label=None): equation (5), for states of one schedule."""
+
+    answer: Callable
+    schedule: Schedule
+
+    def __call__(self, x_t, t, label=None):
+        return self.answer(x_t, t, label)
+
+
+# %% [markdown]
+# In later notebooks a network learns it. Here we choose data for which it is known: a mixture of $K$ round Gaussians
+# with weights $w_k$, means $m_k$, variances $v_k$.
 #
 # $$ p(x) = \sum_k w_k\, \mathcal N(x;\, m_k, v_k I) \tag{6} $$
 #
 # Why does everything stay known? The chain acts on each component by itself, as an affine map plus noise, so the
-# noisy data is a mixture again (the method `at` below; inside it, the plain `at` is the table look-up). And given the
-# component, (5) is the product rule: with $y = x_t/\sqrt{\bar\alpha_t}$, which is $x_0$ plus noise of variance
+# noisy data is a mixture again (the method `marginal` below). And given the component, (5) is the product rule: with $y = x_t/\sqrt{\bar\alpha_t}$, which is $x_0$ plus noise of variance
 # $1/\mathrm{SNR}_t$,
 #
 # $$ \mathbb E[x_0 \mid x_t, k] = (1-g_k)\,m_k + g_k\,y, \qquad g_k = \frac{v_k}{v_k + 1/\mathrm{SNR}_t} \tag{7} $$
@@ -406,55 +390,28 @@ show(fig, alt="On logarithmic axes, the misfit is flat for large beta, then fall
 #    r_k \propto w_k\,\mathcal N(y;\, m_k, (v_k + 1/\mathrm{SNR}_t)\, I) $$
 #
 # Three more names in the class. `log_joint` gives, for each point $x$ and each $k$, the logarithm of
-# $w_k\,\mathcal N(x;\, m_k, (v_k + n)I)$, where $n$ is its `noise_var`. For $x = y$ its softmax over $k$ is $r_k$; its
-# largest entry names the component that $x$ most likely belongs to. The **score** is the gradient $\nabla\log p$, the
-# slope of $\log p$ in each coordinate: it points to where the density rises, and the check below uses it. A `label` is
-# for models that can be told what to make; a mixture cannot.
-
-# %% slide [markdown]
-# ## A tenth of the step, a thousandth of the misfit
-#
-# {picture}
-#
-# For small $\beta$ the KL from a Gaussian is $\tfrac{1}{12}\,\beta^3\,\big(\tfrac{d^3}{dx^3}\log q(x_s)\big)^2$. That
-# is why there are many small steps.
-#
-# Note: Both axes are logarithmic. Ask for the slope of the straight part before you say it (3). Ten times as many steps, each a thousand times closer to a Gaussian: the sum improves by a hundred. A Gaussian needs only a mean and a variance, and that is all a network has to supply.
-
-# %% slide [markdown]
-# ## All that is missing is a guess of the data
-#
-# $\tilde\mu$ is linear in $x_0$. So average over the possible $x_0$:
-#
-# $$ \hat x_0(x_t) = \mathbb E[x_0 \mid x_t], \qquad q(x_s \mid x_t) \approx \mathcal N\big(x_s;\, \tilde\mu(\hat x_0, x_t),\, \text{var}\big) $$
-#
-# - $\hat x_0$ is the **denoised mean**; a function that gives it is a **denoiser**.
-# - It is the one thing in the mean that depends on the data.
-# - Later a network learns it. Today the data is a mixture: it is known.
-#
-# Note: The sentence to remember of this lesson. Every sampler of the course asks for a denoiser and for nothing else. Ask: what else depends on the data? (The variance; we come to it.)
-
-# %% slide [markdown]
-# ## For a mixture of Gaussians the guess is exact
-#
-# $$ p(x) = \sum_k w_k\, \mathcal N(x;\, m_k, v_k I), \qquad \hat x_0 = \sum_k r_k\,\big[(1-g_k)\,m_k + g_k\,y\big] $$
-#
-# - $y = x_t/\sqrt{\bar\alpha_t}$: the data plus noise of variance $1/\mathrm{SNR}_t$.
-# - $g_k = v_k / (v_k + 1/\mathrm{SNR}_t)$: how far to trust $y$, if it came from $k$.
-# - $r_k$: how likely it is that $y$ came from component $k$.
-#
-# Note: SNR_t is ᾱ_t/(1-ᾱ_t). Ask for the two ends: little noise, g near 1, believe what you see; much noise, g near 0, say the mean of the component, weighed over components. Checked in the notebook in three ways: averaging on a grid, Tweedie's formula with automatic differentiation, and the mean of a large step back.
+# $w_k\,\mathcal N(x;\, m_k, (v_k + n)I)$, where $n$ is its `noise_var`. For $x = y$ its softmax over $k$ (exponentials
+# divided by their sum) is $r_k$; its largest entry names the component that $x$ most likely belongs to. The **score** is
+# the gradient $\nabla\log p$, the slope of $\log p$ in each coordinate: it points to where the density rises, and the
+# check below uses it. A mixture cannot be told what to make, so its denoiser has no use for a `label`.
 
 # %% tags=["export:diffusion_lab.theory.mixture"]
 class GaussianMixture:
     """Equation (6). weight (K,), mean (K, d), var (K,); points x are (n, d)."""
 
     def __init__(self, weight, mean, var):
-        self.weight, self.mean, self.var = mixture_tables(weight, mean, var)
+        weight, mean, var = (
+            torch.as_tensor(table, dtype=torch.float64).clone() for table in (weight, mean, var)
+        )
+        self.weight = weight / weight.sum()
+        self.mean = mean
+        self.var = var
 
     def log_joint(self, x, noise_var=0.0):
-        x, d, var = points(x, self.mean), self.mean.shape[1], self.var + noise_var
-        distance = torch.cdist(x, self.mean, compute_mode="donot_use_mm_for_euclid_dist")
+        d = self.mean.shape[1]
+        var = self.var + noise_var
+        # the other way to compute distances, by a product of matrices, loses digits
+        distance = torch.cdist(x.double(), self.mean, compute_mode="donot_use_mm_for_euclid_dist")
         return self.weight.log() - 0.5 * (distance**2 / var + d * torch.log(2 * torch.pi * var))
 
     def log_prob(self, x):
@@ -469,65 +426,88 @@ class GaussianMixture:
         eps = torch.randn(n, self.mean.shape[1], generator=generator, dtype=torch.float64)
         return self.mean[k] + self.var[k, None].sqrt() * eps
 
-    def at(self, t, schedule):
+    def marginal(self, t, schedule):
         alpha_bar_t = at(schedule.alpha_bar, t)
-        return GaussianMixture(self.weight, alpha_bar_t.sqrt() * self.mean, alpha_bar_t * self.var + (1 - alpha_bar_t))
+        return GaussianMixture(
+            self.weight, alpha_bar_t.sqrt() * self.mean, alpha_bar_t * self.var + (1 - alpha_bar_t)
+        )
+
+    def expected_x_0(self, x_t, t, schedule):
+        """The denoised mean: equation (7), weighed by r."""
+        x = x_t.reshape(len(x_t), -1).to(self.mean)
+        y = x / at(schedule.alpha_bar, t, like=x).sqrt()
+        noise_var = 1 / at(schedule.snr, t, like=x)
+        r = torch.softmax(self.log_joint(y, noise_var), dim=1)
+        gain = self.var / (self.var + noise_var)
+        x_0_hat = (r * (1 - gain)) @ self.mean + (r * gain).sum(dim=1, keepdim=True) * y
+        return x_0_hat.reshape(x_t.shape).to(x_t)
 
     def denoiser(self, schedule):
-        def denoiser(x_t, t, label=None):
-            no_label(label)
-            return expected_x_0(self, x_t, t, schedule)
+        def answer(x_t, t, label):
+            return self.expected_x_0(x_t, t, schedule)
 
-        denoiser.schedule = schedule
-        return denoiser
-
-
-# %% tags=["export:diffusion_lab.theory.mixture"]
-def expected_x_0(mixture, x_t, t, schedule):
-    """The denoised mean of a mixture: equation (7), weighed by r."""
-    x = x_t.reshape(len(x_t), -1)
-    y, noise_var = x / at(schedule.alpha_bar, t, x, first=1).sqrt(), 1 / at(schedule.snr, t, x, first=1)
-    r, gain = torch.softmax(mixture.log_joint(y, noise_var), dim=1), mixture.var / (mixture.var + noise_var)
-    x_0_hat = (r * (1 - gain)) @ mixture.mean + (r * gain).sum(dim=1, keepdim=True) * y
-    return x_0_hat.reshape(x_t.shape).to(x_t.dtype)
+        return Denoiser(answer, schedule)
 
 
 # %% [markdown]
 # Three checks, in one dimension, with the data of the question at the top: near -1 or near +1. First, average $x_0$
-# over a grid, weighed by $p(x_0)\, q(x_t\mid x_0)$. Second, a formula that knows nothing of components: **Tweedie's
-# formula** gets the denoised mean from the score of the noisy data alone (notebook 05 derives it),
+# over a grid, weighed by $p(x_0)\, q(x_t\mid x_0)$.
+
+# %% tags=["check"]
+two = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [0.02, 0.02])
+denoiser = two.denoiser(cosine())
+alpha_bar = cosine().alpha_bar
+noisy = grid[::100, None].clone().requires_grad_()
+for t in (50, 500, 900):
+    likelihood = log_prob(noisy, alpha_bar[t].sqrt() * grid, 1 - alpha_bar[t])
+    weight = (two.log_prob(grid[:, None]) + likelihood).exp()
+    by_grid = torch.trapezoid(grid * weight, grid) / torch.trapezoid(weight, grid)
+    assert torch.allclose(by_grid[:, None], denoiser(noisy, t), atol=1e-9)
+print("the exact denoiser agrees with averaging on a grid")
+
+# %% [markdown]
+# Second, a formula that knows nothing of components: **Tweedie's formula** gets the denoised mean from the score of the
+# noisy data alone (notebook 05 derives it),
 #
 # $$ \hat x_0 = \frac{x_t + (1-\bar\alpha_t)\,\nabla\log q(x_t)}{\sqrt{\bar\alpha_t}} $$
 #
 # PyTorch can differentiate what it computed (`requires_grad_`, `torch.autograd.grad`; notebook 05 shows how). Here that
-# is only a check: it gives the gradient of `log_prob`, and so tests `score` and `at` on the way. Third, the mean of (4)
-# on a grid must be (2) with $\hat x_0$ in it, also for a step back to half the time.
+# is only a check: it gives the gradient of `log_prob`, and so tests `score` and `marginal` on the way.
 
-# %%
-two = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [0.02, 0.02])
-denoiser, alpha_bar = two.denoiser(cosine()), cosine().alpha_bar
-noisy = grid[::100, None].clone().requires_grad_()
+# %% tags=["check"]
 for t in (50, 500, 900):
-    weight = (two.log_prob(grid[:, None]) + log_prob(noisy, alpha_bar[t].sqrt() * grid, 1 - alpha_bar[t])).exp()
+    marginal = two.marginal(t, cosine())
+    score = torch.autograd.grad(marginal.log_prob(noisy).sum(), noisy)[0]
+    assert torch.allclose(score, marginal.score(noisy), atol=1e-9)
+    by_tweedie = (noisy + (1 - alpha_bar[t]) * score) / alpha_bar[t].sqrt()
+    assert torch.allclose(by_tweedie, denoiser(noisy, t), atol=1e-9)
+print("and with Tweedie's formula")
+
+# %% [markdown]
+# Third, the mean of (4) on a grid must be (2) with $\hat x_0$ in it, also for a step back to half the time.
+
+# %% tags=["check"]
+for t in (50, 500, 900):
+    s = t // 2
+    alpha = alpha_bar[t] / alpha_bar[s]
+    likelihood = log_prob(noisy, alpha.sqrt() * grid, 1 - alpha)
+    weight = (two.marginal(s, cosine()).log_prob(grid[:, None]) + likelihood).exp()
     by_grid = torch.trapezoid(grid * weight, grid) / torch.trapezoid(weight, grid)
-    score, = torch.autograd.grad(two.at(t, cosine()).log_prob(noisy).sum(), noisy)
-    assert torch.allclose(by_grid[:, None], denoiser(noisy, t), atol=1e-9)
-    assert torch.allclose((noisy + (1 - alpha_bar[t]) * score) / alpha_bar[t].sqrt(), denoiser(noisy, t), atol=1e-9)
-    assert torch.allclose(score, two.at(t, cosine()).score(noisy), atol=1e-9)
-    s, alpha = t // 2, alpha_bar[t] / alpha_bar[t // 2]
-    weight = (two.at(s, cosine()).log_prob(grid[:, None]) + log_prob(noisy, alpha.sqrt() * grid, 1 - alpha)).exp()
-    by_grid = torch.trapezoid(grid * weight, grid) / torch.trapezoid(weight, grid)
-    assert torch.allclose(by_grid[:, None], posterior_mean(denoiser(noisy, t), noisy, t, cosine(), s), atol=1e-9)
-print("the exact denoiser agrees with averaging on a grid, and with Tweedie's formula")
+    by_x_0_hat = posterior_mean(denoiser(noisy, t), noisy, t, cosine(), s)
+    assert torch.allclose(by_grid[:, None], by_x_0_hat, atol=1e-9)
 print("the mean of a step back is equation (2) with the denoised mean in it")
 
-# %%
+# %% tags=["figure"]
 fig, ax = figure(width=7, height=2.8)
 for t, style in ((100, "-"), (500, "--"), (900, ":")):
-    _ = ax.plot(grid, denoiser(grid[:, None], t)[:, 0], linestyle=style, label=f"t = {t}")
-_ = ax.set(xlabel="$x_t$", ylabel="$\\hat x_0$", xlim=(-3, 3))
-_ = ax.legend()
-show(fig, alt="Three rising curves through 0: a steep step at t = 100, a smooth bend at 500, an almost straight line at 900.")
+    ax.plot(grid, denoiser(grid[:, None], t)[:, 0], linestyle=style, label=f"t = {t}")
+ax.set(xlabel="$x_t$", ylabel="$\\hat x_0$", xlim=(-3, 3))
+ax.legend()
+show(
+    fig,
+    alt="Three rising curves through 0: a steep step at t = 100, a smooth bend at 500, an almost "
+    "straight line at 900.",
+)
 
 # %% [markdown]
 # **Figure 4.** The denoised mean. Late in the chain (900) it hardly dares to leave the average of the data, 0. Early
@@ -556,37 +536,31 @@ show(fig, alt="Three rising curves through 0: a steep step at t = 100, a smooth 
 # If the data is $\mathcal N(0, I)$, that error is $1-\bar\alpha_t$ in each coordinate, and the variance is $\beta$. For
 # other data whose coordinates have variance at most 1 the error is no larger, since even the best guess linear in $x_t$
 # does as well. So the truth lies between the two. (Ho et al., section 3.2, have them as bounds on the entropy, for
-# variance 1.) The package calls them "small" and "large", and lets you blend their logarithms. (The cell after
+# variance 1.) The package calls them "small" and "large", and lets you blend their logarithms, by the weight $w$ of
+# $\log\beta$: 0 for "small", 1 for "large", or a number between. (The cell after
 # `reverse_var` checks the formula: for data $\mathcal N(0, v)$ the prior in (4) is
 # $\mathcal N(0,\, \bar\alpha_s v + 1-\bar\alpha_s)$, `product` has the variance, and the error, divided by
 # $1-\bar\alpha_t$, is $v/(\bar\alpha_t v + 1-\bar\alpha_t)$.)
 
-# %% slide [markdown]
-# ## The denoised mean is an average
-#
-# {picture}
-#
-# Early ($t=100$) it picks a side. Late ($t=900$) it stays near the data's average. At $x_t = 0$ it is always 0, where
-# there is hardly any data: one big jump gives a blur.
-#
-# Note: The data is at -1 or +1. Ask: at t = 100 and x_t = 0.2, what is the answer? (Nearly 1.) And at t = 900? (Near 0.) This is the second half of the prediction: at the start it was -1 or +1, and the average of the two is neither.
-
 # %% tags=["export:diffusion_lab.theory.posterior"]
 def reverse_var(t, schedule, variance="small", s=None):
-    """Variance of a reverse step: "small" is β tilde, "large" is β, a number w in [0, 1] lies between."""
-    w = {"small": 0.0, "large": 1.0}.get(variance, variance)
-    w = between_0_and_1(w, 'variance must be "small", "large" or a number from 0 to 1')
+    """Variance of a reverse step: "small" is β tilde, "large" is β, a number w lies between."""
+    w = weight_of(variance)
     beta_tilde = posterior_var(t, schedule, s)
-    beta = 1 - at(schedule.alpha_bar, t) / at(schedule.alpha_bar, before(t, s))
+    beta = 1 - at(schedule.alpha_bar, t) / at(schedule.alpha_bar, t - 1 if s is None else s)
     return beta**w * beta_tilde ** (1 - w)
 
 
-# %%
+# %% tags=["check"]
 for v, t, s in ((0.0, 5, 4), (0.0, 10, 4), (0.3, 10, 4), (0.3, 3, 1), (1.0, 5, 4), (1.0, 3, 1)):
-    small, large = (reverse_var(t, schedule, kind, s) for kind in ("small", "large"))
-    alpha_bar_t, alpha_bar_s = schedule.alpha_bar[t], schedule.alpha_bar[s]
-    _, exact = product(0.0, alpha_bar_s * v + 1 - alpha_bar_s, 0.0, (alpha_bar_s - alpha_bar_t) / alpha_bar_t)
-    assert torch.allclose(exact, small + (large - small) * v / (alpha_bar_t * v + 1 - alpha_bar_t), rtol=1e-9)
+    small = reverse_var(t, schedule, "small", s)
+    large = reverse_var(t, schedule, "large", s)
+    alpha_bar_t = schedule.alpha_bar[t]
+    alpha_bar_s = schedule.alpha_bar[s]
+    prior_var = alpha_bar_s * v + 1 - alpha_bar_s
+    _, exact = product(0.0, prior_var, 0.0, (alpha_bar_s - alpha_bar_t) / alpha_bar_t)
+    error = v / (alpha_bar_t * v + 1 - alpha_bar_t)
+    assert torch.allclose(exact, small + (large - small) * error, rtol=1e-9)
 print("β tilde is exact for a point, β for data N(0, 1), and for N(0, 0.3) the truth lies between")
 
 # %% [markdown]
@@ -596,54 +570,52 @@ print("β tilde is exact for a point, β for data N(0, 1), and for N(0, 0.3) the
 # denoiser is asked about states that it would never meet. (Halves, below: Python's `round` takes 7.5 to 8 and 2.5 to 2,
 # the even neighbour.)
 
-# %% tags=["export:diffusion_lab.sampling.timesteps"]
+# %% tags=["export:diffusion_lab.sampling.chain"]
 def spaced(T, n):
-    """n times from T down: round(T (n-k)/n) for k = 0, …, n-1. The step after the last goes to 0."""
-    if positive_int(n, "n") > positive_int(T, "T"):
-        raise ValueError(f"a chain of T = {T} times has at most {T} steps, but got n = {n}.")
+    """n times from T down: round(T (n-k)/n), k = 0, …, n-1. The step after the last goes to 0."""
     return torch.tensor([round(T * (n - k) / n) for k in range(n)])
 
 
-print("ten times:", spaced(1000, 10).tolist(), " and if n does not divide T:", spaced(10, 4).tolist())
+# %%
+ten = spaced(1000, 10).tolist()
+four = spaced(10, 4).tolist()
+print(f"ten times: {ten}  and if n does not divide T: {four}")
 left = [alpha_bar[t].sqrt().item() for t in (901, 1000)]
-assert left[0] > 0.1 > 0.001 > left[1]
 print(f"the signal's size at t = 901 is {left[0]:.2f} of the original, at t = 1000 {left[1]:.2f}")
+
+# %% tags=["claim"]
+assert left[0] > 0.1 > 0.001 > left[1]
 
 # %% [markdown]
 # The sampler is a Python generator (not related to the random `generator`): a function with `yield`, which hands out
 # each step as it is made, so that you can look at the chain while it runs. A `Step` holds `t`, `s`, `x_t`, `x_0_hat`,
-# `mean` and `x_s`. `pairs` turns the times into pairs $(t, s)$.
+# `mean` and `x_s`. `pairs` turns the times into pairs $(t, s)$. `last` walks to the end: the sample is the state $x_s$
+# of the last step.
 
 # %% tags=["export:diffusion_lab.sampling.ddpm"]
 def ddpm(denoiser, x_T, timesteps=None, variance="small", label=None, generator=None):
     """Ancestral sampling, equation (8): yields each Step; the last one's x_s is the sample."""
-    schedule, x_t = denoiser.schedule, x_T
+    schedule = denoiser.schedule
+    x_t = x_T
     for t, s in pairs(timesteps, schedule.T):
         std = reverse_var(t, schedule, variance, s).sqrt()
         x_0_hat = denoiser(x_t, t, label)
         mean = posterior_mean(x_0_hat, x_t, t, schedule, s)
-        eps = torch.randn(x_t.shape, generator=generator, dtype=x_t.dtype, device=x_t.device) if s > 0 else 0.0
+
+        # The last step adds no noise: its mean is the sample.
+        eps = noise_like(x_t, generator) if s > 0 else torch.zeros_like(x_t)
         x_s = (mean + std * eps).to(x_t.dtype)
         yield Step(t, s, x_t, x_0_hat, mean, x_s)
         x_t = x_s
 
-# %% slide [markdown]
-# ## Ancestral sampling: guess, step, add noise
-#
-# $$ x_s = \tilde\mu(\hat x_0(x_t),\, x_t) + \sqrt{\mathrm{var}}\;\varepsilon, \qquad \text{without noise in the last step} $$
-#
-# ```python
-# for t, s in pairs(timesteps, schedule.T):
-#     std = reverse_var(t, schedule, variance, s).sqrt()
-#     x_0_hat = denoiser(x_t, t, label)
-#     mean = posterior_mean(x_0_hat, x_t, t, schedule, s)
-#     …
-#     x_s = (mean + std * eps).to(x_t.dtype)
-# ```
-#
-# - Ho et al. 2020, algorithm 2. Only `denoiser` knows the data.
-#
-# Note: Start with pure noise x_T and read the loop line by line beside the formula. The line left out draws eps, and sets it to 0 for s = 0. pairs turns times into (t, s): all of them, or n evenly spaced ones from T down.
+
+# %% tags=["export:diffusion_lab.sampling.chain"]
+def last(steps):
+    """The sample: the state in which a sampler's last step ends."""
+    for step in steps:
+        x_s = step.x_s
+    return x_s
+
 
 # %% [markdown]
 # Three clouds of unequal weight make the test. From noise alone, the chain must find all three, with the right shares,
@@ -656,40 +628,64 @@ def ddpm(denoiser, x_T, timesteps=None, variance="small", label=None, generator=
 # from the data directly.
 
 # %%
-data = GaussianMixture([0.2, 0.3, 0.5], [[-1.5, -0.5], [0.0, 1.2], [1.2, -0.8]], [0.02, 0.05, 0.1])
-
-
-def misses(samples, k):
-    """The errors of cloud k's share, centre and width (its covariance), in standard errors. And the cloud."""
-    cloud, eye = samples[data.log_joint(samples).argmax(dim=1) == k], torch.eye(2, dtype=torch.float64)
-    n, v, p = len(cloud), data.var[k], data.weight[k]
-    share = (n / len(samples) - p) / (p * (1 - p) / len(samples)).sqrt()
-    mean = (cloud.mean(dim=0) - data.mean[k]) / (v / n).sqrt()
-    covariance = (cloud.T.cov() - v * eye) / (v * ((1 + eye) / n).sqrt())
-    return abs(share).item(), mean.abs().max().item(), covariance.abs().max().item(), cloud
+data = GaussianMixture(
+    [0.2, 0.3, 0.5], [[-1.5, -0.5], [0.0, 1.2], [1.2, -0.8]], [0.02, 0.05, 0.1]
+)
+denoiser = data.denoiser(cosine())
+x_T = torch.randn(300_000, 2, generator=generator, dtype=torch.float64)
+after_10 = last(ddpm(denoiser, x_T, spaced(1000, 10), generator=generator))
+chain = [
+    step
+    for step in ddpm(denoiser, x_T[:4000], generator=generator)
+    if step.t % 40 == 0 or step.s == 0
+]
+samples = {
+    "after 10 steps": after_10,
+    "after 1000 steps": chain[-1].x_s,
+    "drawn directly": data.sample(4000, generator),
+}
 
 
 # %%
-x_T = torch.randn(300_000, 2, generator=generator, dtype=torch.float64)
-*_, last = ddpm(data.denoiser(cosine()), x_T, spaced(1000, 10), generator=generator)
-chain = [step for step in ddpm(data.denoiser(cosine()), x_T[:4000], generator=generator) if step.t % 40 == 0 or step.s == 0]
-samples = {"after 10 steps": last.x_s, "after 1000 steps": chain[-1].x_s, "drawn directly": data.sample(4000, generator)}
+def cloud(x, k):
+    """The points that most likely belong to component k."""
+    return x[data.log_joint(x).argmax(dim=1) == k]
 
+
+def misses(x, k):
+    """The errors of cloud k's share, centre and width (its covariance), in standard errors."""
+    found = cloud(x, k)
+    n = len(found)
+    v = data.var[k]
+    p = data.weight[k]
+    eye = torch.eye(2, dtype=torch.float64)
+    share = (n / len(x) - p) / (p * (1 - p) / len(x)).sqrt()
+    centre = (found.mean(dim=0) - data.mean[k]) / (v / n).sqrt()
+    width = (found.T.cov() - v * eye) / (v * ((1 + eye) / n).sqrt())
+    return torch.stack([abs(share), centre.abs().max(), width.abs().max()])
+
+
+# %%
 print("largest error in:   share   centre    width   (standard errors)")
 for name, x in samples.items():
-    *errors, found = zip(*(misses(x, k) for k in range(3)))
-    share, centre, width = (max(error) for error in errors)
-    shares, variances = zip(*((round(len(c) / len(x), 2), round(c.var(dim=0).mean().item(), 2)) for c in found))
-    print(f"{name:16} {share:8.1f} {centre:8.1f} {width:8.1f}   shares {shares}, variances {variances}")
-    assert min(share, centre, width) > 4 if name == "after 10 steps" else max(share, centre, width) < 4
-    if name == "after 10 steps":
-        inwards = [(mean.norm() - cloud.mean(dim=0).norm()).item() for mean, cloud in zip(data.mean, found)]
-        assert 0.025 < min(inwards) < 0.035 < 0.065 < max(inwards) < 0.075
-        assert shares == (0.18, 0.3, 0.52)
-print(f"{'the data':45} shares {tuple(data.weight.tolist())}, variances {tuple(data.var.tolist())}")
+    share, centre, width = torch.stack([misses(x, k) for k in range(3)]).amax(dim=0)
+    shares = tuple(round(len(cloud(x, k)) / len(x), 2) for k in range(3))
+    variances = tuple(round(cloud(x, k).var(dim=0).mean().item(), 2) for k in range(3))
+    print(f"{name:16} {share:8.1f} {centre:8.1f} {width:8.1f}   "
+          f"shares {shares}, variances {variances}")
+shares = tuple(data.weight.tolist())
+variances = tuple(data.var.tolist())
+print(f"{'the data':45} shares {shares}, variances {variances}")
 
-show(clouds([(x[:4000], "data" if "drawn" in name else "model", name) for name, x in samples.items()]),
-     alt="Three pictures of the same three clouds; those after 10 steps are smaller, the other two look alike.")
+# %% tags=["figure"]
+panels = [
+    (x[:4000], "data" if "drawn" in name else "model", name) for name, x in samples.items()
+]
+show(
+    clouds(panels),
+    alt="Three pictures of the same three clouds; those after 10 steps are smaller, the other two "
+    "look alike.",
+)
 
 # %% [markdown]
 # **Figure 5.** Left: noise sent through ten steps. Middle: the same noise sent through a thousand. Right: the data
@@ -698,23 +694,31 @@ show(clouds([(x[:4000], "data" if "drawn" in name else "model", name) for name, 
 # are too narrow (why, you will see below), the centres are pulled inwards by 0.03 to 0.07, and a few points are stuck
 # between them. Nothing was learned; the denoiser knew the data. But the sampler never looked at the data, only at
 # $\hat x_0$.
-#
+
+# %% tags=["claim"]
+errors = {name: torch.stack([misses(x, k) for k in range(3)]) for name, x in samples.items()}
+assert errors["after 10 steps"].amax(dim=0).min() > 4
+assert errors["after 1000 steps"].max() < 4
+assert errors["drawn directly"].max() < 4
+found = [cloud(after_10, k) for k in range(3)]
+assert [round(len(each) / 300_000, 2) for each in found] == [0.18, 0.3, 0.52]
+inwards = [mean.norm() - each.mean(dim=0).norm() for mean, each in zip(data.mean, found)]
+assert 0.025 < min(inwards) < 0.035 < 0.065 < max(inwards) < 0.075
+
+# %% [markdown]
 # **Try it.** At which time do the three clouds part? Do points still change clouds after that? (The label says how
 # many points are *settled*: given their $x_t$, one of the clouds has more than 90 % of the probability, the largest of
 # the $r_k$ in section 3.)
 
-# %% slide [markdown]
-# ## Noise in, data out: 10 steps and 1,000
-#
-# {picture}
-#
-# Three clouds of unequal weight. A thousand steps cannot be told from the data; after ten the clouds are too narrow,
-# and a few points are stuck between them.
-#
-# Note: Counted in standard errors: share, centre and width of each cloud are within four after 1,000 steps; after ten none is. (300,000 points show it: shares of 18, 30 and 52 % in place of 20, 30 and 50.) Widths are too small, and centres are pulled inwards by up to 0.07. Ask which of the three pictures is the data before you read the titles out. Nothing was learned, and the sampler never looked at the data, only at x̂_0.
-
 # %%
-def chain_frames(chain):
+settled = {}
+for step in chain:
+    r = torch.softmax(data.marginal(step.t, cosine()).log_joint(step.x_t), dim=1)
+    settled[step.t] = (r.amax(dim=1) > 0.9).double().mean().item()
+
+
+# %% tags=["figure"]
+def chain_frames(steps):
     """A frame for each step of the chain: the state, and the denoised mean; 1,500 points."""
     fig, axes = figure(columns=2, width=6.6, height=3.3)
     for ax, title in zip(axes, ("$x_t$", "$\\hat x_0$: where it would go")):
@@ -722,37 +726,36 @@ def chain_frames(chain):
     dots = [ax.scatter([], [], **POINTS[role]) for ax, role in zip(axes, ("noise", "model"))]
 
     def update(step):
-        for cloud, x in zip(dots, (step.x_t, step.x_0_hat)):
-            cloud.set_offsets(x[:1500])
+        for points, x in zip(dots, (step.x_t, step.x_0_hat)):
+            points.set_offsets(x[:1500])
 
-    return drawn(fig, dots, update, chain)
+    return drawn(fig, dots, update, steps)
 
 
-leans = {step.t: torch.softmax(data.at(step.t, cosine()).log_joint(step.x_t), dim=1).max(dim=1) for step in chain}
-settled = {t: (r.values > 0.9).double().mean().item() for t, r in leans.items()}
-assert settled[1000] == 0
-assert 0.15 < settled[600] < 0.25 < 0.65 < settled[400] < 0.75
-assert min(share for t, share in settled.items() if t <= 200) > 0.98
-assert (leans[200].indices == data.log_joint(chain[-1].x_s).argmax(dim=1)).double().mean() > 0.99
-
-# %%
-Scrubber(chain_frames(chain), [f"t = {t}, {share:.0%} settled" for t, share in settled.items()],
-         "The reverse chain of a mixture: the state, and the denoised mean at each state.",
-         "Left a round cloud that splits into three; right points that spread from the centre to three clouds.")
-
-# %% slide [markdown]
-# ## When do the three clouds part?
-#
-# {picture}
-#
-# Note: Press T, then hold the right arrow. "Settled" beneath the picture is the share of points for which, given their state, one cloud has more than 90 % of the probability. At t = 1000 every guess is at the centre of the data, and nothing is settled. The guesses (right) fan out long before the states (left) part: at t = 600 a fifth are settled, at t = 400 two thirds. Stop at t = 200: from here on it is more than 98 %, hardly a point changes clouds any more, and only detail is open.
+Scrubber(
+    chain_frames(chain),
+    labels=[f"t = {t}, {share:.0%} settled" for t, share in settled.items()],
+    caption="The reverse chain of a mixture: the state, and the denoised mean at each state.",
+    alt="Left a round cloud that splits into three; right points that spread from the centre to "
+    "three clouds.",
+)
 
 # %% [markdown]
 # What to have seen: at $t = 1000$ every $\hat x_0$ is at the centre of the data, and no point is settled. As $t$ falls
 # they fan out, long before the states themselves part: at $t = 600$ a fifth of the points are settled, at $t = 400$ two
 # thirds. From $t = 200$ on it is more than 98 %, fewer than one point in a hundred still ends in another cloud than
 # it leaned to at $t = 200$, and only detail is open.
-#
+
+# %% tags=["claim"]
+assert settled[1000] == 0
+assert 0.15 < settled[600] < 0.25 < 0.65 < settled[400] < 0.75
+assert min(share for t, share in settled.items() if t <= 200) > 0.98
+at_200 = next(step.x_t for step in chain if step.t == 200)
+leaned = data.marginal(200, cosine()).log_joint(at_200).argmax(dim=1)
+ended = data.log_joint(chain[-1].x_s).argmax(dim=1)
+assert (leaned == ended).double().mean() > 0.99
+
+# %% [markdown]
 # ### Which variance: beta or beta tilde?
 #
 # For data $\mathcal N(0, v)$ in one dimension no random number is needed. The denoised mean is, by (7), $g\,y = c\,x_t$
@@ -762,28 +765,27 @@ Scrubber(chain_frames(chain), [f"t = {t}, {share:.0%} settled" for t, share in s
 # %%
 def variance_of_samples(v, n, variance):
     """Exact variance of ddpm's samples for data N(0, v), cosine schedule, n steps."""
-    schedule, V = cosine(), torch.tensor(1.0, dtype=torch.float64)
+    schedule = cosine()
+    V = 1.0
     for t, s in pairs(spaced(1000, n), 1000):
         alpha_bar_t = schedule.alpha_bar[t]
-        denoised = alpha_bar_t.sqrt() * v / (alpha_bar_t * v + 1 - alpha_bar_t)
-        factor = posterior_mean(denoised[None], torch.ones(1, dtype=torch.float64), t, schedule, s)[0]
+        c = alpha_bar_t.sqrt() * v / (alpha_bar_t * v + 1 - alpha_bar_t)
+        factor = posterior_mean(c[None], torch.ones_like(c[None]), t, schedule, s)[0]
         V = factor**2 * V + (reverse_var(t, schedule, variance, s) if s > 0 else 0.0)
     return V.item()
 
 
-print("variance of the samples as a share of the data's, with the small variance and with the large one")
+# %%
+print("variance of the samples as a share of the data's, "
+      "with the small variance and with the large one")
 print("data variance   steps    small    large")
-for v in (1.0, 0.1):
-    for n in (10, 20, 100, 1000):
-        small, large = (variance_of_samples(v, n, variance) / v for variance in ("small", "large"))
-        print(f"{v:13} {n:7} {small:8.2f} {large:8.2f}")
-        assert small < large
-        assert n < 1000 or max(abs(small - 1), abs(large - 1)) < 0.02
-for v in (0.001, 0.0001):
-    small, large = (variance_of_samples(v, 1000, variance) / v for variance in ("small", "large"))
-    print(f"{v:13} {1000:7} {small:8.2f} {large:8.2f}")
-    assert small < 0.9
-    assert abs(large - 1) < 0.005 if v == 0.001 else large < 0.9
+cases = [(v, n) for v in (1.0, 0.1) for n in (10, 20, 100, 1000)] + [(0.001, 1000), (0.0001, 1000)]
+found = {}
+for v, n in cases:
+    small = variance_of_samples(v, n, "small") / v
+    large = variance_of_samples(v, n, "large") / v
+    print(f"{v:13} {n:7} {small:8.2f} {large:8.2f}")
+    found[v, n] = small, large
 
 # %% [markdown]
 # With a thousand steps the choice does not matter for these two: both come within 2 % of the truth. With ten it does.
@@ -793,10 +795,21 @@ for v in (0.001, 0.0001):
 # not yet a point, for which $\tilde\beta$ is right. With $v = 0.001$ even a thousand steps with $\tilde\beta$ leave
 # only 0.87 of the data's own variance, where β leaves 1.00. With $v = 0.0001$, the last row, β falls short as well,
 # since the last step adds no noise.)
-#
+
+# %% tags=["claim"]
+for v in (1.0, 0.1):
+    for n in (10, 20, 100, 1000):
+        assert found[v, n][0] < found[v, n][1]
+    assert all(abs(share - 1) < 0.02 for share in found[v, 1000])
+assert found[0.001, 1000][0] < 0.9
+assert abs(found[0.001, 1000][1] - 1) < 0.005
+assert found[0.0001, 1000][0] < 0.9
+assert found[0.0001, 1000][1] < 0.9
+
+# %% [markdown]
 # From now on: `from diffusion_lab.theory.posterior import posterior_mean, posterior_var, reverse_var`,
-# `from diffusion_lab.theory.mixture import GaussianMixture`, `from diffusion_lab.sampling.timesteps import spaced` and
-# `from diffusion_lab.sampling.ddpm import ddpm`.
+# `from diffusion_lab.theory.denoiser import Denoiser`, `from diffusion_lab.theory.mixture import GaussianMixture`,
+# `from diffusion_lab.sampling.chain import last, spaced` and `from diffusion_lab.sampling.ddpm import ddpm`.
 #
 # ## Exercises
 #
@@ -805,25 +818,12 @@ for v in (0.001, 0.0001):
 # Write `spaced` without looking: $n$ times from $T$ down, evenly spaced and each rounded to the nearest whole number
 # (halves either way), such that one more step of the same length would end at 0.
 
-# %% slide [markdown]
-# ## $\beta$ or $\tilde\beta$? With many steps it hardly matters
-#
-# The samples' variance as a share of the data's, for data $\mathcal N(0, v)$ and $n$ steps:
-#
-# | | $n = 10$ | $n = 1000$ |
-# |---|---|---|
-# | $v = 1$, with $\tilde\beta$ | 0.68 | 1.00 |
-# | $v = 1$, with $\beta$ | 0.97 | 1.00 |
-# | $v = 0.1$, with $\tilde\beta$ | 0.52 | 0.99 |
-# | $v = 0.1$, with $\beta$ | 1.13 | 1.00 |
-#
-# $\tilde\beta$ is right for a single point, $\beta$ for $\mathcal N(0, 1)$. Else the truth lies between.
-#
-# Note: β tilde acts as if x_0 were known, and so the samples get too narrow. All factors are exact, no random number is needed: the denoised mean of Gaussian data is a known factor times x_t. For data much narrower than these, but not a point, even a thousand steps leave a mark: with v = 0.001 the share is 0.87 for β tilde and 1.00 for β, and with v = 0.0001 both are too narrow.
-
 # %% tags=["exercise"]
 def times(T, n):
-    """n times as a list of ints, falling from T; the step after the last goes to 0. T, n: ints, n <= T."""
+    """n times as a list of ints, falling from T; the step after the last goes to 0.
+
+    T, n: ints, n <= T.
+    """
     raise NotImplementedError
 
 
@@ -851,7 +851,10 @@ reverse_posterior.check_times(times)
 
 # %% tags=["exercise"]
 def mean_between(x_0, x_t, t, s, alpha_bar):
-    """Mean of x_s given x_t, x_0: float64 (n,), as x_0 and x_t are. t, s: ints, s < t. alpha_bar: float64 (T+1,)."""
+    """Mean of x_s given x_t, x_0: float64 (n,), as x_0 and x_t are.
+
+    t, s: ints, s < t. alpha_bar: float64 (T+1,).
+    """
     raise NotImplementedError
 
 
@@ -879,20 +882,12 @@ reverse_posterior.check_posterior_mean(mean_between)
 # The data is $\mathcal N(m, v)$. What is the denoised mean of
 # $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon$?
 
-# %% slide [markdown]
-# ## In class: denoise a Gaussian (7 minutes, in pairs)
-#
-# The data is $\mathcal N(m, v)$. You see $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\;\varepsilon$.
-#
-# - *What is $\hat x_0 = \mathbb E[x_0 \mid x_t]$?*
-# - *What does it become without noise, and with nothing but noise?*
-# - *Two people of the same $x_t$, one with a small $v$, one with a large: who trusts it more?*
-#
-# Note: Divide by √ᾱ_t: y = x_t/√ᾱ_t is x_0 plus noise of variance n = (1-ᾱ_t)/ᾱ_t. With g = v/(v + n) the answer is (1-g) m + g y. Without noise it is y, with nothing but noise m; the larger v trusts more. Usual wrong answers: y alone (forgets the prior), and x_t in place of y (forgets that the signal has shrunk). Exercise 3 of the notebook checks the code.
-
 # %% tags=["exercise"]
 def denoised_mean(x_t, alpha_bar_t, m, v):
-    """E[x_0 given x_t] for data N(m, v). x_t: float64 (n,); the others floats. Returns float64 (n,)."""
+    """E[x_0 given x_t] for data N(m, v).
+
+    x_t: float64 (n,); the others floats. Returns float64 (n,).
+    """
     raise NotImplementedError
 
 
@@ -922,7 +917,10 @@ reverse_posterior.check_denoised_mean(denoised_mean)
 
 # %% tags=["exercise"]
 def ancestral_step(x_t, x_0_hat, alpha_bar_t, alpha_bar_s, eps):
-    """x_s by equation (8). x_t, x_0_hat, eps: float64 (n,), eps standard normal; the others floats. Returns (n,)."""
+    """x_s by equation (8).
+
+    x_t, x_0_hat, eps: float64 (n,), eps standard normal; the others floats. Returns (n,).
+    """
     raise NotImplementedError
 
 
@@ -957,36 +955,44 @@ reverse_posterior.check_ancestral_step(ancestral_step)
 images, _ = load_digits("train")
 digits = GaussianMixture(torch.full((4000,), 1 / 4000), images.flatten(1), torch.zeros(4000))
 noise = torch.randn(8, 1, 28, 28, generator=generator)
-last = list(ddpm(digits.denoiser(cosine()), noise, spaced(1000, 20), variance="large", generator=generator))[-1]
-std_of_last_step = reverse_var(last.t, cosine(), "large", last.s).sqrt()
-grainy = last.mean + std_of_last_step * torch.randn(noise.shape, generator=generator)
+*_, end = ddpm(
+    digits.denoiser(cosine()), noise, spaced(1000, 20), variance="large", generator=generator
+)
+std_of_last_step = reverse_var(end.t, cosine(), "large", end.s).sqrt()
+grainy = end.mean + std_of_last_step * torch.randn(noise.shape, generator=generator)
 
-for name, x in (("mended", last.x_s), ("with noise in the last step", grainy)):
-    to_data = torch.cdist(x.flatten(1), images.flatten(1)).min(dim=1).values.mean()
-    print(f"{name:28} distance to the nearest digit {to_data:.1f}")
-apart = torch.cdist(images[:400].flatten(1), images.flatten(1)).kthvalue(2).values.mean()  # first: itself
-print(f"{'two neighbours in the data':28} distance {apart:.0f}; the noise has the length {28 * std_of_last_step:.1f}")
-assert abs(to_data - 28 * std_of_last_step) < 0.1 < 9 < apart < 11
-assert torch.cdist(last.x_s.flatten(1), images.flatten(1)).min(dim=1).values.max() < 0.5
-show(mosaic(torch.cat([last.x_s, grainy]), columns=8),
-     alt="Two rows of the same eight digits: clean above, covered with grain below.")
 
-# %% slide [markdown]
-# ## A common mistake: noise in the last step, too
-#
-# {picture}
-#
-# Above: without noise in the last step. Below: with it. **Symptom**: even grain, equally strong in every sample; it is
-# gone when you show $\hat x_0$.
-#
-# Note: With β tilde the formula forbids it, since β tilde = 0 for s = 0. With β it does not, and code without "if s > 0" leaves the grain: 20 steps, a distance of 2.5 to the nearest digit in place of 0 (a digit and its nearest neighbour are about 10 apart). The digits are copies, since an exact denoiser of 4,000 images can make nothing else; notebook 05 takes that up.
+# %%
+def to_data(x):
+    """For each image, the distance to the nearest of the 4,000 digits."""
+    return torch.cdist(x.flatten(1), images.flatten(1)).min(dim=1).values
+
+
+for name, x in (("mended", end.x_s), ("with noise in the last step", grainy)):
+    print(f"{name:28} distance to the nearest digit {to_data(x).mean():.1f}")
+some = images[:400].flatten(1)
+apart = torch.cdist(some, images.flatten(1)).kthvalue(2).values.mean()  # first: itself
+length = 28 * std_of_last_step
+print(f"{'two neighbours in the data':28} distance {apart:.0f}; "
+      f"the noise has the length {length:.1f}")
+
+# %% tags=["figure"]
+show(
+    mosaic(torch.cat([end.x_s, grainy]), columns=8),
+    alt="Two rows of the same eight digits: clean above, covered with grain below.",
+)
 
 # %% [markdown]
 # **Figure 6.** Above: no noise in the last step. Below: with noise. The distance of 2.5 is the length of that noise, 28
 # times its deviation of 0.09 (28² pixels); a digit and its nearest neighbour are about 10 apart. *The symptom*: even
 # grain on a flat background, equally strong in every sample, and it goes away when you show $\hat x_0$ instead. (The
 # digits are copies of training digits: an exact denoiser of 4,000 images can make nothing else. Notebook 05 returns to it.)
-#
+
+# %% tags=["claim"]
+assert abs(to_data(grainy).mean() - length) < 0.1 < 9 < apart < 11
+assert to_data(end.x_s).max() < 0.5
+
+# %% [markdown]
 # ## Summary
 #
 # - Given $x_t$ and $x_0$, the step back is a product of two Gaussians: mean $\tilde\mu$, variance $\tilde\beta$.
@@ -1026,14 +1032,3 @@ show(mosaic(torch.cat([last.x_s, grainy]), columns=8),
 # ## Next
 #
 # Notebook 04 asks how good such a model is, in nats: the bound on the likelihood, term by term.
-
-# %% slide [markdown]
-# ## Summary
-#
-# - Given $x_t$ and $x_0$, the step back is Gaussian: mean $\tilde\mu$, variance $\tilde\beta$.
-# - Given $x_t$ alone it is nearly so for small $\beta$; the misfit falls like $\beta^3$.
-# - All it needs from the data is the denoised mean $\hat x_0 = \mathbb E[x_0 \mid x_t]$.
-# - Ancestral sampling: $\tilde\mu(\hat x_0, x_t)$ plus noise, none at the end.
-# - With many steps both $\beta$ and $\tilde\beta$ will do, unless data is very narrow.
-#
-# Next: how good is such a model, in nats?

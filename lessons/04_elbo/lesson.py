@@ -30,18 +30,18 @@ from scipy.special import ndtr
 
 from diffusion_lab.data.digits import load_digits
 from diffusion_lab.exercises import elbo
-from diffusion_lab.theory.check import between_0_and_1, one_of, pixel_values, same_shape, steps_at_least
-from diffusion_lab.theory.forward import q_sample
+from diffusion_lab.theory.denoiser import Denoiser
+from diffusion_lab.theory.forward import noise_like, q_sample
 from diffusion_lab.theory.gaussian import kl, log_prob
 from diffusion_lab.theory.mixture import GaussianMixture
 from diffusion_lab.theory.parameterization import eps_from_x_0
-from diffusion_lab.theory.posterior import posterior_mean, posterior_var, reverse_var
-from diffusion_lab.theory.schedule import at, cosine, linear
+from diffusion_lab.theory.posterior import posterior_mean, posterior_var, reverse_var, weight_of
+from diffusion_lab.theory.schedule import cosine, linear
 from diffusion_lab.view.frames import beside, drawn, painter, with_marker
 from diffusion_lab.view.live import Live
-from diffusion_lab.view.pictures import show
 from diffusion_lab.view.plots import curves
 from diffusion_lab.view.scrubber import Scrubber
+from diffusion_lab.view.show import show
 from diffusion_lab.view.style import ROLES, figure
 
 generator = torch.Generator().manual_seed(0)
@@ -54,21 +54,21 @@ grid = torch.linspace(-8, 8, 8001, dtype=torch.float64)
 two = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [0.05, 0.05])
 log_q = two.log_prob(grid[:, None])
 entropy = -torch.trapezoid(log_q.exp() * log_q, grid)
-fig, (left, right) = figure(columns=2, width=8, height=2.6)
-_ = curves(left, [(grid, log_q.exp(), "data", None)], "$x_0$", "density $q(x_0)$", xlim=(-2.2, 2.2))
-_ = curves(right, [(grid, -log_q, "data", "$-\\log q(x_0)$"), (grid, torch.full_like(grid, entropy), "exact", "average: the entropy")],
-           "$x_0$", "surprise, nats", xlim=(-2.2, 2.2), ylim=(-1, 16))
-show(fig, alt="Left two peaks at -1 and 1. Right the negative logarithm: two valleys, with a dashed line at 0.6 across.")
 
-# %% slide [markdown]
-# # Measure a model in nats: the bound
-#
-# How good is a model that turns noise into data? Ask how surprised it is by data that it has not seen. Likely data is
-# cheap, unlikely data is expensive.
-#
-# {picture}
-#
-# Note: Left the density of the data, right the surprise, its negative logarithm. The average surprise of the truth itself is the entropy (dashed). A model that is not the truth is surprised by more than that, on average: the excess is its price.
+# %% tags=["figure"]
+fig, (left, right) = figure(columns=2, width=8, height=2.6)
+lines = [(grid, log_q.exp(), "data", None)]
+curves(left, lines, "$x_0$", "density $q(x_0)$", xlim=(-2.2, 2.2))
+lines = [
+    (grid, -log_q, "data", "$-\\log q(x_0)$"),
+    (grid, torch.full_like(grid, entropy), "exact", "average: the entropy"),
+]
+curves(right, lines, "$x_0$", "surprise, nats", xlim=(-2.2, 2.2), ylim=(-1, 16))
+show(
+    fig,
+    alt="Left two peaks at -1 and 1. Right the negative logarithm: two valleys, with a dashed line "
+    "at 0.6 across.",
+)
 
 # %% [markdown]
 # **Figure 1.** Left: data that is near -1 or near 1. Right: the **surprise** $-\log q$, low where data is common. Its average
@@ -128,73 +128,9 @@ show(fig, alt="Left two peaks at -1 and 1. Right the negative logarithm: two val
 #
 # Every term is a function of one example $x_0$. Together they make a record:
 
-# %% slide [markdown]
-# ## Predict first: which chain is a perfect model?
-#
-# Data at −1 or +1, slightly blurred. Two models walk back from noise with the **exact** denoiser: one in 10 steps, one
-# in 1,000.
-#
-# - *Is either of them a perfect model of the data?*
-# - *Which is nearer?*
-# - *Where does it lose: near the noise, in the middle, near the data?*
-#
-# Note: Take a vote on the third question and keep the counts. The answers: neither is perfect; the 1,000 steps are far nearer; where the bound loses depends on the variance of the steps.
-
-# %% slide [markdown]
-# ## The likelihood is an integral that nobody can do
-#
-# The model draws $x_T \sim p(x_T)$, pure noise, and steps back with $p(x_{t-1}\mid x_t)$:
-#
-# $$ p(x_0) = \int p(x_T) \prod_{t=1}^T p(x_{t-1}\mid x_t)\; dx_1\cdots dx_T $$
-#
-# - $p$: what is or could be learned. $q$: the forward chain, which is fixed.
-# - All chains that end in $x_0$ count. There are too many to add up.
-# - The way out: a **bound** on $-\log p(x_0)$, in three moves.
-#
-# Note: p(x_0) is called the likelihood of x_0. Ask how many dimensions the integral has for 1,000 steps of an image of 784 pixels (784,000). The three moves are Jensen, Bayes and a telescoping sum, one each.
-
-# %% slide [markdown]
-# ## Jensen, once: the average of −log is larger
-#
-# Multiply and divide by the forward chain: the integral is an average $\mathbb E_q$. Then move $-\log$ inside:
-#
-# $$ -\log p(x_0) = -\log \mathbb E_q\Big[\, p(x_T) \prod_{t=1}^T \frac{p(x_{t-1}\mid x_t)}{q(x_t\mid x_{t-1})} \Big] $$
-#
-# $$ \le\; \mathbb E_q\Big[ -\log p(x_T) - \sum_{t=1}^T \log \frac{p(x_{t-1}\mid x_t)}{q(x_t\mid x_{t-1})} \Big] $$
-#
-# $-\log$ bends upwards. Chains drawn from $q$ we can average over.
-#
-# Note: Ho et al. 2020, eq. 3. Draw -log on the board with two points and the chord between them: the chord lies above the curve. This is the only place where anything is lost. Ask when nothing is lost (when the ratio is the same for all chains).
-
-# %% slide [markdown]
-# ## Bayes, once; then the sum telescopes
-#
-# Both factors should be about $x_{t-1}$. The chain forgets, so $x_0$ may be added; for $t \ge 2$:
-#
-# $$ q(x_t\mid x_{t-1}) = q(x_t\mid x_{t-1}, x_0) = q(x_{t-1}\mid x_t, x_0)\,\frac{q(x_t\mid x_0)}{q(x_{t-1}\mid x_0)} $$
-#
-# - The bound has $+\log q(x_t\mid x_{t-1})$. Over $t = 2 \dots T$ the logarithms of the fractions cancel in pairs.
-# - What is left: $\log q(x_T\mid x_0) - \log q(x_1\mid x_0)$.
-# - The second cancels with the step $t = 1$. The first joins $-\log p(x_T)$.
-#
-# Note: Where people get stuck: why may x_0 be added? Because the chain is Markov: given x_{t-1}, the next state does not look at x_0. Why do it? Without x_0 the backward step of q is not known; with it, it is the posterior of notebook 03.
-
-# %% slide [markdown]
-# ## Three kinds of terms
-#
-# $$ -\log p(x_0) \;\le\; L_T + \sum_{t=2}^T L_{t-1} + L_0 $$
-#
-# - **Prior** $L_T = \mathrm{KL}\big(q(x_T\mid x_0)\,\|\,p(x_T)\big)$: does the chain end in noise?
-# - **Steps** $L_{t-1} = \mathbb E_q\,\mathrm{KL}\big(q(x_{t-1}\mid x_t, x_0)\,\|\,p(x_{t-1}\mid x_t)\big)$
-# - **Reconstruction** $L_0 = \mathbb E_q[-\log p(x_0\mid x_1)]$: the last step.
-#
-# The negative of the right side is the **evidence lower bound**, ELBO.
-#
-# Note: Ho et al. 2020, eq. 5. KL is the excess surprise of the second density when the first is true (notebook 01). Ask which of the three a network can change: the steps and the reconstruction; the prior term belongs to the schedule alone.
-
 # %% tags=["export:diffusion_lab.theory.elbo"]
 class Terms(NamedTuple):
-    """The bound's terms for n examples, in nats: kl_prior (n,), kl_t (n, T-1) for t = 2…T, nll_recon (n,)."""
+    """The bound's terms, in nats: kl_prior (n,), kl_t (n, T-1) for t = 2…T, nll_recon (n,)."""
 
     kl_prior: torch.Tensor
     kl_t: torch.Tensor
@@ -210,10 +146,10 @@ def kl_prior(x_0, schedule):
 
 # %% tags=["export:diffusion_lab.theory.elbo"]
 def kl_t(x_0, x_t, t, denoiser, variance="small"):
-    """L_{t-1}: KL(q(x_{t-1} given x_t, x_0) ‖ p(x_{t-1} given x_t)), per example, for t from 2 to T."""
+    """L_{t-1}: KL(q(x_{t-1} given x_t, x_0) ‖ p(x_{t-1} given x_t)), per example, t from 2 to T."""
     schedule = denoiser.schedule
-    at(schedule.beta, t, like=x_t, first=2)  # refuses t = 1, where the posterior has no width
-    q_var, p_var = posterior_var(t, schedule), reverse_var(t, schedule, variance)
+    q_var = posterior_var(t, schedule)
+    p_var = reverse_var(t, schedule, variance)
     q_mean = posterior_mean(x_0.double(), x_t.double(), t, schedule)
     p_mean = posterior_mean(denoiser(x_t, t).double(), x_t.double(), t, schedule)
     return kl(q_mean, q_var, p_mean, p_var).flatten(1).sum(dim=1)
@@ -241,37 +177,23 @@ def kl_t(x_0, x_t, t, denoiser, variance="small"):
 # always work in the lower tail; and take $\log\Phi$ from a library, so that
 # $\log(\Phi(b)-\Phi(a)) = \log\Phi(b) + \log(1 - e^{\log\Phi(a)-\log\Phi(b)})$.
 
-# %% slide [markdown]
-# ## A step term: one function, called twice
-#
-# ```python
-# q_mean = posterior_mean(x_0.double(), x_t.double(), t, schedule)
-# …
-# return kl(q_mean, q_var, p_mean, p_var).flatten(1).sum(dim=1)
-# ```
-#
-# - For `p_mean` the same function gets the **denoised mean** $\hat x_0(x_t)$, the model's guess, in place of the true $x_0$.
-# - The model differs from the posterior in this replacement and, with $\beta$, in the variance. Even the best one pays: it does not know $x_0$.
-#
-# Note: Read the name of the function aloud for both means. Two Gaussians, so the KL has a closed form (notebook 01). The variance q_var is β tilde, p_var is the model's choice: β tilde, β, or between.
-
 # %% tags=["export:diffusion_lab.theory.elbo"]
 def decoder_var(schedule, variance="small"):
     """Variance of the last step: β_1 for "large", beta_tilde_2 for "small", or between."""
-    steps_at_least(schedule, 2)
-    w = {"small": 0.0, "large": 1.0}.get(variance, variance)
-    w = between_0_and_1(w, 'variance must be "small", "large" or a number from 0 to 1')
+    w = weight_of(variance)
     return schedule.beta[1] ** w * posterior_var(2, schedule) ** (1 - w)
 
 
 # %% tags=["export:diffusion_lab.theory.elbo"]
 def discretised_log_prob(x, mean, var):
     """Logarithm of (4) for pixel values x = -1 + k/127.5."""
-    x, std = pixel_values(x), torch.as_tensor(var, dtype=torch.float64).sqrt()
+    x = torch.as_tensor(x).double()
+    std = torch.as_tensor(var, dtype=torch.float64).sqrt()
     a = torch.where(x < -0.999, -math.inf, (x - 1 / 255 - mean) / std)
     b = torch.where(x > 0.999, math.inf, (x + 1 / 255 - mean) / std)
-    a, b = torch.where(a + b > 0, -b, a), torch.where(a + b > 0, -a, b)
-    log_a, log_b = torch.special.log_ndtr(a), torch.special.log_ndtr(b)
+    upper = a + b > 0
+    log_a = torch.special.log_ndtr(torch.where(upper, -b, a))
+    log_b = torch.special.log_ndtr(torch.where(upper, -a, b))
     return log_b + torch.log(-torch.expm1(log_a - log_b))
 
 
@@ -280,29 +202,18 @@ def discretised_log_prob(x, mean, var):
 # digits. Far out in the upper tail it has none, and is 0. (The course's tests compare all 256 with a computation in 60
 # digits.)
 
-# %%
+# %% tags=["check"]
 pixels = torch.arange(256, dtype=torch.float64) / 127.5 - 1
 log_p = discretised_log_prob(pixels, torch.tensor(-0.5), 0.004)
+assert abs(log_p.exp().sum() - 1) < 1e-12
+
 edges = torch.cat([torch.tensor([-math.inf]), pixels[:-1] + 1 / 255, torch.tensor([math.inf])])
 plain = torch.from_numpy(ndtr(((edges + 0.5) / 0.004**0.5).numpy())).diff()
-assert abs(log_p.exp().sum() - 1) < 1e-12
 assert torch.allclose(log_p[:100].exp(), plain[:100], rtol=1e-9, atol=0)
-assert plain[-2] == 0
 print(f"pixel 254: plain probability {plain[-2]:.0f}, log-probability {log_p[-2]:.0f} nats")
 
-# %% slide [markdown]
-# ## The last step gives a pixel its probability
-#
-# $$ p(x_0\mid x_1) = \Phi(b) - \Phi(a), \qquad a, b = \frac{x_0 \mp 1/255 - \hat x_0}{\sigma} $$
-#
-# The area over the pixel's bin; $\Phi$ is the area under the standard normal up to a point. Far out both round to 1,
-# and the digits are lost:
-#
-# {printed}
-#
-# The mend: work in the lower tail, by symmetry, and with $\log\Phi$ from a library.
-#
-# Note: Ho et al. 2020, eq. 13. The bins at -1 and 1 are open to the outside, so that 256 probabilities add up to 1: the notebook checks it. For continuous data the last step is a plain Gaussian density. Ask what log of the plain probability would do to the loss (infinite).
+# %% tags=["claim"]
+assert plain[-2] == 0
 
 # %% [markdown]
 # Now the reconstruction term, the draw of all terms, and the unit in which images are compared. One nat is $1/\log 2$
@@ -312,9 +223,9 @@ print(f"pixel 254: plain probability {plain[-2]:.0f}, log-probability {log_p[-2]
 # %% tags=["export:diffusion_lab.theory.elbo"]
 def nll_recon(x_0, x_1, denoiser, variance="small", decoder="gaussian"):
     """L_0: -log p(x_0 given x_1), per example; decoder "gaussian" or "discretised"."""
-    same_shape(x_0=x_0, x_1=x_1)
-    log_p = one_of({"gaussian": log_prob, "discretised": discretised_log_prob}, decoder, "decoder")
-    log_p_x_0 = log_p(x_0.double(), denoiser(x_1, 1).double(), decoder_var(denoiser.schedule, variance))
+    log_p = log_prob if decoder == "gaussian" else discretised_log_prob
+    mean = denoiser(x_1, 1).double()
+    log_p_x_0 = log_p(x_0.double(), mean, decoder_var(denoiser.schedule, variance))
     return -log_p_x_0.flatten(1).sum(dim=1)
 
 
@@ -324,8 +235,7 @@ def elbo_terms(denoiser, x_0, variance="small", decoder="gaussian", generator=No
     schedule = denoiser.schedule
 
     def draw(t):
-        eps = torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype, device=x_0.device)
-        return q_sample(x_0, t, eps, schedule)
+        return q_sample(x_0, t, noise_like(x_0, generator), schedule)
 
     recon = nll_recon(x_0, draw(1), denoiser, variance, decoder)
     steps = [kl_t(x_0, draw(t), t, denoiser, variance) for t in range(2, schedule.T + 1)]
@@ -353,43 +263,38 @@ def bits_per_dim(nats, d):
 #
 # $$ \mathbb E\,L_{t-1} = \mathrm{KL}\big(\mathcal N(0,\tilde\beta_t)\,\|\,\mathcal N(0,\sigma_t^2)\big) + \frac{A_t^2\,\mathrm{mse}_t}{2\sigma_t^2} \tag{5} $$
 
-# %% slide [markdown]
-# ## Where the truth is known, the average is a formula
-#
-# No model beats the **entropy** $H = \mathbb E[-\log q(x_0)]$ on average. In one dimension:
-#
-# $$ \mathbb E\,L_{t-1} = \mathrm{KL}\big(\mathcal N(0,\tilde\beta_t)\,\|\,\mathcal N(0,\sigma_t^2)\big) + \frac{A_t^2\,\mathrm{mse}_t}{2\sigma_t^2} $$
-#
-# - $\mathrm{mse}_t = \mathbb E\,(x_0-\hat x_0(x_t))^2$: the error of the exact denoiser.
-# - $A_t$: the factor of $x_0$ in the posterior mean. $\sigma_t^2$: the model's variance.
-# - Data $\mathcal N(0, v)$: closed form. Two peaks: an integral over $x_t$.
-#
-# Note: The other number is the average of x_0², for the prior term. The mse is E x_0² - E x̂_0², since x̂_0 is the mean of x_0 given x_t. Ask what makes each of the two parts zero: the first, the variance β tilde; the second, a denoiser without error, which no data but a single point allows.
-
 # %%
 def expected_terms(square, mse, schedule, variance):
-    """The terms of (3) averaged over 1-D data, from E[x_0²] and mse (T+1,), with a Gaussian decoder."""
-    t, alpha_bar = torch.arange(2, schedule.T + 1), schedule.alpha_bar
+    """The terms of (3) averaged over 1-D data, from E[x_0²] and mse (T+1,); Gaussian decoder."""
+    alpha_bar = schedule.alpha_bar
     prior = kl(0.0, 1 - alpha_bar[-1], 0.0, 1.0) + 0.5 * alpha_bar[-1] * square
-    p_var, last_var = reverse_var(t, schedule, variance), decoder_var(schedule, variance)
+
+    t = torch.arange(2, schedule.T + 1)
     A = alpha_bar[t - 1].sqrt() * schedule.beta[t] / (1 - alpha_bar[t])
+    p_var = reverse_var(t, schedule, variance)
     steps = kl(0.0, posterior_var(t, schedule), 0.0, p_var) + 0.5 * A**2 * mse[t] / p_var
-    return Terms(prior, steps, 0.5 * torch.log(2 * torch.pi * last_var) + 0.5 * mse[1] / last_var)
+
+    last_var = decoder_var(schedule, variance)
+    recon = 0.5 * torch.log(2 * torch.pi * last_var) + 0.5 * mse[1] / last_var
+    return Terms(prior, steps, recon)
 
 
 # %%
 def mse_by_quadrature(data, schedule):
     """E(x_0 - x̂_0)² = E x_0² - E x̂_0² for t = 0…T, by an integral over x_t on the grid."""
     square = (data.weight * (data.mean[:, 0] ** 2 + data.var)).sum()
-    q = [data.at(t, schedule).log_prob(grid[:, None]).exp() for t in range(1, schedule.T + 1)]
-    x_0_hat = [data.denoiser(schedule)(grid[:, None], t)[:, 0] for t in range(1, schedule.T + 1)]
-    mse = [square - torch.trapezoid(density * guess**2, grid) for density, guess in zip(q, x_0_hat)]
-    return square, torch.stack([torch.zeros_like(square), *mse])
+    mse = [torch.zeros_like(square)]
+    for t in range(1, schedule.T + 1):
+        q = data.marginal(t, schedule).log_prob(grid[:, None]).exp()
+        x_0_hat = data.denoiser(schedule)(grid[:, None], t)[:, 0]
+        mse.append(square - torch.trapezoid(q * x_0_hat**2, grid))
+    return square, torch.stack(mse)
 
 
 def information(data, schedule):
-    """Mutual information of x_0 and x_t for t = 1…T, nats: the entropy of x_t less that of the noise in it."""
-    log_q = torch.stack([data.at(t, schedule).log_prob(grid[:, None]) for t in range(1, schedule.T + 1)])
+    """Mutual information of x_0 and x_t, t = 1…T, nats: entropy of x_t less that of its noise."""
+    times = range(1, schedule.T + 1)
+    log_q = torch.stack([data.marginal(t, schedule).log_prob(grid[:, None]) for t in times])
     noise = 0.5 * torch.log(2 * math.pi * math.e * (1 - schedule.alpha_bar[1:]))
     return -torch.trapezoid(log_q.exp() * log_q, grid) - noise
 
@@ -403,20 +308,28 @@ def total(terms):
 # $\mathrm{mse}_t = v(1-\bar\alpha_t)/(\bar\alpha_t v + 1-\bar\alpha_t)$ and $H = \tfrac12\log(2\pi e v)$ are known in
 # closed form. (Precisions add: $1/\mathrm{mse}_t = 1/v + \mathrm{SNR}_t$.) Quadrature must agree.
 
-# %%
-schedule, v = cosine(100), 0.25
+# %% tags=["check"]
+schedule = cosine(100)
+v = 0.25
 gaussian = GaussianMixture([1.0], [[0.0]], [v])
-mse_closed = v * (1 - schedule.alpha_bar) / (schedule.alpha_bar * v + 1 - schedule.alpha_bar)
+alpha_bar = schedule.alpha_bar
+mse_closed = v * (1 - alpha_bar) / (alpha_bar * v + 1 - alpha_bar)
 square, mse = mse_by_quadrature(gaussian, schedule)
 assert torch.allclose(mse, mse_closed, atol=1e-9, rtol=0)
 
+# %%
 gaussian_entropy = 0.5 * math.log(2 * math.pi * math.e * v)
 print("data N(0, 0.25), cosine, T = 100, exact denoiser, Gaussian decoder; nats")
 for variance in ("small", "large"):
     bound = total(expected_terms(v, mse_closed, schedule, variance))
+    print(f"variance {variance}: bound {bound:.4f}, entropy {gaussian_entropy:.4f}, "
+          f"gap {bound - gaussian_entropy:.4f}")
+
+# %% tags=["claim"]
+for variance in ("small", "large"):
+    bound = total(expected_terms(v, mse_closed, schedule, variance))
     assert abs(bound - total(expected_terms(square, mse, schedule, variance))) < 1e-9
     assert bound > gaussian_entropy
-    print(f"variance {variance}: bound {bound:.4f}, entropy {gaussian_entropy:.4f}, gap {bound - gaussian_entropy:.4f}")
 
 # %% [markdown]
 # The bound holds; with β it is close. Where does the gap come from? Averaged over the data, (2) says that bound minus
@@ -441,97 +354,106 @@ for variance in ("small", "large"):
 #
 # For Gaussian data the true step back is a Gaussian with the model's mean and the variance
 # $\tilde\beta_t + A_t^2\,\mathrm{mse}_t$ (what would stay uncertain even if $x_0$ were known, plus what is uncertain
-# because it is not). So each part of (6) is the KL of two Gaussians with equal means. The cell checks all of it: the sum,
-# these three equations, and that for data $\mathcal N(0, 1)$ and β nothing is lost at all.
+# because it is not). So each part of (6) is the KL of two Gaussians with equal means. The next cell checks the sum and
+# these three equations. For data $\mathcal N(0, 1)$ and β nothing is lost at all.
 
-# %%
+# %% tags=["check"]
 def gap_by_steps(mse, schedule, variance, square):
     """The parts of (6) for Gaussian data: prior, then t = 1…T."""
-    t, alpha_bar = torch.arange(1, schedule.T + 1), schedule.alpha_bar
+    alpha_bar = schedule.alpha_bar
+    prior = kl(0.0, alpha_bar[-1] * square + 1 - alpha_bar[-1], 0.0, 1.0)
+
+    t = torch.arange(1, schedule.T + 1)
     A = alpha_bar[t - 1].sqrt() * schedule.beta[t] / (1 - alpha_bar[t])
     true_var = posterior_var(t, schedule) + A**2 * mse[t]
-    p_var = torch.cat([decoder_var(schedule, variance)[None], reverse_var(t[1:], schedule, variance)])
-    return kl(0.0, alpha_bar[-1] * square + 1 - alpha_bar[-1], 0.0, 1.0), kl(0.0, true_var, 0.0, p_var)
+    last_var = decoder_var(schedule, variance)
+    p_var = torch.cat([last_var[None], reverse_var(t[1:], schedule, variance)])
+    return prior, kl(0.0, true_var, 0.0, p_var)
 
 
+information_t = information(gaussian, schedule)
 for variance in ("small", "large"):
     prior, steps = gap_by_steps(mse_closed, schedule, variance, v)
     terms = expected_terms(v, mse_closed, schedule, variance)
     assert abs(prior + steps.sum() - (total(terms) - gaussian_entropy)) < 1e-9
-    information_t = information(gaussian, schedule)
-    assert abs(prior - (terms.kl_prior - information_t[-1])) < 1e-9
-    assert torch.allclose(steps[1:], terms.kl_t + information_t.diff(), atol=1e-9, rtol=0)
-    assert abs(steps[0] - (terms.nll_recon - gaussian_entropy + information_t[0])) < 1e-9
-    assert variance == "large" or steps[:5].sum() > 0.8 * steps.sum()
-assert sum(part.sum() for part in gap_by_steps(1 - schedule.alpha_bar, schedule, "large", 1.0)) < 1e-12  # data N(0, 1)
+    assert torch.allclose(terms.kl_t, steps[1:] - information_t.diff(), atol=1e-9, rtol=0)
+    assert abs(terms.kl_prior - (prior + information_t[-1])) < 1e-9
+    assert abs(terms.nll_recon - (steps[0] + gaussian_entropy - information_t[0])) < 1e-9
 print("the gap is the sum of (6), to nine digits")
 
-# %%
+# %% tags=["claim"]
+lost = gap_by_steps(1 - schedule.alpha_bar, schedule, "large", 1.0)  # data N(0, 1)
+assert sum(part.sum() for part in lost) < 1e-12
+
+# %% tags=["figure"]
 fig, ax = figure(width=7.5, height=2.9)
-times = torch.arange(1, 101)
-lines = [(times, gap_by_steps(mse_closed, schedule, variance, v)[1], role, "$\\tilde\\beta_t$ (small)" if variance == "small" else "$\\beta_t$ (large)")
-         for variance, role in (("small", "model"), ("large", "data"))]
-_ = curves(ax, lines, "t", "part of the gap, nats", yscale="log", ylim=(1e-8, 1))
-show(fig, alt="The small variance is highest at t = 2 and falls; the large one is low at both ends, highest near t = 30.")
+_, small = gap_by_steps(mse_closed, schedule, "small", v)
+_, large = gap_by_steps(mse_closed, schedule, "large", v)
+lines = [
+    (torch.arange(1, 101), small, "model", "$\\tilde\\beta_t$ (small)"),
+    (torch.arange(1, 101), large, "data", "$\\beta_t$ (large)"),
+]
+curves(ax, lines, "t", "part of the gap, nats", yscale="log", ylim=(1e-8, 1))
+show(
+    fig,
+    alt="The small variance is highest at t = 2 and falls; the large one is low at both ends, "
+    "highest near t = 30.",
+)
 
 # %% [markdown]
 # **Figure 2.** Where the gap lies, for $\mathcal N(0, 0.25)$ in 100 steps. With $\tilde\beta$ (orange) nearly all of it is near
 # the data: the first five $t$ hold four fifths of the 0.79 nats. There the true step back is almost as wide as β, and
 # $\tilde\beta$ is the wrong variance by the largest factor. (The first point is lower, because the decoder has $\tilde\beta_2$ in
 # place of $\tilde\beta_1 = 0$.) With β (blue) the whole gap is 0.006 nats, spread over the middle of the chain.
-#
+
+# %% tags=["claim"]
+_, steps = gap_by_steps(mse_closed, schedule, "small", v)
+assert steps[:5].sum() > 0.8 * steps.sum()
+
+# %% [markdown]
 # Now data that is no Gaussian: two narrow peaks. Entropy, errors and information come from quadrature; all else is the
 # same code, and the parts of (6) come from these three equations, read backwards. A second, independent way to the same
 # number is **Monte Carlo**: draw data, draw noise, average `elbo_terms`.
 
-# %% slide [markdown]
-# ## The gap to the entropy is a sum over steps
-#
-# $$ \mathrm{KL}\big(q(x_T)\,\|\,p(x_T)\big) + \sum_{t=1}^T \mathbb E\,\mathrm{KL}\big(q(x_{t-1}\mid x_t)\,\|\,p(x_{t-1}\mid x_t)\big) $$
-#
-# {picture}
-#
-# Data $\mathcal N(0, 0.25)$, $T = 100$. In all 0.79 nats with $\tilde\beta_t$, 0.006 with $\beta_t$.
-#
-# Note: Compare with the votes of the prediction. With β tilde nearly all of the gap is near the data: the true step back, without x_0, is almost as wide as β there. With β the little that is left is spread over the middle. The sum agrees with bound minus entropy to nine digits.
-
 # %%
-print("data ½N(-1, 0.05) + ½N(1, 0.05), cosine, exact denoiser, Gaussian decoder; nats; small variance, then large")
+print("data ½N(-1, 0.05) + ½N(1, 0.05), cosine, exact denoiser, Gaussian decoder; "
+      "nats; small variance, then large")
+parts = {}
 for T in (10, 100, 1000):
-    errors, information_t = mse_by_quadrature(two, cosine(T)), information(two, cosine(T))
-    terms = [expected_terms(*errors, cosine(T), variance) for variance in ("small", "large")]
-    lost = [torch.cat([(each.nll_recon - entropy + information_t[0])[None], each.kl_t + information_t.diff()]) for each in terms]
-    assert min(parts.min() for parts in lost) > -1e-9  # each is the average of a KL
-    small, large = map(total, terms)
-    print(f"T = {T:4}: bound {small:.3f} and {large:.3f}; above the entropy {entropy:.3f} by {small - entropy:.4f} and {large - entropy:.4f}")
-near, middle = ([100 * (parts[times].sum() / parts.sum()).item() for parts in lost] for times in (slice(100), slice(100, 500)))
-print(f"T = 1000: {near[0]:.0f} % of the gap lie at t = 1…100 with the small variance; {middle[1]:.0f} % at t = 101…500 with the large")
-ratios = [posterior_var(2, cosine(T)) / cosine(T).beta[2] for T in (10, 100, 1000)]
-assert [round(ratio.item(), 2) for ratio in ratios] == [0.28, 0.36, 0.47]
+    square, mse = mse_by_quadrature(two, cosine(T))
+    information_t = information(two, cosine(T))
+    bounds = []
+    for variance in ("small", "large"):
+        terms = expected_terms(square, mse, cosine(T), variance)
+        bounds.append(total(terms))
+        part_1 = terms.nll_recon - entropy + information_t[0]
+        parts[T, variance] = torch.cat([part_1[None], terms.kl_t + information_t.diff()])
+    small, large = bounds
+    print(f"T = {T:4}: bound {small:.3f} and {large:.3f}; above the entropy {entropy:.3f} "
+          f"by {small - entropy:.4f} and {large - entropy:.4f}")
 
-n, runs, covered, denoiser = 100, 200, 0, two.denoiser(cosine(10))
+small = parts[1000, "small"]
+large = parts[1000, "large"]
+near = 100 * small[:100].sum() / small.sum()
+middle = 100 * large[100:500].sum() / large.sum()
+print(f"T = 1000: {near:.0f} % of the gap lie at t = 1…100 with the small variance; "
+      f"{middle:.0f} % at t = 101…500 with the large")
+
+# %% tags=["claim"]
+assert min(part.min() for part in parts.values()) > -1e-9  # each is the average of a KL
+
+# %% tags=["check"]
+n = 100
+runs = 200
+covered = 0
+denoiser = two.denoiser(cosine(10))
 truth = total(expected_terms(*mse_by_quadrature(two, cosine(10)), cosine(10), "large"))
 for _ in range(runs):
     draws = total(elbo_terms(denoiser, two.sample(n, generator), "large", generator=generator))
     covered += int(abs(draws.mean() - truth) < 2 * draws.std() / n**0.5)
-print(f"the error bar of two standard errors covers the truth in {covered} of {runs} runs; 191 are expected")
+print(f"the error bar of two standard errors covers the truth in {covered} of {runs} runs; "
+      "191 are expected")
 assert abs(covered - 191) < 4 * (runs * 0.954 * 0.046) ** 0.5
-
-# %% slide [markdown]
-# ## Two peaks: more steps help $\beta$, not $\tilde\beta$
-#
-# The bound in nats, for two narrow peaks; their entropy is 0.614:
-#
-# | steps | with $\tilde\beta$ | with $\beta$ |
-# |---|---|---|
-# | 10 | 1.174 | 0.896 |
-# | 100 | 1.333 | 0.648 |
-# | 1000 | 1.137 | 0.618 |
-#
-# Of the gap with 1,000 steps, 99 % lie at $t = 1\dots100$ with $\tilde\beta$, and 83 % at $t = 101\dots500$ with
-# $\beta$. Random draws of $x_t$ agree: two standard errors cover the truth in 186 of 200 runs; 191 are expected.
-#
-# Note: For the bound this answers the prediction (the model itself comes two slides on): with β the gap shrinks from 0.28 nats to 0.0034, in the middle of the chain. With β tilde it is 0.56, 0.72, 0.52, near the data: at t = 2, β tilde/β is 0.28, 0.36, 0.47 for T = 10, 100, 1000, and not above ½ however many steps; smaller steps do not mend it.
 
 # %% [markdown]
 # **Try it.** $T = 20$ steps, with β, for data $x_0 = 1$. So that the pictures follow each other smoothly, every $x_t$
@@ -541,44 +463,49 @@ assert abs(covered - 191) < 4 * (runs * 0.954 * 0.046) ** 0.5
 # Where are the most nats paid?
 
 # %%
-def step_frames(schedule, x_t, x_0):
+schedule = cosine(20)
+denoiser_20 = two.denoiser(schedule)
+x_0 = torch.ones(1, 1, dtype=torch.float64)
+eps = torch.full((1, 1), -1.3, dtype=torch.float64)
+x_t = {t: q_sample(x_0, t, eps, schedule) for t in range(20, 1, -1)}
+here = {t: kl_t(x_0, x_t[t], t, denoiser_20, "large").item() for t in x_t}
+average = expected_terms(*mse_by_quadrature(two, schedule), schedule, "large").kl_t.flip(0)
+
+
+# %% tags=["figure"]
+def step_frames(chain, clean, states):
     """Frames for {t: x_t}: the posterior, in units of its own deviation, and the model's step."""
     fig, ax = figure(width=4, height=2.8)
     u = torch.linspace(-5, 5, 401, dtype=torch.float64)
-    curves(ax, [(u, log_prob(u, 0, 1).exp(), "exact", "posterior, $x_0$ known"), (u, u, "model", "the model's")],
-           "distance from $\\tilde\\mu_t$, in deviations $\\sqrt{\\tilde\\beta_t}$", "density", xlim=(-5, 5), ylim=(0, 0.7))
+    lines = [
+        (u, log_prob(u, 0, 1).exp(), "exact", "posterior, $x_0$ known"),
+        (u, u, "model", "the model's"),
+    ]
+    xlabel = "distance from $\\tilde\\mu_t$, in deviations $\\sqrt{\\tilde\\beta_t}$"
+    curves(ax, lines, xlabel, "density", xlim=(-5, 5), ylim=(0, 0.7))
 
     def update(t):
-        std, p_var = posterior_var(t, schedule).sqrt(), reverse_var(t, schedule, "large")
-        q_mean, p_mean = (posterior_mean(x, x_t[t], t, schedule) for x in (x_0, two.denoiser(schedule)(x_t[t], t)))
-        ax.lines[1].set_ydata(log_prob(u, (p_mean - q_mean)[0] / std, p_var / std**2).exp())
+        q_std = posterior_var(t, chain).sqrt()
+        p_std = reverse_var(t, chain, "large").sqrt()
+        q_mean = posterior_mean(clean, states[t], t, chain)
+        p_mean = posterior_mean(denoiser_20(states[t], t), states[t], t, chain)
+        density = log_prob(u, (p_mean - q_mean)[0] / q_std, (p_std / q_std) ** 2).exp()
+        ax.lines[1].set_ydata(density)
 
-    return drawn(fig, ax.lines[1:], update, x_t)
+    return drawn(fig, ax.lines[1:], update, states)
 
 
-# %%
-schedule, x_0, eps = cosine(20), torch.ones(1, 1, dtype=torch.float64), torch.full((1, 1), -1.3, dtype=torch.float64)
-x_t = {t: q_sample(x_0, t, eps, schedule) for t in range(20, 1, -1)}
-here = {t: kl_t(x_0, x_t[t], t, two.denoiser(schedule), "large").item() for t in x_t}
-average = expected_terms(*mse_by_quadrature(two, schedule), schedule, "large").kl_t.flip(0)
-side = {t: torch.softmax(two.at(t, schedule).log_joint(x_t[t]), dim=1)[0, 1] for t in (6, 4)}  # of x_0 near +1, given x_t
-assert 0.875 < side[6] < 0.885 < 0.998 < side[4]
-assert here[6] < 0.09 < here[9] == max(here[t] for t in range(3, 21)) < 0.285 < here[2] < 0.525
-assert 0.5 < average[-1] == average.max() < 0.51
-assert 0.265 < kl(0.0, posterior_var(2, schedule), 0.0, schedule.beta[2]) < 0.275  # the width's share at t = 2
 fig, ax = figure(width=2.8, height=2.8)
-_ = curves(ax, [(list(x_t), average, "model", None)], "t", "$L_{t-1}$ on average, nats", yscale="log", xlim=(21, 1))
-Scrubber(beside(step_frames(schedule, x_t, x_0), with_marker(fig, ax, list(x_t))),
-         [f"t = {t} · x_t = {x_t[t].item():.2f} · {here[t]:.3f} nats" for t in x_t],
-         "Left: the posterior and the model's step. Right: the term that this step adds to the bound, on average.",
-         "Two bell curves that move apart and together again as t falls, and beside them a line that moves along a curve.")
-
-# %% slide [markdown]
-# ## Where are the most nats paid?
-#
-# {picture}
-#
-# Note: 20 steps with β, for data at 1, with the same noise -1.3 in every jump. Dashed: the posterior, which knows x_0; orange: the model's step. Press T and hold the right arrow. At t = 20 they agree. Stop at t = 9: the model leans to the wrong peak and pays 0.28 nats. At t = 6 it is fairly sure of the side (88 %), at t = 4 certain. At t = 2 it guesses the place within the peak (0.25 nats for the place) and is almost twice as wide (0.27): 0.52 here, and on average the largest term, 0.50. A step term is a price that even the best model pays; what is lost is the gap of the slide before last.
+lines = [(list(x_t), average, "model", None)]
+curves(ax, lines, "t", "$L_{t-1}$ on average, nats", yscale="log", xlim=(21, 1))
+Scrubber(
+    beside(step_frames(schedule, x_0, x_t), with_marker(fig, ax, list(x_t))),
+    labels=[f"t = {t} · x_t = {x_t[t].item():.2f} · {here[t]:.3f} nats" for t in x_t],
+    caption="Left: the posterior and the model's step. Right: the term that this step adds to the "
+    "bound, on average.",
+    alt="Two bell curves that move apart and together again as t falls, and beside them a line "
+    "that moves along a curve.",
+)
 
 # %% [markdown]
 # What to have seen: at $t = 20$ the two lie on each other. The model knows nothing of $x_0$, but $x_0$ hardly matters
@@ -588,13 +515,27 @@ Scrubber(beside(step_frames(schedule, x_t, x_0), with_marker(fig, ax, list(x_t))
 # guess is where within the peak $x_0$ lies, in units of an ever smaller $\sqrt{\tilde\beta_t}$. At $t = 2$ the model
 # stands 1.3 deviations off (0.25 nats) and is almost twice as wide, since β is not $\tilde\beta$ (another 0.27). It is
 # the dearest step here, 0.52 nats, and on average over data and noise, 0.50.
-#
+
+# %% tags=["claim"]
+# the probability of the peak at +1, given x_t
+side = {t: torch.softmax(two.marginal(t, schedule).log_joint(x_t[t]), dim=1)[0, 1] for t in (6, 4)}
+assert 0.875 < side[6] < 0.885 < 0.998 < side[4]
+assert here[6] < 0.09 < here[9] == max(here[t] for t in range(3, 21)) < 0.285 < here[2] < 0.525
+assert 0.5 < average[-1] == average.max() < 0.51
+assert 0.265 < kl(0.0, posterior_var(2, schedule), 0.0, schedule.beta[2]) < 0.275  # the width's
+
+# %% [markdown]
 # So much for the *bound*: it is above the entropy, and how far depends on the variance. With β the gap shrinks from
 # 0.28 nats in 10 steps to 0.0034 in 1,000, and most of it lies in the middle (for $T = 1000$, 83 % at
 # $t = 101\dots500$). With $\tilde\beta$ it is 0.56, 0.72 and 0.52 nats for $T = 10$, 100 and 1,000, near the data (for
 # $T = 1000$, 99 % at $t \le 100$): at $t = 2$ the ratio $\tilde\beta_t/\beta_t$ is 0.28, 0.36 and 0.47. As $T$ grows it
 # tends to $(t-1)/t$ and not to 1, so smaller steps do not mend it.
-#
+
+# %% tags=["claim"]
+ratios = [posterior_var(2, cosine(T)) / cosine(T).beta[2] for T in (10, 100, 1000)]
+assert [round(ratio.item(), 2) for ratio in ratios] == [0.28, 0.36, 0.47]
+
+# %% [markdown]
 # The question at the top was about the *model*. Is the one with $\tilde\beta$ that much worse? The bound compares whole
 # chains; the data that come out of them are another matter, and what Jensen's line lost may be most of the gap. In one
 # dimension we can look, decoder included. For data $\mathcal N(0, 0.25)$ the model's own $p(x_0)$ is a Gaussian, with a
@@ -603,19 +544,10 @@ Scrubber(beside(step_frames(schedule, x_t, x_0), with_marker(fig, ax, list(x_t))
 # Gaussian both ways must agree.
 
 # %%
-def variance_of_data(v, schedule, variance):
-    """Variance of x_0 under the model, decoder included, for data N(0, v) and the exact denoiser."""
-    V, one = torch.tensor(1.0, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
-    for t in range(schedule.T, 0, -1):
-        gain = schedule.alpha_bar[t].sqrt() * v / (schedule.alpha_bar[t] * v + 1 - schedule.alpha_bar[t])
-        last = decoder_var(schedule, variance)
-        V = posterior_mean(gain * one, one, t, schedule)[0] ** 2 * V + (reverse_var(t, schedule, variance) if t > 1 else last)
-    return V
-
-
 def density_of_data(data, schedule, variance, x):
-    """The model's density p(x_0), decoder included, on an even grid x (n,), for data and their exact denoiser."""
-    p, denoiser = log_prob(x, 0.0, 1.0).exp(), data.denoiser(schedule)
+    """The model's p(x_0), decoder included, on an even grid x (n,), for data's exact denoiser."""
+    p = log_prob(x, 0.0, 1.0).exp()
+    denoiser = data.denoiser(schedule)
     for t in range(schedule.T, 0, -1):
         mean = posterior_mean(denoiser(x[:, None], t), x[:, None], t, schedule)[:, 0]
         p_var = reverse_var(t, schedule, variance) if t > 1 else decoder_var(schedule, variance)
@@ -623,32 +555,41 @@ def density_of_data(data, schedule, variance, x):
     return p
 
 
-coarse, price = grid[::10], {}
+# %%
+coarse = grid[::10]
+density = {}
+price = {}
 print("the model's own -log p, above the entropy")
 for T, variance in ((10, "small"), (10, "large"), (100, "small"), (100, "large")):
     for data in (gaussian, two):
-        log_q, p = data.log_prob(coarse[:, None]), density_of_data(data, cosine(T), variance, coarse)
-        assert abs(torch.trapezoid(p, coarse) - 1) < 1e-6
+        log_q = data.log_prob(coarse[:, None])
+        p = density_of_data(data, cosine(T), variance, coarse)
+        density[data, T, variance] = p
         price[data, T, variance] = torch.trapezoid(log_q.exp() * (log_q - p.log()), coarse)
-    assert abs(price[gaussian, T, variance] - kl(0.0, v, 0.0, variance_of_data(v, cosine(T), variance))) < 1e-6
-    print(f"T = {T:3}, variance {variance}: N(0, 0.25) {price[gaussian, T, variance]:.4f} nats, two peaks {price[two, T, variance]:.4f}")
-assert price[two, 100, "large"] < price[two, 100, "small"] < price[two, 10, "small"] < price[two, 10, "large"] / 3
+    print(f"T = {T:3}, variance {variance}: N(0, 0.25) {price[gaussian, T, variance]:.4f} nats, "
+          f"two peaks {price[two, T, variance]:.4f}")
 
-# %% slide [markdown]
-# ## A loose bound is not a bad model
-#
-# In one dimension the model's own $p(x_0)$ can be computed: on a grid, one step after the other. Two peaks, nats above
-# the entropy:
-#
-# | | bound, 10 steps | model, 10 steps | bound, 100 steps | model, 100 steps |
-# |---|---|---|---|---|
-# | with $\tilde\beta$ | 0.560 | **0.023** | 0.719 | 0.0035 |
-# | with $\beta$ | 0.282 | **0.077** | 0.034 | 0.0010 |
-#
-# - The bound compares **whole chains**. $\tilde\beta$ makes chains too narrow; the data that comes out of them is nearly right.
-# - In ten steps it even ranks the two models wrongly.
-#
-# Note: This answers the prediction: neither model is perfect, and more steps are nearer. Most of the gap is what Jensen's line lost. That is why the samples of a long chain (notebook 03) hardly care which variance was taken; those of a short one do. Which of the two is better then depends on the data: for N(0, 0.25) in ten steps β tilde costs 0.040 nats and β 0.008, the other way round. Ask: what would you conclude from a paper that reports a worse bound? (Not that its samples are worse.)
+# %% tags=["check"]
+def variance_of_data(v, schedule, variance):
+    """Variance of the model's x_0, decoder included, for data N(0, v) and its exact denoiser."""
+    V = torch.tensor(1.0, dtype=torch.float64)
+    one = torch.ones(1, dtype=torch.float64)
+    for t in range(schedule.T, 0, -1):
+        alpha_bar_t = schedule.alpha_bar[t]
+        gain = alpha_bar_t.sqrt() * v / (alpha_bar_t * v + 1 - alpha_bar_t)
+        factor = posterior_mean(gain * one, one, t, schedule)[0]
+        p_var = reverse_var(t, schedule, variance) if t > 1 else decoder_var(schedule, variance)
+        V = factor**2 * V + p_var
+    return V
+
+
+for T in (10, 100):
+    for variance in ("small", "large"):
+        closed = kl(0.0, v, 0.0, variance_of_data(v, cosine(T), variance))
+        assert abs(price[gaussian, T, variance] - closed) < 1e-6
+
+# %% tags=["claim"]
+assert all(abs(torch.trapezoid(p, coarse) - 1) < 1e-6 for p in density.values())
 
 # %% [markdown]
 # For the two peaks in 10 steps, the model with $\tilde\beta$ is 0.023 nats from the data and the one with β 0.077,
@@ -657,50 +598,53 @@ assert price[two, 100, "large"] < price[two, 100, "small"] < price[two, 10, "sma
 # either variance. (In 1,000 steps the model with β can cost no more than the gap of its bound, 0.0034.) That is why the
 # *samples* of a long chain (notebook 03) hardly care. Those of a short one do, and which variance is the better one
 # depends on the data: for $\mathcal N(0, 0.25)$ in 10 steps $\tilde\beta$ costs 0.040 nats, and β 0.008.
-#
+
+# %% tags=["claim"]
+assert price[two, 100, "large"] < price[two, 100, "small"] < price[two, 10, "small"]
+assert price[two, 10, "small"] < price[two, 10, "large"] / 3
+
+# %% [markdown]
 # **Try it.** How does the gap of the bound move with the number of steps, and with the variance, which the slider $w$
 # moves from $\tilde\beta$ (at 0) to β (at 1), decoder included? Where between the two is the bound lowest? And what if you choose
 # the decoder's variance freely? Read that off the right curve.
 
-# %%
+# %% tags=["figure"]
 def gap_picture(known):
-    """A function that draws terms and bound for T and the variance. known: {T: (E x_0², mse)}."""
+    """Draws terms and bound for T and the variance. known: {T: (E x_0², mse)}."""
     fig, (left, right) = figure(columns=2, width=8.2, height=2.9)
-    var = torch.logspace(-5, 0, 200, dtype=torch.float64)
-    curves(left, [([], [], "model", None)], "t / T", "$L_{t-1}$, nats", " ", yscale="log", xlim=(0, 1.02), ylim=(1e-5, 3))
-    curves(right, [(var, var, "data", None)], "variance of the decoder", "bound, nats", xscale="log", ylim=(entropy - 0.2, entropy + 3))
-    used, _ = right.axvline(1, **ROLES["model"]), right.axhline(entropy, **ROLES["exact"])
+    limits = {"yscale": "log", "xlim": (0, 1.02), "ylim": (1e-5, 3)}
+    curves(left, [([], [], "model", None)], "t / T", "$L_{t-1}$, nats", " ", **limits)
+    widths = torch.logspace(-5, 0, 200, dtype=torch.float64)
+    limits = {"xscale": "log", "ylim": (entropy - 0.2, entropy + 3)}
+    lines = [(widths, widths, "data", None)]
+    curves(right, lines, "variance of the decoder", "bound, nats", **limits)
+    used = right.axvline(1, **ROLES["model"])
+    right.axhline(entropy, **ROLES["exact"])
     paint = painter(fig, [left.lines[0], left.title, right.lines[0], used])
 
     def draw(T, w):
-        schedule, (square, mse) = cosine(T), known[T]
-        terms = expected_terms(square, mse, schedule, w)
+        chain = cosine(T)
+        square, mse = known[T]
+        terms = expected_terms(square, mse, chain, w)
         left.lines[0].set_data(torch.arange(2, T + 1) / T, terms.kl_t)
         left.title.set_text(f"bound {total(terms):.3f}, entropy {entropy:.3f}")
-        reconstruction = 0.5 * torch.log(2 * torch.pi * var) + 0.5 * mse[1] / var
-        right.lines[0].set_ydata(total(terms) - terms.nll_recon + reconstruction)
-        used.set_xdata([decoder_var(schedule, w)] * 2)
+        recon = 0.5 * torch.log(2 * torch.pi * widths) + 0.5 * mse[1] / widths
+        right.lines[0].set_ydata(total(terms) - terms.nll_recon + recon)
+        used.set_xdata([decoder_var(chain, w)] * 2)
         return paint()
 
     return draw
 
 
-# %%
-steps = widgets.SelectionSlider(options=[5, 10, 20, 50, 100], value=20, description="T")
-blend = widgets.FloatSlider(value=1.0, min=0.0, max=1.0, step=0.1, description="w")
-known = {T: mse_by_quadrature(two, cosine(T)) for T in steps.options}
-assert total(expected_terms(*known[20], cosine(20), 0.7)) < 0.71 < total(expected_terms(*known[20], cosine(20), "large")) - 0.06
-Live(gap_picture(known), caption="Left: the step terms over t. Right: the bound against the decoder's variance; orange: the one in use, "
-     "dashed: the entropy.", alt="Left the step terms over t, right the bound, a valley over the variance.", T=steps, w=blend)
-
-# %% slide [markdown]
-# ## Try it: steps, variance, decoder
-#
-# {picture}
-#
-# *Which slider moves the bound to the entropy (dashed)? Which variance is best for 20 steps?*
-#
-# Note: Live in the notebook. With β (w = 1) the bound falls towards the entropy as T grows; with β tilde (w = 0) it stays more than half a nat above. Best is between: for T = 20 at w = 0.7, 0.706 nats against 0.770 with β. Right: too small a decoder variance is punished without limit, too large a one by half a nat for every factor of e. The best is the mse at t = 1.
+choices = [5, 10, 20, 50, 100]
+Live(
+    gap_picture({T: mse_by_quadrature(two, cosine(T)) for T in choices}),
+    caption="Left: the step terms over t. Right: the bound against the decoder's variance; "
+    "orange: the one in use, dashed: the entropy.",
+    alt="Left the step terms over t, right the bound, a valley over the variance.",
+    T=widgets.SelectionSlider(options=choices, value=20, description="T"),
+    w=widgets.FloatSlider(value=1.0, min=0.0, max=1.0, step=0.1, description="w"),
+)
 
 # %% [markdown]
 # What to have seen: with β ($w = 1$) the bound falls towards the entropy as $T$ grows; with $\tilde\beta$ ($w = 0$) it
@@ -708,7 +652,13 @@ Live(gap_picture(known), caption="Left: the step terms over t. Right: the bound 
 # $w = 0.7$ (0.706 nats against 0.770). On the right, the valley: too small a decoder variance is punished without limit
 # (the model is certain and wrong), too large a one by half a nat for every factor of $e$. The best is $\mathrm{mse}_1$,
 # the true uncertainty.
-#
+
+# %% tags=["claim"]
+twenty = mse_by_quadrature(two, cosine(20))
+best = total(expected_terms(*twenty, cosine(20), 0.7))
+assert best < 0.71 < total(expected_terms(*twenty, cosine(20), "large")) - 0.06
+
+# %% [markdown]
 # ## 4 · Bits per dimension: a yardstick
 #
 # For images, a bound in nats is divided by $784\log 2$. To know what such a number means, here are models that
@@ -716,27 +666,24 @@ Live(gap_picture(known), caption="Left: the step terms over t. Right: the bound 
 # size in bits is a log-probability in disguise: a good compressor gives short codes to likely data.)
 
 # %%
-train, test = (((load_digits(part)[0] + 1) * 127.5).round().to(torch.uint8) for part in ("train", "test"))
+def pixels_of(part):
+    """The digits' pixels as whole numbers, 0 to 255."""
+    images, _ = load_digits(part)
+    return ((images + 1) * 127.5).round().to(torch.uint8)
+
+
+train = pixels_of("train")
+test = pixels_of("test")
 counts = torch.bincount(train.flatten().int(), minlength=256).double() + 1
 histogram = -(counts / counts.sum()).log()[test.flatten().int()].mean()
 raw = test.numpy().tobytes()
 sizes = {"gzip": len(gzip.compress(raw, 9)), "xz": len(lzma.compress(raw, preset=9))}
+packed = ", ".join(f"{name} {8 * size / test.numel():.1f}" for name, size in sizes.items())
 print(f"uniform {bits_per_dim(math.log(256), 1):.1f}, histogram {bits_per_dim(histogram, 1):.2f}, "
-      + ", ".join(f"{name} {8 * size / test.numel():.1f}" for name, size in sizes.items()), "bits per dimension")
-assert sizes["xz"] < sizes["gzip"] < bits_per_dim(histogram, 1) * test.numel() / 8
+      f"{packed} bits per dimension")
 
-# %% slide [markdown]
-# ## Bits per dimension: what is a good number?
-#
-# One nat is $1/\log 2$ bits. Divide by the number of pixels, 784:
-#
-# {printed}
-#
-# - Uniform pixels, the histogram of all pixels, two programs that compress files.
-# - A good compressor gives short codes to likely data: its size in bits is a log-probability in disguise.
-# - Is a diffusion model of these digits below xz? Notebook 08 measures ours.
-#
-# Note: Before the numbers: ask what uniform pixels cost (8 bits for 256 values). The test set is 28 × 28 digits. Notebook 08 puts our own model to that test, with the discretised decoder.
+# %% tags=["claim"]
+assert sizes["xz"] < sizes["gzip"] < bits_per_dim(histogram, 1) * test.numel() / 8
 
 # %% [markdown]
 # A diffusion model of these digits is worth its name as a compressor if its bound, with the discretised decoder, is below
@@ -760,28 +707,44 @@ assert sizes["xz"] < sizes["gzip"] < bits_per_dim(histogram, 1) * test.numel() /
 # at $t = 1$ it stands for $L_0$. The check takes the ten-step denoiser of section 3 and halves it, wrong on purpose;
 # `eps_from_x_0` is the first formula solved for $\hat\varepsilon$ (notebook 05 defines it).
 
-# %%
-def half_right(x_t, t, label=None):
-    return 0.5 * denoiser(x_t, t)
+# %% tags=["check"]
+def weight_of_step(t, schedule, variance):
+    """w_t: equation (7)."""
+    alpha_t = schedule.alpha[t]
+    alpha_bar_t = schedule.alpha_bar[t]
+    p_var = reverse_var(t, schedule, variance)
+    return schedule.beta[t] ** 2 / (2 * p_var * alpha_t * (1 - alpha_bar_t))
 
 
-half_right.schedule = schedule = denoiser.schedule
-x_0, eps = two.sample(500, generator), torch.randn(500, 1, generator=generator, dtype=torch.float64)
+schedule = denoiser.schedule
+half_right = Denoiser(lambda x_t, t, label: 0.5 * denoiser(x_t, t), schedule)
+x_0 = two.sample(500, generator)
+eps = torch.randn(500, 1, generator=generator, dtype=torch.float64)
 for t in range(2, 11):
     x_t = q_sample(x_0, t, eps, schedule)
-    eps_hat, p_var = eps_from_x_0(x_t, half_right(x_t, t), t, schedule), reverse_var(t, schedule, "large")
-    w_t = schedule.beta[t] ** 2 / (2 * p_var * schedule.alpha[t] * (1 - schedule.alpha_bar[t]))
-    const = kl(0.0, posterior_var(t, schedule), 0.0, p_var)
-    assert torch.allclose(kl_t(x_0, x_t, t, half_right, "large"), const + w_t * (eps - eps_hat)[:, 0] ** 2)
+    eps_hat = eps_from_x_0(x_t, half_right(x_t, t), t, schedule)
+    squared_error = (eps - eps_hat)[:, 0] ** 2
+    const = kl(0.0, posterior_var(t, schedule), 0.0, reverse_var(t, schedule, "large"))
+    expected = const + weight_of_step(t, schedule, "large") * squared_error
+    assert torch.allclose(kl_t(x_0, x_t, t, half_right, "large"), expected)
 print("the step terms are weighted squared errors of the noise")
 
-# %%
-(fig, ax), s, t = figure(width=7.5, height=2.8), linear(), torch.arange(2, 1001)
-weights = {name: s.beta[t] ** 2 / (2 * reverse_var(t, s, name) * s.alpha[t] * (1 - s.alpha_bar[t])) for name in ("small", "large")}
-lines = [(t, weights["small"], "model", "$w_t$ with $\\tilde\\beta_t$"), (t, weights["large"], "data", "$w_t$ with $\\beta_t$"),
-         (t, torch.ones(999), "exact", "$L_{simple}$: 1")]
-_ = curves(ax, lines, "t", "weight of the squared error", xscale="log", yscale="log")
-show(fig, alt="Both weights fall, from 0.6 and 0.3 at t = 2, together from t = 50 on, to 0.005 near t = 350, then rise to 0.01; a flat line at 1.")
+# %% tags=["figure"]
+fig, ax = figure(width=7.5, height=2.8)
+after_1 = torch.arange(2, 1001)
+small = weight_of_step(after_1, linear(), "small")
+large = weight_of_step(after_1, linear(), "large")
+lines = [
+    (after_1, small, "model", "$w_t$ with $\\tilde\\beta_t$"),
+    (after_1, large, "data", "$w_t$ with $\\beta_t$"),
+    (after_1, torch.ones(999), "exact", "$L_{simple}$: 1"),
+]
+curves(ax, lines, "t", "weight of the squared error", xscale="log", yscale="log")
+show(
+    fig,
+    alt="Both weights fall, from 0.6 and 0.3 at t = 2, together from t = 50 on, to 0.005 near "
+    "t = 350, then rise to 0.01; a flat line at 1.",
+)
 
 # %% [markdown]
 # **Figure 3.** What the bound asks for, and what everybody trains, for the linear schedule of the paper. Only the shape
@@ -800,7 +763,7 @@ show(fig, alt="Both weights fall, from 0.6 and 0.3 at t = 2, together from t = 5
 # | eqs. 6 and 7, the posterior | `posterior_mean`, `posterior_var` (notebook 03) |
 # | eqs. 8 to 10, the step term as a distance of means | `kl_t` |
 # | eq. 11, the mean from the noise | `x_0_from_eps` (notebook 05), then `posterior_mean` |
-# | eq. 12, the weight | `w_t` in the cell above |
+# | eq. 12, the weight | `weight_of_step`, in the cell above |
 # | eq. 13, the discretised decoder | `discretised_log_prob` |
 # | eq. 14, $L_{\text{simple}}$ | weight 1 in Figure 3 |
 #
@@ -812,20 +775,9 @@ show(fig, alt="Both weights fall, from 0.6 and 0.3 at t = 2, together from t = 5
 #
 # A model gives each of $n$ images of $d$ pixels a bound in nats. Turn these $n$ numbers into bits per dimension.
 
-# %% slide [markdown]
-# ## The usual loss is the bound with weights of 1
-#
-# $$ L_{t-1} = \text{const} + w_t\,\|\varepsilon - \hat\varepsilon\|^2, \qquad w_t = \frac{\beta_t^2}{2\sigma_t^2\,\alpha_t\,(1-\bar\alpha_t)} $$
-#
-# {picture}
-#
-# $\hat\varepsilon$: the network's guess of the noise. $L_{\text{simple}}$ cares more about late $t$.
-#
-# Note: Ho et al. 2020, eqs. 12 and 14; linear schedule. Only the shape matters: a factor common to all t changes nothing. The bound cares most about the finest grain, at the first steps; a constant weight relatively more about the shape of the image. Better pictures, a slightly worse likelihood, report Ho et al. (Table 1).
-
 # %% tags=["exercise"]
 def to_bits(nats, d):
-    """Bits per dimension. nats: float64 (n,), for a whole image each; d: an int. Returns float64 (n,)."""
+    """Bits per dimension: float64 (n,). nats: float64 (n,), for a whole image each; d: an int."""
     raise NotImplementedError
 
 
@@ -851,17 +803,6 @@ elbo.check_to_bits(to_bits)
 #
 # Write $L_{t-1}$ in one dimension from the two means and variances. Mind the letters: equation (9) of
 # notebook 01 has $\mathrm{KL}(p\,\|\,q)$; here the first is $q$, the posterior, and the second $p$, the model.
-
-# %% slide [markdown]
-# ## In class: what does a step cost? (7 minutes)
-#
-# The true step is $\mathcal N(m, \tilde\beta)$, the model's is $\mathcal N(\hat m, \sigma^2)$.
-#
-# - *Same variance, different means: what is the KL?*
-# - *Same mean, $\sigma^2 = 2\tilde\beta$: what is it now?*
-# - *And for $\sigma^2 = \tilde\beta/2$: cheaper or dearer? Guess first.*
-#
-# Note: KL(q‖p) = ½ (r + (m - m̂)²/σ² - 1 - log r) with r = β tilde/σ². First: (m - m̂)²/(2σ²), the squared error of every loss to come. Second: r = ½, ½ (½ - 1 + log 2) ≈ 0.10. Third: r = 2, ½ (2 - 1 - log 2) ≈ 0.15; too narrow costs more. Usual wrong answers: p and q exchanged, and "the same, by symmetry". Exercise 2 of the notebook checks the code.
 
 # %% tags=["exercise"]
 def step_term(q_mean, q_var, p_mean, p_var):
@@ -922,7 +863,7 @@ elbo.check_eps_weight(eps_weight)
 
 # %% tags=["exercise"]
 def pixel_prob(k, mean, std):
-    """Equation (4) for pixels k: the area of N(mean, std²) over each bin, the first and the last one open.
+    """Equation (4) for pixels k: the area of N(mean, std²) over each bin, the outer ones open.
 
     k: int64 (n,), 0…255; mean, std: floats. Returns float64 (n,).
     """
@@ -958,22 +899,12 @@ elbo.check_pixel_prob(pixel_prob)
 # %%
 log_vars = posterior_var(torch.arange(1, 11), cosine(10)).log()
 print("log β tilde for t = 1, 2, 3:", [round(value, 2) for value in log_vars[:3].tolist()])
-print("the KL of a point from a Gaussian would be infinite; the decoder's term instead:",
-      round(nll_recon(x_0, q_sample(x_0, 1, eps, cosine(10)), denoiser).mean().item(), 1), "nats")
-assert log_vars[0] == -math.inf
+recon = nll_recon(x_0, q_sample(x_0, 1, eps, cosine(10)), denoiser).mean()
+print("the KL of a point from a Gaussian would be infinite; "
+      f"the decoder's term instead: {recon:.1f} nats")
 
-# %% slide [markdown]
-# ## A common mistake: $t = 1$ like any other step
-#
-# ```python
-# log_vars = posterior_var(torch.arange(1, 11), cosine(10)).log()
-# ```
-#
-# For $t = 1, 2, 3$ this gives $-\infty$, −3.87, −2.83: given $x_0$, the state at time 0 has no width.
-#
-# **Symptom**: a loss of `inf` or `nan`, at once, or whenever a random $t$ happens to be 1. **Mend**: the last step is a decoder with a variance of its own.
-#
-# Note: Ask what the KL of a point from a Gaussian is (infinite). Clipping the logarithm hides the symptom and leaves a number that means nothing. The decoder's term is finite: -0.6 nats here, negative since it is a density.
+# %% tags=["claim"]
+assert log_vars[0] == -math.inf
 
 # %% [markdown]
 # *The symptom*: a loss that is `inf` or `nan` from the start, or only now and then, when a random $t$ happens
@@ -1023,14 +954,3 @@ assert log_vars[0] == -math.inf
 # ## Next
 #
 # Notebook 05 replaces the exact denoiser by a network, and trains it until its loss reaches what theory allows.
-
-# %% slide [markdown]
-# ## Summary
-#
-# - Jensen, Bayes, a telescoping sum: prior, step, reconstruction terms.
-# - Each is a KL of Gaussians or a log-probability.
-# - The gap to the entropy is a sum over steps. More steps shrink it with $\beta$.
-# - A loose bound is not a bad model: with $\tilde\beta$ it says 0.56 nats, and the model is 0.02 from the data.
-# - $L_{\text{simple}}$ is the bound with every weight set to 1.
-#
-# Next: replace the exact denoiser by a network.

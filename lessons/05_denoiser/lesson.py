@@ -30,46 +30,45 @@ import numpy as np
 import torch
 from torch import nn
 
-from diffusion_lab.exercises.denoiser import check_eps_from_v, check_from_memory, check_gradient
-from diffusion_lab.exercises.training_example import check_training_example
+from diffusion_lab.exercises.denoiser import (
+    check_eps_from_v,
+    check_from_memory,
+    check_gradient,
+    check_training_example,
+)
+from diffusion_lab.sampling.chain import last, spaced
 from diffusion_lab.sampling.ddpm import ddpm
-from diffusion_lab.sampling.timesteps import spaced
-from diffusion_lab.theory.check import label_of, same_shape
+from diffusion_lab.theory.denoiser import Denoiser
 from diffusion_lab.theory.forward import q_sample
 from diffusion_lab.theory.mixture import GaussianMixture
 from diffusion_lab.theory.schedule import at, cosine
 from diffusion_lab.view.frames import beside, drawn, with_marker
-from diffusion_lab.view.pictures import show
 from diffusion_lab.view.plots import clouds, curves
 from diffusion_lab.view.scrubber import Scrubber
+from diffusion_lab.view.show import show
 from diffusion_lab.view.style import POINTS, ROLES, figure
 
-torch.set_num_threads(1)  # the network is small: more threads would spend their time waiting for each other
-generator, schedule = torch.Generator().manual_seed(0), cosine()
+torch.set_num_threads(1)  # the network is small: more threads would only wait for each other
+generator = torch.Generator().manual_seed(0)
+schedule = cosine()
 
 # %%
 angle = torch.arange(6, dtype=torch.float64) * torch.pi / 3
-data = GaussianMixture([0.25, 0.05, 0.2, 0.15, 0.25, 0.1], 1.35 * torch.stack([angle.cos(), angle.sin()], 1), [0.03] * 6)
+centres = 1.35 * torch.stack([angle.cos(), angle.sin()], dim=1)
+data = GaussianMixture([0.25, 0.05, 0.2, 0.15, 0.25, 0.1], centres, [0.03] * 6)
 places = torch.cartesian_prod(*[torch.linspace(-2.4, 2.4, 13, dtype=torch.float64)] * 2)
+
+# %% tags=["figure"]
 fig, axes = figure(columns=3, width=8.4, height=3.1)
 for ax, t in zip(axes, (1, 300, 700)):
-    score = data.at(t, schedule).score(places)
-    _ = ax.scatter(*data.at(t, schedule).sample(600, generator).T, **POINTS["data"])
-    _ = ax.quiver(*places.T, *(score / score.norm(dim=1).max()).T, color="black", scale=9, width=0.005)
-    _ = ax.set(title=f"t = {t}", xlim=(-2.6, 2.6), ylim=(-2.6, 2.6), aspect="equal")
-show(fig, alt="Three clouds of points with arrows: six blobs with arrows to each, then blurred, then one round cloud.")
-
-# %% slide [markdown]
-# # Train a network to undo the noise
-#
-# Points of six clouds, and what is left of them when noise is mixed in. The arrows are the **score**: from each place,
-# the direction in which the density rises fastest.
-#
-# {picture}
-#
-# A network will have to find these arrows, at all 1,000 times, from samples alone.
-#
-# Note: Ask what each arrow points to. Early (left) to the nearest cloud, late (right) to the middle of all. The exact score is known here because the data are a mixture of Gaussians. With photographs nobody has a formula: that is why a network must learn it, and why it is first tried where the formula can judge it.
+    q_t = data.marginal(t, schedule)
+    score = q_t.score(places)
+    arrows = score / score.norm(dim=1).max()
+    ax.scatter(*q_t.sample(600, generator).T, **POINTS["data"])
+    ax.quiver(*places.T, *arrows.T, color="black", scale=9, width=0.005)
+    ax.set(title=f"t = {t}", xlim=(-2.6, 2.6), ylim=(-2.6, 2.6), aspect="equal")
+show(fig, alt="Three clouds of points with arrows: "
+               "six blobs with arrows to each, then blurred, then one round cloud.")
 
 # %% [markdown]
 # **Figure 1.** The axes are the two coordinates of a point. Blue: draws of $q(x_t)$. Arrows: the exact score, each panel
@@ -89,45 +88,18 @@ show(fig, alt="Three clouds of points with arrows: six blobs with arrows to each
 # loss with respect to `w` into `w.grad`. That is **autograd**, and it is all that training needs. Below is a loss with
 # one weight, its slope by autograd, and the same slope twice more: by hand, and by moving $w$ a little both ways.
 
-# %% slide [markdown]
-# ## Predict first: how low can the loss go?
-#
-# A network sees a noisy point and the time. It guesses what was added.
-#
-# Its loss is the mean square of its error.
-#
-# *With a network as large as you like, and as much data and time as you like: will the loss go to 0? If not, to what?*
-#
-# Note: Let everyone write an answer down. Most say 0, or "to a small number". Do not answer yet: the floor comes in the middle of the lesson, and after the training the curve lies on it.
-
-# %%
+# %% tags=["check"]
 x = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
 y = torch.tensor([2.0, 3.0, 7.0], dtype=torch.float64)
 w = torch.tensor(1.5, dtype=torch.float64, requires_grad=True)
 loss = ((w * x - y) ** 2).mean()
 loss.backward()
 by_hand = (2 * x * (1.5 * x - y)).mean()
-nudged = [((u * x - y) ** 2).mean() for u in (1.5 + 1e-5, 1.5 - 1e-5)]
+up, down = (((u * x - y) ** 2).mean() for u in (1.5 + 1e-5, 1.5 - 1e-5))
+after_a_step = (((w - 0.05 * w.grad) * x - y) ** 2).mean()
 assert abs(w.grad - by_hand) < 1e-12
-assert abs(w.grad - (nudged[0] - nudged[1]) / 2e-5) < 1e-8
-print(f"loss {loss:.4f}, slope {w.grad:.4f}, after a step downhill {(((w - 0.05 * w.grad) * x - y) ** 2).mean():.4f}")
-
-# %% slide [markdown]
-# ## Autograd: a record of what you computed
-#
-# ```python
-# w = torch.tensor(1.5, dtype=torch.float64, requires_grad=True)
-# loss = ((w * x - y) ** 2).mean()
-# loss.backward()
-# ```
-#
-# {printed}
-#
-# - `backward` walks the record back by the chain rule and puts the slope into `w.grad`.
-# - The same slope by hand, and by moving $w$ a little both ways.
-# - Compute the loss anew and call `backward` again: it *adds* to `w.grad`. A training loop must clear it.
-#
-# Note: The data are x = 1, 2, 3 and y = 2, 3, 7. By hand the slope is the mean of 2x(wx - y). Ask what a negative slope says: w must become larger, and so the step goes against the slope.
+assert abs(w.grad - (up - down) / 2e-5) < 1e-8
+print(f"loss {loss:.4f}, slope {w.grad:.4f}, after a step downhill {after_a_step:.4f}")
 
 # %% [markdown]
 # Compute the loss anew and call `backward` again, and the new slope is *added* to `w.grad`; a training loop must clear it
@@ -155,40 +127,24 @@ print(f"loss {loss:.4f}, slope {w.grad:.4f}, after a step downhill {(((w - 0.05 
 #    = -\frac{\mathbb E[\varepsilon\mid x_t]}{\sqrt{1-\bar\alpha_t}} \tag{3} $$
 #
 # In words: the score points against the expected noise. Solved for $x_0$, the equations are
-# three functions; a second cell has the way back, from $x_0$ to each of the others. (`same_shape` refuses two tensors
-# of different shapes, which PyTorch would stretch to fit without a word.)
-
-# %% slide [markdown]
-# ## Four names of one thing
-#
-# A data point $x_0$ is mixed with standard normal noise $\varepsilon$. In time, $\bar\alpha_t$ falls from 1 to nearly 0:
-#
-# $$ x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon \qquad\quad v = \sqrt{\bar\alpha_t}\,\varepsilon - \sqrt{1-\bar\alpha_t}\,x_0 $$
-#
-# - Given $x_t$ and $t$: who knows one of $x_0$, $\varepsilon$, $v$ knows all three.
-# - The pair $(x_t, v)$ is the pair $(x_0, \varepsilon)$, turned by an angle.
-# - The fourth name is the score.
-#
-# Note: Draw the turned pair on the board: two axes x₀ and ε, and the same axes turned by the angle whose cosine is √ᾱ. The squares of the two factors add up to 1, so nothing is stretched, and the way back needs no division.
+# three functions; a second cell has the way back, from $x_0$ to each of the others. (The package's functions also refuse
+# two tensors of different shapes, which PyTorch would stretch to fit without a word.)
 
 # %% tags=["export:diffusion_lab.theory.parameterization"]
 def x_0_from_eps(x_t, eps, t, schedule):
     """Equation (1), solved for x_0. x_t, eps: (n, …); t: int or int64 (n,)."""
-    same_shape(x_t=x_t, eps=eps)
     alpha_bar_t = at(schedule.alpha_bar, t, like=x_t)
     return ((x_t - (1 - alpha_bar_t).sqrt() * eps) / alpha_bar_t.sqrt()).to(x_t.dtype)
 
 
 def x_0_from_v(x_t, v, t, schedule):
     """Turn (x_t, v) back by the angle of equations (1) and (2)."""
-    same_shape(x_t=x_t, v=v)
     alpha_bar_t = at(schedule.alpha_bar, t, like=x_t)
     return (alpha_bar_t.sqrt() * x_t - (1 - alpha_bar_t).sqrt() * v).to(x_t.dtype)
 
 
 def x_0_from_score(x_t, score, t, schedule):
     """Tweedie's formula, equation (3), solved for x_0."""
-    same_shape(x_t=x_t, score=score)
     alpha_bar_t = at(schedule.alpha_bar, t, like=x_t)
     return ((x_t + (1 - alpha_bar_t) * score) / alpha_bar_t.sqrt()).to(x_t.dtype)
 
@@ -196,22 +152,19 @@ def x_0_from_score(x_t, score, t, schedule):
 # %% tags=["export:diffusion_lab.theory.parameterization"]
 def eps_from_x_0(x_t, x_0, t, schedule):
     """Equation (1), solved for ε. t from 1: at time 0 there is no noise to solve for."""
-    same_shape(x_t=x_t, x_0=x_0)
-    alpha_bar_t = at(schedule.alpha_bar, t, like=x_t, first=1)
+    alpha_bar_t = at(schedule.alpha_bar, t, like=x_t)
     return ((x_t - alpha_bar_t.sqrt() * x_0) / (1 - alpha_bar_t).sqrt()).to(x_t.dtype)
 
 
 def v_from_x_0(x_t, x_0, t, schedule):
     """Equation (2), with ε from equation (1)."""
-    same_shape(x_t=x_t, x_0=x_0)
-    alpha_bar_t = at(schedule.alpha_bar, t, like=x_t, first=1)
+    alpha_bar_t = at(schedule.alpha_bar, t, like=x_t)
     return ((alpha_bar_t.sqrt() * x_t - x_0) / (1 - alpha_bar_t).sqrt()).to(x_t.dtype)
 
 
 def score_from_x_0(x_t, x_0, t, schedule):
     """Equation (3)."""
-    same_shape(x_t=x_t, x_0=x_0)
-    alpha_bar_t = at(schedule.alpha_bar, t, like=x_t, first=1)
+    alpha_bar_t = at(schedule.alpha_bar, t, like=x_t)
     return ((alpha_bar_t.sqrt() * x_0 - x_t) / (1 - alpha_bar_t)).to(x_t.dtype)
 
 
@@ -220,31 +173,26 @@ def score_from_x_0(x_t, x_0, t, schedule):
 # autograd as the judge: it differentiates $\log q(x_t)$ without knowing equation (3), and from its gradient must come
 # the exact denoiser of notebook 03.
 
-# %%
-x_0, t = data.sample(500, generator), torch.randint(1, schedule.T + 1, (500,), generator=generator)
-x_t = q_sample(x_0, t, torch.randn(500, 2, generator=generator, dtype=torch.float64), schedule)
+# %% tags=["check"]
+x_0 = data.sample(500, generator)
+t = torch.randint(1, schedule.T + 1, (500,), generator=generator)
+eps = torch.randn(500, 2, generator=generator, dtype=torch.float64)
+x_t = q_sample(x_0, t, eps, schedule)
 there = {x_0_from_eps: eps_from_x_0, x_0_from_v: v_from_x_0, x_0_from_score: score_from_x_0}
 for back, forth in there.items():
-    assert torch.allclose(back(x_t, forth(x_t, x_0, t, schedule), t, schedule), x_0, atol=1e-9, rtol=0)
+    again = back(x_t, forth(x_t, x_0, t, schedule), t, schedule)
+    assert torch.allclose(again, x_0, atol=1e-9, rtol=0)
 
 exact = data.denoiser(schedule)
 for time in (1, 100, 500, 1000):
     x = x_t.clone().requires_grad_()
-    data.at(time, schedule).log_prob(x).sum().backward()
-    assert torch.allclose(x_0_from_score(x_t, x.grad, time, schedule), exact(x_t, time), atol=1e-9, rtol=0)
-print("three round trips and Tweedie's formula hold to nine digits; "
-      f"1/√ᾱ_t at t = 500: {schedule.alpha_bar[500] ** -0.5:.1f}, at t = 1000: {schedule.alpha_bar[1000] ** -0.5:.0f}")
+    data.marginal(time, schedule).log_prob(x).sum().backward()
+    tweedie = x_0_from_score(x_t, x.grad, time, schedule)
+    assert torch.allclose(tweedie, exact(x_t, time), atol=1e-9, rtol=0)
 
-# %% slide [markdown]
-# ## Tweedie: the score points against the noise
-#
-# $$ \nabla\log q(x_t) = \frac{\sqrt{\bar\alpha_t}\;\mathbb E[x_0\mid x_t] - x_t}{1-\bar\alpha_t} = -\frac{\mathbb E[\varepsilon\mid x_t]}{\sqrt{1-\bar\alpha_t}} $$
-#
-# - $q(x_t)$ is the density of noisy points, $\mathbb E[\,\cdot\mid x_t]$ the mean over all that may have led to $x_t$.
-# - Whoever can denoise on average knows the score.
-# - Checked: autograd differentiates $\log q(x_t)$ without this formula, and the exact denoiser comes out, to nine digits.
-#
-# Note: The proof fits on the board: q(x_t) is an average of Gaussians, the gradient of each is itself times (√ᾱ x₀ - x_t)/(1-ᾱ); divide by q(x_t), and Bayes' rule makes it an average over x₀ given x_t.
+print("three round trips and Tweedie's formula hold to nine digits")
+for time in (500, 1000):
+    print(f"1/√ᾱ_t at t = {time}: {schedule.alpha_bar[time] ** -0.5:.1f}")
 
 # %% [markdown]
 # At a given $x_t$ each conversion is a straight line, so it may be applied to means as well: a network that has learned
@@ -252,28 +200,29 @@ print("three round trips and Tweedie's formula hold to nine digits; "
 # choice of convenience, and this function makes it forgettable. It turns any network into the course's common currency,
 # a **denoiser**: `x_0_hat = denoiser(x_t, t)`, with a `schedule`. (`label` stays None in this notebook.)
 
-# %% tags=["export:diffusion_lab.theory.parameterization"]
-def as_denoiser(network, schedule, predicts="v"):
-    """x_0_hat = denoiser(x_t, t, label=None), from a network that predicts "eps", "v", "x_0" or "score"."""
-    to_x_0 = {"eps": x_0_from_eps, "v": x_0_from_v, "score": x_0_from_score, "x_0": lambda x_t, x_0, t, schedule: x_0}
-    if predicts not in to_x_0:
-        raise ValueError(f"predicts must be one of {', '.join(map(repr, to_x_0))}, but got {predicts!r}.")
+# %% tags=["export:diffusion_lab.sampling.denoiser"]
+TO_X_0 = {
+    "eps": x_0_from_eps,
+    "v": x_0_from_v,
+    "score": x_0_from_score,
+    "x_0": lambda x_t, x_0, t, schedule: x_0,
+}
 
-    def denoiser(x_t, t, label=None):
-        at(schedule.alpha_bar, t, like=x_t, first=1)  # refuses a bad t or label before the network runs
-        label_of(x_t, label)
+
+def as_denoiser(network, schedule, predicts="v"):
+    """A denoiser that asks a network, which predicts "eps", "v", "x_0" or "score"."""
+
+    def answer(x_t, t, label):
         times = torch.as_tensor(t, device=x_t.device).expand(len(x_t))
         output = network(x_t, times, label)
-        same_shape(x_t=x_t, output=output)
-        return to_x_0[predicts](x_t, output, t, schedule).to(x_t.dtype)
+        return TO_X_0[predicts](x_t, output, t, schedule).to(x_t.dtype)
 
-    denoiser.schedule = schedule
-    return denoiser
+    return Denoiser(answer, schedule)
 
 
 # %% [markdown]
 # Convenience is not nothing, though. To get $x_0$ from $\varepsilon$ you divide by $\sqrt{\bar\alpha_t}$; from $v$ you
-# divide by nothing. The last line printed above says what that means: at the end of the cosine schedule, an error in
+# divide by nothing. The last line printed before it says what that means: at the end of the cosine schedule, an error in
 # $\varepsilon$ is multiplied by some 20,000. So we predict $v$. (Ho et al. predict $\varepsilon$, with the linear schedule,
 # whose end is less extreme.)
 #
@@ -287,24 +236,9 @@ def as_denoiser(network, schedule, predicts="v"):
 # $$ e(t) = [\sin\omega_1 t, \dots, \sin\omega_m t,\; \cos\omega_1 t, \dots, \cos\omega_m t],
 #    \qquad \omega_i = 10000^{-2(i-1)/\mathrm{dim}}, \quad i = 1, \dots, m = \mathrm{dim}/2 \tag{4} $$
 
-# %% slide [markdown]
-# ## Predict v: then nothing is divided
-#
-# *A network has a small error in its answer. What becomes of it in $\hat x_0$, the estimate of $x_0$?*
-#
-# $$ \hat x_0 = \frac{x_t - \sqrt{1-\bar\alpha_t}\;\varepsilon}{\sqrt{\bar\alpha_t}} \qquad\qquad \hat x_0 = \sqrt{\bar\alpha_t}\,x_t - \sqrt{1-\bar\alpha_t}\;v $$
-#
-# - From $\varepsilon$: at $t = 1000$ of the cosine schedule, $1/\sqrt{\bar\alpha_t}$ is 20,291.
-# - From $v$: it is never made larger.
-# - `as_denoiser` turns any of the four into one thing: $\hat x_0$ from $x_t$ and $t$.
-#
-# Note: Ho et al. predict ε, with the linear schedule, whose end is less extreme. Which of the four a network outputs is a choice of convenience: at a given x_t each is a straight line of the others, so means convert as well.
-
 # %% tags=["export:diffusion_lab.networks.embedding"]
 def time_embedding(t, dim, max_period=10_000):
     """Equation (4). t: shape (n,). dim: even. Returns float64, shape (n, dim)."""
-    if t.ndim != 1 or dim < 2 or dim % 2:
-        raise ValueError(f"t must have shape (n,) and dim be even, but got {tuple(t.shape)} and {dim!r}.")
     i = torch.arange(dim // 2, dtype=torch.float64, device=t.device)
     angle = t[:, None] * max_period ** (-2 * i / dim)
     return torch.cat([angle.sin(), angle.cos()], dim=1)
@@ -315,31 +249,25 @@ def time_embedding(t, dim, max_period=10_000):
 # depends on the *distance* of the two times alone: near times look alike, wherever they are. That holds for near times
 # only; farther off, the likeness goes up and down.
 
-# %%
+# %% tags=["check"]
 table = time_embedding(torch.arange(1001), 32)
 alike = table @ table.T / 16
 assert torch.allclose(alike.diagonal(7), alike[0, 7].expand(994), atol=1e-9)
+for apart in (1, 3, 10, 50, 100):
+    print(f"likeness of two times that are {apart} apart: {alike[300, 300 + apart]:.2f}")
+
+# %% tags=["claim"]
 assert alike[300, 301] > alike[300, 310] > alike[300, 350] < alike[300, 400]
-print("likeness of two times that are 1, 3, 10, 50, 100 apart:", *[f"{alike[300, 300 + d]:.2f}" for d in (1, 3, 10, 50, 100)])
 
-# %%
+# %% tags=["figure"]
 fig, (left, right) = figure(columns=2, width=8.4, height=2.9)
-_ = left.imshow(table.T, aspect="auto", cmap="cividis", interpolation="nearest")
-_ = left.set(xlabel="t", ylabel="entry of e(t)", title="the embedding")
+left.imshow(table.T, aspect="auto", cmap="cividis", interpolation="nearest")
+left.set(xlabel="t", ylabel="entry of e(t)", title="the embedding")
 left.grid(False)
-_ = curves(right, [(torch.arange(1001), alike[500], "data", None)], "t", "inner product / 16", "likeness to t = 500", xlim=(400, 600))
-show(fig, alt="Left: stripes, dense at the top of each half and wide below. Right: a curve with a sharp peak of 1 at 500.")
-
-# %% slide [markdown]
-# ## The time goes in as the hands of a clock
-#
-# $$ e(t) = [\,\sin\omega_1 t, \dots, \sin\omega_m t,\;\; \cos\omega_1 t, \dots, \cos\omega_m t\,] $$
-#
-# {picture}
-#
-# Fast hands and slow ones. Right: near times look alike, wherever they are.
-#
-# Note: Why not the bare number t? It runs to 1,000, far larger than all other inputs, and 10 and 20 would hardly differ. The inner product of two embeddings is the sum of cos ω(t - t'): it depends on the distance of the two times alone. The sharp peak comes from the fast hands, the broad foot from the slow ones.
+curves(right, [(torch.arange(1001), alike[500], "data", None)], "t", "inner product / 16",
+       "likeness to t = 500", xlim=(400, 600))
+show(fig, alt="Left: stripes, dense at the top of each half and wide below. "
+               "Right: a curve with a sharp peak of 1 at 500.")
 
 # %% [markdown]
 # **Figure 2.** Left: each column is one time, sixteen sines above sixteen cosines (yellow: 1, grey: 0, dark: -1). The
@@ -363,26 +291,9 @@ class MLP(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], dim))
 
     def forward(self, x_t, t, label=None):
-        if label is not None:
-            raise ValueError(f"this network knows no labels; leave label out (it was {label!r}).")
         time = time_embedding(t, self.time_dim).to(x_t.dtype)
         return self.layers(torch.cat([x_t, time], dim=1))
 
-
-# %% slide [markdown]
-# ## A network that knows the time
-#
-# ```python
-# time = time_embedding(t, self.time_dim).to(x_t.dtype)
-# return self.layers(torch.cat([x_t, time], dim=1))
-# ```
-#
-# - A **multilayer perceptron**: layers of weights, with a bend between them.
-# - Point and embedding go in side by side: 2 + 32 numbers.
-# - Three hidden layers of 64, and 2 numbers come out.
-# - It knows no schedule, and nothing of what its output means.
-#
-# Note: The whole class has a dozen lines; these two are its forward pass. The bend is SiLU, u/(1 + exp(-u)). Ask what would change for predicting ε in place of v: nothing in the network, one word in as_denoiser.
 
 # %% [markdown]
 # ## 4 · How low can the loss go?
@@ -416,26 +327,15 @@ class MLP(nn.Module):
 # $\mathbb E\|v\|^2/d = \bar\alpha_t + (1-\bar\alpha_t)\,\mathbb E\|x_0\|^2/d$
 # by (2), averaged over $t$.
 
-# %% slide [markdown]
-# ## The loss ends at a floor, and not at 0
-#
-# Many pairs $(x_0, \varepsilon)$ lead to the same $x_t$. The best that a network $f$ can answer is their mean, $\hat v = \mathbb E[v\mid x_t]$:
-#
-# $$ \mathbb E\|v - f\|^2 = \underbrace{\mathbb E\|v - \hat v\|^2}_{\text{irreducible}} + \underbrace{\mathbb E\|\hat v - f\|^2}_{\text{excess}} $$
-#
-# - **Irreducible**: no network gets below it.
-# - **Excess**: what is left to learn. A perfect network has 0.
-#
-# Note: This answers the question of the beginning in theory. The proof: write v - f as (v - v̂) + (v̂ - f) and square. Given x_t the first bracket has mean 0 and the second is fixed, so the mixed term vanishes. It holds for every squared loss, with images too; only there nobody can compute the floor.
-
 # %%
 def irreducible(nodes):
-    """Equation (6) for t = 1…T, float64 (T,), with nodes × nodes quadrature points for each component."""
+    """Equation (6) for t = 1…T, float64 (T,), with nodes × nodes points for each component."""
     node, weight = (torch.tensor(table) for table in np.polynomial.hermite_e.hermegauss(nodes))
-    grid, weight = torch.cartesian_prod(node, node), torch.outer(weight, weight).flatten() / weight.sum() ** 2
+    grid = torch.cartesian_prod(node, node)
+    weight = torch.outer(weight, weight).flatten() / weight.sum() ** 2
     losses = []
     for t in range(1, schedule.T + 1):
-        q_t = data.at(t, schedule)
+        q_t = data.marginal(t, schedule)
         x_t = q_t.mean[:, None] + q_t.var[:, None, None].sqrt() * grid
         x_0_hat = exact(x_t.reshape(-1, 2), t).reshape(x_t.shape)
         explained = (q_t.weight[:, None] * weight * x_0_hat.square().sum(dim=-1)).sum()
@@ -443,28 +343,39 @@ def irreducible(nodes):
     return torch.stack(losses)
 
 
-# %%
+# %% tags=["check"]
 second_moment = (data.weight * (data.mean.square().sum(dim=1) + 2 * data.var)).sum()
-coarse, floor_t = irreducible(12), irreducible(18)
-floor, guess_0 = floor_t.mean().item(), (schedule.alpha_bar[1:] + (1 - schedule.alpha_bar[1:]) * second_moment / 2).mean().item()
-assert abs(coarse.mean() - floor) < 5e-5
-assert 100 < floor_t.argmin() < 200
+alpha_bar = schedule.alpha_bar[1:]
+floor_t = irreducible(18)
+floor = floor_t.mean().item()
+guess_0 = (alpha_bar + (1 - alpha_bar) * second_moment / 2).mean().item()
+
 n = 100_000
-x_0, t = data.sample(n, generator), torch.randint(1, 1001, (n,), generator=generator)
-x_t = q_sample(x_0, t, torch.randn(n, 2, generator=generator, dtype=torch.float64), schedule)
-v, v_exact = v_from_x_0(x_t, x_0, t, schedule), v_from_x_0(x_t, exact(x_t, t), t, schedule)
+x_0 = data.sample(n, generator)
+t = torch.randint(1, 1001, (n,), generator=generator)
+eps = torch.randn(n, 2, generator=generator, dtype=torch.float64)
+x_t = q_sample(x_0, t, eps, schedule)
+v = v_from_x_0(x_t, x_0, t, schedule)
+v_exact = v_from_x_0(x_t, exact(x_t, t), t, schedule)
 squares = (v - v_exact).square().mean(dim=1)
 assert abs(squares.mean() - floor) < 4 * squares.std() / n**0.5
-assert abs(v.square().mean() - guess_0) < 4 * v.square().mean(dim=1).std() / n**0.5
-print(f"irreducible loss {floor:.4f} (quadrature off by less than 0.00005), by drawing {squares.mean():.2f}; "
-      f"a network that always answers 0 has {guess_0:.4f}")
+print(f"irreducible loss {floor:.4f}, by drawing {squares.mean():.2f}")
+print(f"a network that always answers 0 has {guess_0:.4f}")
 
+# %% tags=["claim"]
+assert abs(irreducible(12).mean() - floor) < 5e-5
+assert 100 < floor_t.argmin() < 200
+assert abs(v.square().mean() - guess_0) < 4 * v.square().mean(dim=1).std() / n**0.5
+
+# %% tags=["figure"]
 fig, ax = figure(width=7, height=2.8)
-doubt, alpha_bar = floor_t * (1 - schedule.alpha_bar[1:]), schedule.alpha_bar[1:]
-lines = [(torch.arange(1, 1001), floor_t, "exact", "v"), (torch.arange(1, 1001), doubt, "data", "$x_0$"),
-         (torch.arange(1, 1001), doubt * alpha_bar / (1 - alpha_bar), "noise", "ε")]
-_ = curves(ax, lines, "t", "irreducible loss", ylim=(0, 1.1))
-show(fig, alt="Three curves over t: the loss of x_0 rises from 0, that of epsilon falls from 1, v is their sum.")
+times = torch.arange(1, 1001)
+doubt = floor_t * (1 - alpha_bar)
+curves(ax, [(times, floor_t, "exact", "v"), (times, doubt, "data", "$x_0$"),
+            (times, doubt * alpha_bar / (1 - alpha_bar), "noise", "ε")],
+       "t", "irreducible loss", ylim=(0, 1.1))
+show(fig, alt="Three curves over t: the loss of x_0 rises from 0, that of epsilon falls from 1, "
+               "v is their sum.")
 
 # %% [markdown]
 # **Figure 3.** What no network can know, for three targets. Early, $x_0$ is plain to see and the noise is a riddle;
@@ -492,16 +403,6 @@ show(fig, alt="Three curves over t: the loss of x_0 rises from 0, that of epsilo
 # least 90 % is learned. And equation (5) itself is checked on the same draws: loss = floor + excess, within four
 # standard errors.
 
-# %% slide [markdown]
-# ## For these six clouds the floor is 0.8126
-#
-# {picture}
-#
-# - Always answering 0 costs 0.9704: only the way from there to 0.8126 can be learned.
-# - The curve of $v$ is the sum of the two others: it watches both ends.
-#
-# Note: Computed by quadrature, and once more by drawing 100,000 points, which gives 0.81. Ask why v is easiest to know near t = 150: there the noise is wider than each cloud, but the clouds are still apart, so that a point shows which cloud it comes from and how far it was moved.
-
 # %%
 def train(network, data, steps, generator, batch=1024, lr=4e-3):
     """Train a network to predict v. Yields (step, loss of this batch) for step = 1…steps."""
@@ -528,7 +429,7 @@ def new_network():
 
 
 def excess(network, m=None):
-    """E‖v̂ - f‖² over the first m of the draws kept in section 4 (all if None): x_t, t, v_exact. Per coordinate."""
+    """E‖v̂ - f‖² per coordinate over the draws of section 4, the first m of them, or all."""
     with torch.no_grad():  # record nothing: there will be no backward
         return (network(x_t[:m].float(), t[:m]) - v_exact[:m]).square().mean().item()
 
@@ -539,51 +440,45 @@ def answer(network, t):
         return as_denoiser(network, schedule)(places.float(), t).double()
 
 
-# %% slide [markdown]
-# ## One step of training
-#
-# ```python
-# x_0 = data.sample(batch, generator).float()
-# t = torch.randint(1, schedule.T + 1, (batch,), generator=generator)
-# ...
-# v = v_from_x_0(x_t, x_0, t, schedule)
-# loss = (network(x_t, t) - v).square().mean()
-# optimiser.zero_grad()
-# loss.backward()
-# optimiser.step()
-# ```
-#
-# - The line left out is the jump: $x_t$ from $x_0$ and fresh noise.
-# - `randint` leaves its upper end out, hence $T + 1$.
-# - A time of its own for each example of the batch.
-#
-# Note: Read it from top to bottom, and ask which line is missing (the noise and q_sample). Ask what happens without zero_grad: the slopes of all earlier steps are added up. The optimiser is Adam, a rule for the size of the step that adapts to each weight; its learning rate falls to 0 along a cosine.
-
 # %% tags=["nbval-ignore-output"]
-network, losses, watched, answers, started = new_network(), [], {0: excess(new_network(), 5000)}, {0: answer(new_network(), 300)}, perf_counter()
+network = new_network()
+losses = []
+watched = {0: excess(network, 5000)}
+answers = {0: answer(network, 300)}
+started = perf_counter()
 for step, loss in train(network, data, 2000, generator):
     losses.append(loss)
     if step % 50 == 0:
-        watched[step], answers[step] = excess(network, 5000), answer(network, 300)
-print(f"{perf_counter() - started:.0f} s; mean of the last 200 batches {np.mean(losses[-200:]):.3f}; excess {excess(network):.4f}")
+        watched[step] = excess(network, 5000)
+        answers[step] = answer(network, 300)
+print(f"{perf_counter() - started:.0f} s; excess {excess(network):.4f}; "
+      f"mean of the last 200 batches {np.mean(losses[-200:]):.3f}")
 
-# %%
+# %% tags=["check"]
 assert excess(network) < 0.02 * floor
 assert excess(network) < 0.1 * (guess_0 - floor)
-assert 0.01 < np.std(losses[-200:]) / floor < 0.06  # a batch's loss moves by a few per cent
+print("within 2 % of the irreducible loss, and over 90 % of what can be learned is learned")
+
+# %% tags=["claim"]
 squares = (network(x_t.float(), t).detach() - v).square().mean(dim=1)
 assert abs(squares.mean() - floor - excess(network)) < 4 * squares.std() / n**0.5
-print("within 2 % of the irreducible loss, and over 90 % of what can be learned is learned")
+assert 0.01 < np.std(losses[-200:]) / floor < 0.06  # a batch's loss moves by a few per cent
+
+# %% tags=["figure"]
 fig, (left, right) = figure(columns=2, width=8.4, height=3)
-_ = left.plot(range(1, 2001), losses, color=ROLES["model"]["color"], linewidth=0.5, alpha=0.4, label="each batch")
+pale = {"color": ROLES["model"]["color"], "linewidth": 0.5, "alpha": 0.4}
+left.plot(range(1, 2001), losses, label="each batch", **pale)
 mean_of_50 = np.convolve(losses, np.full(50, 1 / 50), "valid")
-_ = curves(left, [(range(50, 2001), mean_of_50, "model", "mean of 50")], "step", "loss", ylim=(0.65, 1.1))
-_ = left.axhline(floor, **ROLES["exact"], label="irreducible", zorder=3)
-_ = left.legend()
-_ = curves(right, [(list(watched), list(watched.values()), "model", "excess")], "step", "excess loss", yscale="log")
-_ = right.axhline(0.02 * floor, **ROLES["exact"], label="2 % of the irreducible loss")
-_ = right.legend()
-show(fig, alt="Left: a jagged loss that settles around a dashed line at 0.81. Right: the excess falls below a dashed line.")
+curves(left, [(range(50, 2001), mean_of_50, "model", "mean of 50")],
+       "step", "loss", ylim=(0.65, 1.1))
+left.axhline(floor, **ROLES["exact"], label="irreducible", zorder=3)
+left.legend()
+curves(right, [(list(watched), list(watched.values()), "model", "excess")],
+       "step", "excess loss", yscale="log")
+right.axhline(0.02 * floor, **ROLES["exact"], label="2 % of the irreducible loss")
+right.legend()
+show(fig, alt="Left: a jagged loss that settles around a dashed line at 0.81. "
+               "Right: the excess falls below a dashed line.")
 
 # %% [markdown]
 # **Figure 4.** The answer to "predict first". Left: the loss falls for some hundred steps and then only jitters around
@@ -600,17 +495,6 @@ show(fig, alt="Left: a jagged loss that settles around a dashed line at 0.81. Ri
 # same grid is sent to its $\hat x_0$: rings by the exact denoiser, orange by the network. At which times do the two
 # differ? And at which time do the clouds appear among the orange points?
 
-# %% slide [markdown]
-# ## The loss goes flat, and learning goes on
-#
-# {picture}
-#
-# Left: the loss of each batch jitters around the floor that theory gave. Right: the excess still falls.
-#
-# *Would you have stopped after 500 steps?*
-#
-# Note: This is the answer to the question of the beginning: the loss ends at the irreducible loss. Many a practitioner would look for a bug in the left picture. The right one measures the distance to the exact answer, with nothing random in the target. At the end it is within 2 % of the irreducible loss, and over 90 % of what can be learned is learned.
-
 # %%
 denoiser = as_denoiser(network.requires_grad_(False), schedule)
 
@@ -620,46 +504,59 @@ def learned_score(x_t, t):
     return score_from_x_0(x_t, denoiser(x_t.float(), t).double(), t, schedule)
 
 
+# %% tags=["nbval-ignore-output"]
+off = {}
+for time in (700, 300, 100, 20, 1):
+    q_t = data.marginal(time, schedule)
+    x = q_t.sample(20_000, generator)
+    score = q_t.score(x)
+    off[time] = ((learned_score(x, time) - score).square().mean() / score.square().mean()).sqrt()
+    print(f"relative error of the learned score at t = {time}: {off[time]:.2f}")
+
+# %% tags=["claim"]
+assert off[700] < 0.02
+assert off[300] < off[100] < 0.25 < off[20] < 0.5
+assert 4 < off[1] < 8
+assert (denoiser(x.float(), 1) - exact(x.float(), 1)).square().mean().sqrt() < 0.01
+
+# %% tags=["figure"]
 def field_frames(moments):
-    """A frame for each pair (t, the network's answer at the places): exact and learned score, and both denoised means."""
+    """A frame for each pair (t, the network's answer at the places).
+
+    It shows the exact and the learned score, and both denoised means.
+    """
     fig, axes = figure(columns=3, width=8.1, height=3)
     for ax, title in zip(axes, ("exact score", "learned score", "$\\hat x_0$ of each place")):
         ax.set(title=title, aspect="equal", xlim=(-2.7, 2.7), ylim=(-2.7, 2.7))
-    fields = [ax.quiver(*places.T, *places.T, color=ROLES[role]["color"], scale=16, width=0.006) for ax, role in zip(axes, ("exact", "model"))]
-    sent = [axes[2].scatter([], [], s=36, facecolors="none", edgecolors="black", linewidths=0.5, alpha=0.6),
-            axes[2].scatter([], [], **{**POINTS["model"], "s": 16, "alpha": 0.9})]
+    fields = [ax.quiver(*places.T, *places.T, color=ROLES[role]["color"], scale=16, width=0.006)
+              for ax, role in zip(axes, ("exact", "model"))]
+    rings = {"s": 36, "facecolors": "none", "edgecolors": "black", "linewidths": 0.5, "alpha": 0.6}
+    dots = POINTS["model"] | {"s": 16, "alpha": 0.9}
+    sent = [axes[2].scatter([], [], **rings), axes[2].scatter([], [], **dots)]
 
     def update(moment):
         t, learned = moment
-        q_t = data.at(t, schedule)
-        longest, often = q_t.score(places).norm(dim=1).median(), q_t.log_prob(places) > q_t.log_prob(q_t.mean).max() - 8
+        q_t = data.marginal(t, schedule)
+        longest = q_t.score(places).norm(dim=1).median()
+        often = q_t.log_prob(places) > q_t.log_prob(q_t.mean).max() - 8
         for field, points, x_0_hat in zip(fields, sent, (exact(places, t), learned)):
             score = score_from_x_0(places, x_0_hat, t, schedule)
-            field.set_UVC(*(score * (longest / score.norm(dim=1, keepdim=True)).clamp(max=1) / longest).T)
+            cut = (longest / score.norm(dim=1, keepdim=True)).clamp(max=1)
+            field.set_UVC(*(score * cut / longest).T)
             field.set_alpha(torch.where(often, 1.0, 0.25).numpy())
             points.set_offsets(x_0_hat)
 
     return drawn(fig, [*fields, *sent], update, moments)
 
 
-# %%
-off = {}
-for time in (700, 300, 100, 20, 1):
-    x = data.at(time, schedule).sample(20_000, generator)
-    score = data.at(time, schedule).score(x)
-    off[time] = ((learned_score(x, time) - score).square().mean() / score.square().mean()).sqrt()
-assert off[700] < 0.02
-assert off[300] < off[100] < 0.25 < off[20] < 0.5
-assert 4 < off[1] < 8
-assert (denoiser(x.float(), 1) - exact(x.float(), 1)).square().mean().sqrt() < 0.01
-print("relative error of the learned score: below 2 % at t = 700, below 25 % at t = 100, "
-      "25 to 50 % at t = 20, and four to eight times its own size at t = 1")
-
-# %%
 shown = [*range(1000, 100, -50), *range(100, 0, -20), 1]
-Scrubber(field_frames([(t, answer(network, t)) for t in shown]), [f"t = {t}" for t in shown],
-         "The exact score, the learned score, and where both denoisers send a grid of places.",
-         "Two fields of arrows and a grid of points. Late in the chain all point to the middle; early, to the nearest cloud.")
+Scrubber(
+    field_frames([(t, answer(network, t)) for t in shown]),
+    labels=[f"t = {t}" for t in shown],
+    caption="The exact score, the learned score, and where both denoisers send a grid of places.",
+    alt="Two fields of arrows and a grid of points. Late in the chain all point to the middle; "
+        "early, to the nearest cloud.",
+)
 
 # %% [markdown]
 # What to have seen: at $t = 1000$ every place is sent to the middle. Near $t = 300$ the places gather at the six
@@ -675,19 +572,18 @@ Scrubber(field_frames([(t, answer(network, t)) for t in shown]), [f"t = {t}" for
 # And how did it get there? The training loop kept the network's answers at $t = 300$, every 50 steps. **Try it:** what
 # does the network learn first, and what last? The curve on the right says how much is left to learn.
 
-# %% slide [markdown]
-# ## When do the clouds appear?
-#
-# {picture}
-#
-# Note: Press T and go down from t = 1000. Stop at 1000 (every place is sent to the middle), near 300 (the places gather at the six clouds), at 100 (six blocks of the grid), at 20 (each stays where it is). Then ask where exact and learned arrows differ most: at the smallest times, where the score is the expected noise divided by a tiny number. In the estimate of x₀ the network's error in v is multiplied by that number.
-
-# %%
+# %% tags=["figure"]
 fig, ax = figure(width=2.5, height=3)
-_ = curves(ax, [(list(watched), list(watched.values()), "model", None)], "step", "excess loss", yscale="log")
-frames = beside(field_frames([(300, learned) for learned in answers.values()]), with_marker(fig, ax, list(watched)))
-Scrubber(frames, [f"after {step} steps" for step in answers], "The same at t = 300, over training; right: the excess loss.",
-         "Learned arrows that at first all point to the middle and end like the exact ones; orange points that settle into their rings.")
+curves(ax, [(list(watched), list(watched.values()), "model", None)],
+       "step", "excess loss", yscale="log")
+fields = field_frames([(300, learned) for learned in answers.values()])
+Scrubber(
+    beside(fields, with_marker(fig, ax, list(watched))),
+    labels=[f"after {step} steps" for step in answers],
+    caption="The same at t = 300, over training; right: the excess loss.",
+    alt="Learned arrows that at first all point to the middle and end like the exact ones; "
+        "orange points that settle into their rings.",
+)
 
 # %% [markdown]
 # What to have seen: before the first step, the network sends each place near to where it is, and its arrows all point
@@ -704,32 +600,28 @@ Scrubber(frames, [f"after {step} steps" for step in answers], "The same at t = 3
 # the **blur**: the average of all of them. A step to a slightly earlier time asks for much less; then the network
 # guesses again, from a point that has begun to decide.
 
-# %% slide [markdown]
-# ## What does it learn first, and what last?
-#
-# {picture}
-#
-# Note: Press T. Frame 0 is the network before training: its arrows all point to the middle. A few hundred steps suffice for the ring and its six corners. Then look at the curve on the right while the orange points hardly move: the excess is still divided by several times more. Last come the outermost places, where few examples fall.
-
 # %%
 def sample(denoiser, n, steps, generator):
     """n samples by ancestral sampling in so many steps; float32 (n, 2)."""
-    *_, last = ddpm(denoiser, torch.randn(n, 2, generator=generator), spaced(schedule.T, steps), generator=generator)
-    return last.x_s
+    x_T = torch.randn(n, 2, generator=generator)
+    return last(ddpm(denoiser, x_T, spaced(schedule.T, steps), generator=generator))
 
 
 def energy_distance(a, b):
-    """Unbiased estimate of the energy distance (below) between the samples a (n, d) and b (m, d)."""
-    own = [torch.pdist(c).mean() for c in (a, b)]
-    return (2 * torch.cdist(a, b).mean() - own[0] - own[1]).item()
+    """Unbiased estimate of the energy distance (below) of the samples a (n, d) and b (m, d)."""
+    return (2 * torch.cdist(a, b).mean() - torch.pdist(a).mean() - torch.pdist(b).mean()).item()
 
 
 # %%
 made = {steps: sample(denoiser, 2000, steps, generator) for steps in (1, 5, 50)}
 direct = data.sample(2000, generator).float()
-panels = [(made[1], "model", "1 step"), (made[5], "model", "5 steps"), (made[50], "model", "50 steps")]
-show(clouds([*panels, (direct, "data", "drawn directly")], lim=2.2, size=2.1),
-     alt="One spot in the middle after 1 step; a hexagon, densest at its corners, after 5; six round clouds after 50, as in the data.")
+
+# %% tags=["figure"]
+panels = [(made[1], "model", "1 step"), (made[5], "model", "5 steps"),
+          (made[50], "model", "50 steps"), (direct, "data", "drawn directly")]
+show(clouds(panels, lim=2.2, size=2.1),
+     alt="One spot in the middle after 1 step; a hexagon, densest at its corners, after 5; "
+         "six round clouds after 50, as in the data.")
 
 # %% [markdown]
 # **Figure 5.** The same network, 2,000 samples each. One step: the mean of the data, 2,000 times. Five steps: the ring has
@@ -744,24 +636,40 @@ show(clouds([*panels, (direct, "data", "drawn directly")], lim=2.2, size=2.1),
 rivals = [data.sample(2000, generator).float() for _ in range(5)]
 by_chance = max(abs(energy_distance(direct, rival)) for rival in rivals)
 far = {steps: energy_distance(points, direct) for steps, points in made.items()}
-by_exact = {steps: energy_distance(sample(exact, 2000, steps, generator), direct) for steps in (1, 5)}
-assert (sample(exact, 2000, 1, generator) - data.weight @ data.mean).abs().max() < 1e-3
+by_exact = {steps: energy_distance(sample(exact, 2000, steps, generator), direct)
+            for steps in (1, 5)}
+for steps in (1, 5):
+    print(f"energy distance to the data in {steps} steps: "
+          f"network {far[steps]:.3f}, exact denoiser {by_exact[steps]:.3f}")
+print(f"50 steps of the network {far[50]:.4f}; between direct sets at most {by_chance:.4f}")
+
+# %% tags=["claim"]
+at_once = sample(exact, 2000, 1, torch.Generator().manual_seed(2))
+assert (at_once - data.weight @ data.mean).abs().max() < 1e-3
 assert by_chance < 0.005 < min(far[5], by_exact[5])
 assert max(far[5], by_exact[5]) < 0.02 < 0.5 < far[1]
 assert abs(far[1] - by_exact[1]) < 0.1
 assert far[50] < 0.005
+
+# %% tags=["nbval-ignore-output"]
+def to_centre(x):
+    """The distance of each point to the nearest centre of a cloud, float64 (n,)."""
+    return torch.cdist(x.double(), data.mean).min(dim=1).values
+
+
+by_exact_50 = sample(exact, 2000, 50, torch.Generator().manual_seed(1))
+in_50 = {"network": made[50], "exact denoiser": by_exact_50}
+strays = {name: (to_centre(x) > 3 * 0.03**0.5).sum().item() for name, x in in_50.items()}
+expected = 2000 * np.exp(-4.5)  # the share of a round cloud in the plane beyond 3 deviations
+print(f"of 2,000, beyond 3 deviations from every centre: data {expected:.0f}, 50 steps of {strays}")
+
+# %% tags=["claim"]
 nearest = torch.cdist(made[50].double(), data.mean).argmin(dim=1)
 shares = torch.bincount(nearest, minlength=6) / 2000
-assert ((shares - data.weight).abs() < 0.02 + 4 * (data.weight * (1 - data.weight) / 2000).sqrt()).all()
-in_50 = {"network": made[50], "exact": sample(exact, 2000, 50, torch.Generator().manual_seed(1))}
-strays = {name: (torch.cdist(x.double(), data.mean).min(dim=1).values > 3 * 0.03**0.5).sum() for name, x in in_50.items()}
-expected = 2000 * np.exp(-4.5)  # of a round cloud in the plane, this share is farther than 3 deviations from its centre
-assert strays["exact"] < expected < 1.5 * expected < strays["network"] < 4 * expected
-assert torch.cdist(in_50["exact"].double(), data.mean).min(dim=1).values.square().mean() / 2 < 0.9 * 0.03  # narrower than data
-print(f"energy distance to the data, network and exact denoiser: 1 step {far[1]:.2f} and {by_exact[1]:.2f}, 5 steps {far[5]:.3f} "
-      f"and {by_exact[5]:.3f}; 50 steps of the network {far[50]:.4f}; between direct sets at most {by_chance:.4f}")
-print(f"of 2,000, beyond 3 deviations from every centre: data {expected:.0f}, 50 steps of the network {strays['network']}, "
-      f"of the exact denoiser {strays['exact']}")
+by_chance_4 = 4 * (data.weight * (1 - data.weight) / 2000).sqrt()
+assert ((shares - data.weight).abs() < 0.02 + by_chance_4).all()
+assert strays["exact denoiser"] < expected < 1.5 * expected < strays["network"] < 4 * expected
+assert to_centre(in_50["exact denoiser"]).square().mean() / 2 < 0.9 * 0.03  # narrower than data
 
 # %% [markdown]
 # By the energy distance, 50 steps are over a hundred times nearer to the data than one; direct sets came nearer still.
@@ -790,52 +698,55 @@ print(f"of 2,000, beyond 3 deviations from every centre: data {expected:.0f}, 50
 # possible* training loss has learned nothing about where data could also be. Then the cell trains a network on the same
 # 25 points, by the same loop.
 
-# %% slide [markdown]
-# ## One big step lands on the mean
-#
-# {picture}
-#
-# At the end nothing of the data is left in $x_T$. The best single guess is the mean of *all* data.
-#
-# The exact denoiser does the same: the blur belongs to the step, not to the network.
-#
-# Note: Ask before you show it: where does a perfect denoiser send pure noise in one step? For images that spot in the middle is the blur. A small step asks for less, and then the network guesses again, from a point that has begun to decide. Energy distance to the data: 1.0 after one step, 0.01 after five, below 0.005 after fifty; two sets of real draws are about 0.001 apart.
-
-# %%
+# %% tags=["check"]
 noisy = torch.tensor([[0.5], [-0.5], [0.2], [-0.8], [0.1]], dtype=torch.float64)
 candidates = torch.linspace(-1, 1, 21, dtype=torch.float64)[:, None]
 article = torch.softmax(2 * candidates.T + 1 * noisy, dim=1) @ candidates
-by_distance = GaussianMixture([1 / 21] * 21, candidates, torch.zeros(21)).denoiser(schedule)(noisy, 300)
-assert torch.allclose(article, article[0].expand(5, 1))
-print(f"the article: {article[:, 0].numpy().round(2)}; equation (7) at t = 300: {by_distance[:, 0].numpy().round(2)}")
+exact_of_21 = GaussianMixture([1 / 21] * 21, candidates, torch.zeros(21)).denoiser(schedule)
+by_distance = exact_of_21(noisy, 300)
+print("the article:           ", article[:, 0].numpy().round(2))
+print("equation (7), t = 300: ", by_distance[:, 0].numpy().round(2))
 
-# %%
+# %% tags=["claim"]
+assert torch.allclose(article, article[0].expand(5, 1))
+
+# %% tags=["check"]
 points = data.sample(25, generator)
 training_set = GaussianMixture(torch.full((25,), 1 / 25), points, torch.zeros(25))
 copies = sample(training_set.denoiser(schedule), 400, 1000, generator)
 to_nearest = torch.cdist(copies.double(), points).min(dim=1).values
 assert (to_nearest < 1e-3).double().mean() > 0.95
-assert to_nearest.max() < torch.pdist(points).min()
+print("exact denoiser: more than 95 % of the samples are copies, to 0.001")
+
+# %%
 student = new_network()
 for _ in train(student, training_set, 2000, generator):
     pass
 blurred = sample(as_denoiser(student.requires_grad_(False), schedule), 400, 50, generator)
 fresh = data.sample(400, generator)
-typical = {name: torch.cdist(cloud.double(), points).min(dim=1).values.median()
-           for name, cloud in (("student", blurred), ("fresh", fresh))}
-assert 1e-2 < typical["student"] < 0.9 * typical["fresh"]
-print("exact denoiser: more than 95 % of the samples are copies, to 0.001")
-fig = clouds([(copies, "model", "exact denoiser of 25"), (blurred, "model", "network trained on them"),
-              (fresh, "data", "fresh data")], lim=2.2, size=2.6)
+
+# %% tags=["figure"]
+panels = [(copies, "model", "exact denoiser of 25"),
+          (blurred, "model", "network trained on them"),
+          (fresh, "data", "fresh data")]
+fig = clouds(panels, lim=2.2, size=2.6)
 for ax in fig.axes:
-    _ = ax.scatter(*points.T, s=26, facecolors="none", edgecolors="black", linewidths=0.8)
-show(fig, alt="Rings mark 25 training points. Left: all samples sit in the rings. Middle: a halo around them. Right: full clouds.")
+    ax.scatter(*points.T, s=26, facecolors="none", edgecolors="black", linewidths=0.8)
+show(fig, alt="Rings mark 25 training points. Left: all samples sit in the rings. "
+               "Middle: a halo around them. Right: full clouds.")
 
 # %% [markdown]
 # **Figure 6.** Rings: the 25 training points. Left: the exact denoiser, in 1,000 steps, gives nothing but copies.
 # Middle, in 50 steps: the network cannot bend sharply enough to sit on each point, so it smears them, and the samples lie
 # nearer to the training points than fresh data do, but not on them. Right: what we wished for.
-#
+
+# %% tags=["claim"]
+assert to_nearest.max() < torch.pdist(points).min()
+typical = {name: torch.cdist(cloud.double(), points).min(dim=1).values.median()
+           for name, cloud in (("student", blurred), ("fresh", fresh))}
+assert 1e-2 < typical["student"] < 0.9 * typical["fresh"]
+
+# %% [markdown]
 # A network *generalises* by failing to reach the optimum of its training set in a fortunate way: it is smooth, and a
 # smooth function that fits 25 points says something about their surroundings. Make it larger, train it longer, give it
 # fewer points, and it will memorise (Gu et al. 2023 measure when). So the floor to aim for is that of the data, not of
@@ -847,7 +758,8 @@ show(fig, alt="Rings mark 25 training points. Left: all samples sit in the rings
 # from diffusion_lab.networks.embedding import time_embedding
 # from diffusion_lab.networks.mlp import MLP
 # from diffusion_lab.theory.parameterization import x_0_from_eps, x_0_from_v, x_0_from_score
-# from diffusion_lab.theory.parameterization import eps_from_x_0, v_from_x_0, score_from_x_0, as_denoiser
+# from diffusion_lab.theory.parameterization import eps_from_x_0, v_from_x_0, score_from_x_0
+# from diffusion_lab.sampling.denoiser import as_denoiser
 # ```
 #
 # ## Exercises
@@ -857,20 +769,12 @@ show(fig, alt="Rings mark 25 training points. Left: all samples sit in the rings
 # Return the slope of the mean of $(w x - y)^2$ with respect to $w$, by autograd. Your function will be called twice with
 # the same `w`; it computes the loss anew each time, and must return the same slope both times.
 
-# %% slide [markdown]
-# ## A perfect denoiser of 25 points copies them
-#
-# $$ \mathbb E[x_0\mid x_t] = \sum_i r_i\,x_i, \qquad r = \mathrm{softmax}_i\Big(\!-\frac{\|x_t - \sqrt{\bar\alpha_t}\,x_i\|^2}{2(1-\bar\alpha_t)}\Big) $$
-#
-# {picture}
-#
-# Rings: the training set $x_i$. Left: over 95 % of the samples are copies.
-#
-# Note: The exact denoiser of a training set has the lowest training loss there is, and has learned nothing about where data could also be: memorisation. A network generalises by failing to reach that optimum in a fortunate way, because it is smooth. Larger network, longer training, fewer points: it will memorise.
-
 # %% tags=["exercise"]
 def gradient(w, x, y):
-    """d/dw of the mean of (w x - y)². w: float64 (), with requires_grad=True. x, y: float64 (n,). Returns float64 ()."""
+    """d/dw of the mean of (w x - y)².
+
+    w: float64 (), with requires_grad=True. x, y: float64 (n,). Returns float64 ().
+    """
     raise NotImplementedError
 
 
@@ -898,19 +802,6 @@ check_gradient(gradient)
 #
 # Your network predicts $v$, and a friend's sampler wants $\varepsilon$. Convert, without dividing, so that it works at
 # $\bar\alpha_t = 1$ and $\bar\alpha_t = 0$, too.
-
-# %% slide [markdown]
-# ## In class: from v to the noise (5 minutes)
-#
-# $$ x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon \qquad\quad v = \sqrt{\bar\alpha_t}\,\varepsilon - \sqrt{1-\bar\alpha_t}\,x_0 $$
-#
-# Your network predicts $v$. A friend's sampler wants $\varepsilon$.
-#
-# *Convert, without dividing.*
-#
-# Then: what is $\varepsilon$ if $\bar\alpha_t$ is 1, and if it is 0?
-#
-# Note: ε = √ᾱ v + √(1-ᾱ) x_t. Multiply the first equation by √(1-ᾱ), the second by √ᾱ, and add. At ᾱ = 1 it is v, at ᾱ = 0 it is x_t itself. Usual wrong answers: a minus between the two terms (that is the formula for x₀ with its factors mixed up), and solving for x₀ first and then dividing by √(1-ᾱ), which is right but is a division by nearly 0 at early times. Exercise 2 of the notebook checks the code.
 
 # %% tags=["exercise"]
 def eps_from_v(x_t, v, alpha_bar_t):
@@ -943,7 +834,10 @@ check_eps_from_v(eps_from_v)
 
 # %% tags=["exercise"]
 def training_example(x_0, schedule, generator):
-    """x_0: float64 (n, d). Returns x_t (n, d), t int64 (n,) uniform on 1…T, v (n, d). Draw with the generator."""
+    """One batch: x_t (n, d), t int64 (n,) uniform on 1…T, v (n, d), drawn with the generator.
+
+    x_0: float64 (n, d).
+    """
     raise NotImplementedError
 
 
@@ -975,7 +869,10 @@ check_training_example(training_example)
 
 # %% tags=["exercise"]
 def from_memory(points, x_t, alpha_bar_t):
-    """E[x_0 given x_t] for a training set. points: float64 (N, d); x_t: (n, d); alpha_bar_t: a float. Returns (n, d)."""
+    """E[x_0 given x_t] for a training set.
+
+    points: float64 (N, d); x_t: (n, d); alpha_bar_t: a float. Returns (n, d).
+    """
     raise NotImplementedError
 
 
@@ -1009,32 +906,30 @@ check_from_memory(from_memory)
 # %%
 times = torch.arange(1000)
 angles = times[:, None] * 10_000.0 ** (-2 * (torch.arange(32) // 2) / 32)
-right, wrong = torch.empty(1000, 32), torch.empty(1000, 32)
-right[:, 0::2], right[:, 1::2] = angles[:, 0::2].sin(), angles[:, 1::2].cos()
-wrong[0::2], wrong[1::2] = angles[0::2].sin(), angles[1::2].cos()
-next_to = {name: nn.functional.cosine_similarity(e[:-1], e[1:]).mean().item() for name, e in (("right", right), ("wrong", wrong))}
-assert next_to["right"] > 0.9
-assert torch.allclose(torch.cat([right[:, 0::2], right[:, 1::2]], 1), time_embedding(times, 32).float(), atol=1e-3)
-assert next_to["wrong"] < 0.3
-print(f"likeness of neighbouring times, on average: right {next_to['right']:.2f}, wrong {next_to['wrong']:.2f}")
+right = torch.empty(1000, 32)
+right[:, 0::2] = angles[:, 0::2].sin()
+right[:, 1::2] = angles[:, 1::2].cos()
+wrong = torch.empty(1000, 32)
+wrong[0::2] = angles[0::2].sin()
+wrong[1::2] = angles[1::2].cos()
+for name, e in (("right", right), ("wrong", wrong)):
+    likeness = nn.functional.cosine_similarity(e[:-1], e[1:]).mean()
+    print(f"likeness of neighbouring times, on average: {name} {likeness:.2f}")
 
+# %% tags=["claim"]
+in_our_order = torch.cat([right[:, 0::2], right[:, 1::2]], dim=1)
+assert torch.allclose(in_our_order, time_embedding(times, 32).float(), atol=1e-3)
+assert nn.functional.cosine_similarity(right[:-1], right[1:]).mean() > 0.9
+assert nn.functional.cosine_similarity(wrong[:-1], wrong[1:]).mean() < 0.3
+
+# %% tags=["figure"]
 fig, axes = figure(columns=2, width=8.4, height=3)
 for ax, e, title in zip(axes, (right, wrong), ("columns masked: right", "rows masked: wrong")):
-    _ = ax.imshow(e[:60], aspect="auto", cmap="cividis", interpolation="nearest")
-    _ = ax.set(xlabel="entry of e(t)", ylabel="t", title=title)
+    ax.imshow(e[:60], aspect="auto", cmap="cividis", interpolation="nearest")
+    ax.set(xlabel="entry of e(t)", ylabel="t", title=title)
     ax.grid(False)
-show(fig, alt="Left: smooth vertical stripes that differ little from row to row. Right: every second row looks different.")
-
-# %% slide [markdown]
-# ## A common mistake: the mask meets the rows
-#
-# Sines in even columns, cosines in odd ones: `e[:, 0::2]`. Written `e[0::2]`, it acts on times.
-#
-# {picture}
-#
-# **Symptom**: embed $t$ and $t+1$. Their likeness is 0.16 on average; right is 0.96.
-#
-# Note: Nothing crashes: the shapes fit, the values lie between -1 and 1. Even times have sines only and odd times cosines only, so the network has to learn each time nearly by itself. In code that embeds a batch in place of a table it is worse: the same t gets a different vector depending on its place in the batch.
+show(fig, alt="Left: smooth vertical stripes that differ little from row to row. "
+               "Right: every second row looks different.")
 
 # %% [markdown]
 # **Figure 7.** Sixty times, one in each row (here time runs downwards; the colours are those of Figure 2). Left,
@@ -1086,14 +981,3 @@ show(fig, alt="Left: smooth vertical stripes that differ little from row to row.
 # ## Next
 #
 # Notebook 06 builds a network for images: a small U-Net, block by block.
-
-# %% slide [markdown]
-# ## Summary
-#
-# - Autograd returns the slopes of what you compute. Clear them each step.
-# - $\varepsilon$, $x_0$, $v$ and the score are one piece of knowledge.
-# - The time goes in as sines and cosines: near times look alike.
-# - The loss ends at the irreducible loss. Measure the excess.
-# - One big step gives the mean; a perfect memory gives copies.
-#
-# Next: a network for images, block by block.

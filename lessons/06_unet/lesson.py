@@ -23,9 +23,7 @@
 # `trained` network has the weights that come with the course. `figure`, `show` and `mosaic` draw, as ever.
 
 # %%
-import json
 import math
-from importlib.resources import files
 
 import torch
 import torch.nn.functional as F
@@ -33,19 +31,26 @@ from scipy import signal, stats
 from torch import nn
 
 from diffusion_lab.data.digits import load_digits
-from diffusion_lab.exercises.attention import check_attend
-from diffusion_lab.exercises.unet import check_convolution, check_join, check_modulate
+from diffusion_lab.exercises.unet import (
+    check_attend,
+    check_convolution,
+    check_join,
+    check_modulate,
+)
 from diffusion_lab.networks.embedding import time_embedding
+from diffusion_lab.results.files import read
+from diffusion_lab.sampling.denoiser import as_denoiser
 from diffusion_lab.theory.forward import q_sample
-from diffusion_lab.theory.parameterization import as_denoiser
 from diffusion_lab.theory.schedule import cosine
-from diffusion_lab.training.pretrained import load_network
-from diffusion_lab.view.pictures import mosaic, show
-from diffusion_lab.view.plots import curves
+from diffusion_lab.view.pictures import mosaic
+from diffusion_lab.view.plots import curves, gallery
 from diffusion_lab.view.scrubber import Scrubber
+from diffusion_lab.view.show import show
 from diffusion_lab.view.style import BLACK, ORANGE, POINTS, ROLES, figure
+from diffusion_lab.weights.pretrained import load_network
 
-generator, schedule = torch.Generator().manual_seed(0), cosine()
+generator = torch.Generator().manual_seed(0)
+schedule = cosine()
 trained = load_network("mnist")
 denoiser = as_denoiser(trained, schedule, predicts="v")
 images, labels = load_digits("test")
@@ -53,21 +58,16 @@ digits = torch.stack([images[labels == k][0] for k in range(10)])
 noised = q_sample(digits, 700, torch.randn(digits.shape, generator=generator), schedule)
 
 # %%
-rows = [digits, noised, denoiser(noised, 700), denoiser(noised, 700, torch.arange(10))]
-fig, ax = figure(width=6.8, height=2.5)
-_ = ax.imshow(mosaic(torch.cat(rows), columns=10, scale=2), cmap="gray"), ax.grid(False)
-_ = ax.set(xticks=[], yticks=range(28, 240, 60), yticklabels=["digits", "noised, $t = 700$", "answer", "answer, told\nthe digit"]), ax.tick_params(length=0), ax.spines[:].set_visible(False)
-show(fig, alt="Four rows of ten: digits; digits under heavy noise; digits, some blurred or wrong; ten mostly clear digits, each of its kind.")
+rows = {
+    "digits": digits,
+    "noised, t = 700": noised,
+    "answer": denoiser(noised, 700),
+    "answer, told the digit": denoiser(noised, 700, torch.arange(10)),
+}
 
-# %% slide [markdown]
-# # Build a U-Net, block by block
-#
-# Ten digits · the same with noise, at $t = 700$ of 1,000 · what the trained network sees in it, in one call · the same
-# when it is told which digit it is.
-#
-# {picture}
-#
-# Note: Let the room compare the last two rows. Where the noise leaves room for doubt, the label decides. These digits are from the test set: no network of this course was trained on them. By the end of the lesson every part of this network has been built and checked.
+# %% tags=["figure"]
+show(gallery(rows), alt="Four rows of ten: digits; digits under heavy noise; digits, some blurred "
+                        "or wrong; ten mostly clear digits, each of its kind.")
 
 # %% [markdown]
 # **Figure 1.** From top to bottom: ten digits; the same at $t = 700$; the trained network's answer $\hat x_0$ to that
@@ -94,38 +94,37 @@ show(fig, alt="Four rows of ten: digits; digits under heavy noise; digits, some 
 # and scipy computes all of them. (What mathematicians call a convolution turns the kernel around first; without the
 # turn, as here, they call it a correlation. Where the kernel is learned, it is all the same.)
 
-# %% slide [markdown]
-# ## Predict first: how many weights?
-#
-# A layer turns a digit of 28 × 28 pixels into a picture of the same size.
-#
-# Each of the 784 pixels connected to each of the 784 results: **614,656** weights.
-#
-# *A picture has two habits: neighbours belong together, and all places are alike. How many weights does a layer need that uses both?*
-#
-# Note: Collect a few numbers. "Neighbours belong together" alone leaves nine weights for each place, some 7,000; "all places are alike" lets all places share them. The answer is on the next slide.
-
-# %%
+# %% tags=["check"]
 ink = digits[4:5] + 1  # black is 0 now, as the rim is
 kernel = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
 edges = F.conv2d(ink, kernel[None, None], padding=1)
 i, j = 12, 11
 patch = ink[0, 0, i - 1 : i + 2, j - 1 : j + 2]
 by_hand = sum(kernel[a, b] * ink[0, 0, i + a - 1, j + b - 1] for a in range(3) for b in range(3))
+scipys = torch.from_numpy(signal.correlate2d(ink[0, 0], kernel, mode="same"))
 assert abs(edges[0, 0, i, j] - by_hand) < 1e-5
-assert abs(edges[0, 0] - torch.from_numpy(signal.correlate2d(ink[0, 0], kernel, mode="same"))).max() < 1e-5
+assert abs(edges[0, 0] - scipys).max() < 1e-5
 print(f"the nine pixels\n{patch.numpy().round(1)}\ntimes the kernel, added up: {by_hand:.2f}")
+
+# %% tags=["figure"]
 fig, axes = figure(columns=3, width=8.4, height=3, width_ratios=[1, 0.6, 1])
-tables = [(ink[0, 0], "gray", 0, 2, "the picture x"), (kernel, "PuOr", -4, 4, "the kernel w"), (edges[0, 0], "PuOr", -8, 8, "the result y")]
+tables = [
+    (ink[0, 0], "gray", 0, 2, "the picture x"),
+    (kernel, "PuOr", -4, 4, "the kernel w"),
+    (edges[0, 0], "PuOr", -8, 8, "the result y"),
+]
 for ax, (table, colours, low, high, title) in zip(axes, tables):
-    _ = ax.imshow(table, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
-    _ = ax.set(title=title)
+    ax.imshow(table, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
+    ax.set(title=title)
     ax.set_axis_off()
-for (a, b), number in zip([(a, b) for a in range(3) for b in range(3)], kernel.flatten()):
-    _ = axes[1].text(b, a, f"{number:+.0f}" if number else "0", ha="center", va="center", fontsize=12)
+for a in range(3):
+    for b in range(3):
+        number = f"{kernel[a, b]:+.0f}" if kernel[a, b] else "0"
+        axes[1].text(b, a, number, ha="center", va="center", fontsize=12)
 for ax, r, colour in ((axes[0], 1.5, ORANGE), (axes[2], 0.5, BLACK)):
-    _ = ax.plot([j - r, j + r, j + r, j - r, j - r], [i - r, i - r, i + r, i + r, i - r], color=colour)
-show(fig, alt="A digit four with a frame of nine pixels; a kernel of nine numbers; the four's edges, purple and orange.")
+    ax.plot([j - r, j + r, j + r, j - r, j - r], [i - r, i - r, i + r, i + r, i - r], color=colour)
+show(fig, alt="A digit four with a frame of nine pixels; a kernel of nine numbers; "
+              "the four's edges, purple and orange.")
 
 # %% [markdown]
 # **Figure 2.** The kernel multiplies the nine framed pixels, and their sum is the one framed pixel of the result.
@@ -146,41 +145,13 @@ show(fig, alt="A digit four with a frame of nine pixels; a kernel of nine number
 # $\lfloor\;\rfloor$ rounds down. The cell compares PyTorch's layer with these formulas, and the result of a shifted
 # digit with the shifted result.
 
-# %% slide [markdown]
-# ## Nine numbers that serve at every place
-#
-# $$ y_{ij} = \sum_{a=0}^{2}\sum_{b=0}^{2} w_{ab}\; x_{i+a-1,\,j+b-1} $$
-#
-# {picture}
-#
-# A **convolution**. This kernel $w$ answers where it gets brighter to the right.
-#
-# Note: Point at the frame on the left: nine pixels, times the nine numbers, added up, make the one framed pixel on the right. Purple is brighter to the right, orange darker. Around the picture lies a rim of zeros, so that the result is as large as the picture. Shift the digit and the result is shifted: what is learned in one corner is known everywhere.
-
-# %%
+# %% tags=["check"]
 shifted = F.conv2d(ink.roll((2, 3), dims=(2, 3)), kernel[None, None], padding=1)
 assert torch.allclose(shifted, edges.roll((2, 3), dims=(2, 3)), atol=1e-5)
 layer = nn.Conv2d(16, 24, 3, stride=2, padding=1)
 assert layer(torch.zeros(1, 16, 28, 28)).shape == (1, 24, (28 + 2 - 3) // 2 + 1, 14)
 assert sum(p.numel() for p in layer.parameters()) == 24 * 16 * 9 + 24
 print(f"16 → 24 channels, 3×3: {24 * 16 * 9 + 24:,} parameters, however large the picture is")
-
-# %% slide [markdown]
-# ## Many kernels make channels
-#
-# Channel $o$ of the result looks at all channels $m$ of the input, and adds a bias:
-#
-# $$ y_o = b_o + \sum_m w_{om} * x_m, \qquad \text{parameters} = C_\text{out}\,C_\text{in}\,k^2 + C_\text{out} $$
-#
-# With padding $p$ and $s$ places at a time (the **stride**), $n$ rows become
-#
-# $$ \lfloor (n + 2p - k)/s \rfloor + 1 $$
-#
-# {printed}
-#
-# *What would a layer that connects all pixels say to a picture of another size?*
-#
-# Note: Do the count aloud: 24 times 16 times 9, plus 24. Then the rows for 28 with stride 2 and padding 1: (28 + 2 - 3)/2 is 13.5, rounded down 13, plus 1 is 14. A fully connected layer is made for one size and refuses any other.
 
 # %% [markdown]
 # ### How far does it see?
@@ -195,7 +166,7 @@ print(f"16 → 24 channels, 3×3: {24 * 16 * 9 + 24:,} parameters, however large
 
 # %%
 def sees(layers, size=64):
-    """The number of rows of a picture that the place in the middle of the result depends on, by autograd."""
+    """The number of rows that the place in the middle of the result depends on, by autograd."""
     x = torch.ones(1, 1, size, size, requires_grad=True)
     y = layers(x)
     y[0, 0, y.shape[2] // 2, y.shape[3] // 2].backward()
@@ -210,6 +181,7 @@ def convolutions(strides):
     return nn.Sequential(*layers)
 
 
+# %% tags=["check"]
 for strides in ([1], [1, 1], [1] * 6, [1, 1, 1, 2, 1, 1]):
     by_formula = 1 + sum(2 * math.prod(strides[:place]) for place in range(len(strides)))
     assert sees(convolutions(strides)) == by_formula
@@ -231,27 +203,25 @@ for strides in ([1], [1, 1], [1] * 6, [1, 1, 1, 2, 1, 1]):
 # layer after it, with as many channels as before, has a quarter of the work. (Networks made of attention alone, section
 # 7, cut pictures into squares such as 16×16 pixels, and call them patches.)
 
-# %% slide [markdown]
-# ## From far away, few steps see the whole
-#
-# The **receptive field** $r$: how many pixels in a row one result depends on. Layer $l$ has a kernel of $k_l$ and a
-# stride of $s_l$:
-#
-# $$ r = 1 + \sum_l (k_l - 1)\prod_{l'<l} s_{l'} $$
-#
-# {printed}
-#
-# The last line is our way down, on places of 2 × 2 pixels: 34 pixels, the whole digit.
-#
-# Note: Autograd is the judge: a pixel belongs to the field of a result if the result has a slope with respect to it. Ask why one stride among six layers matters: every later layer adds 4 in place of 2, for a step is now two places wide.
+# %% tags=["check"]
+four = digits[4:5]
+channels = F.pixel_unshuffle(four, 2)
+assert torch.equal(channels[:, 1], four[:, 0, 0::2, 1::2])
+assert torch.equal(F.pixel_shuffle(channels, 2), four)
 
-# %%
-x, channels, (fig, ax) = digits[4:5], F.pixel_unshuffle(digits[4:5], 2), figure(width=8.6, height=2)
-assert all(torch.equal(a, b) for a, b in [(channels[:, 1], x[:, 0, 0::2, 1::2]), (F.pixel_shuffle(channels, 2), x)])
-_ = ax.imshow(mosaic(torch.cat([x, F.interpolate(channels.transpose(0, 1), scale_factor=2)]), scale=4), cmap="gray"), ax.grid(False)
-_ = ax.plot(torch.tensor([[40], [48], [48], [40], [40]]) + 120 * torch.arange(5) - 0.5, [24, 24, 32, 32, 24], color=ORANGE)
-_ = ax.set(xticks=range(56, 600, 120), xticklabels=["digit", *(f"channel {c}" for c in range(4))], yticks=[]), ax.tick_params(length=0), ax.spines[:].set_visible(False)
-show(fig, alt="A four of 28 by 28 pixels with a frame of four, and four coarser fours with a frame of one pixel each.")
+# %% tags=["figure"]
+fig, ax = figure(width=8.6, height=2)
+grown = F.interpolate(channels.transpose(0, 1), scale_factor=2)
+ax.imshow(mosaic(torch.cat([four, grown]), scale=4), cmap="gray")
+frames = torch.tensor([[40], [48], [48], [40], [40]]) + 120 * torch.arange(5) - 0.5
+ax.plot(frames, [24, 24, 32, 32, 24], color=ORANGE)
+ax.set_xticks(range(56, 600, 120), ["digit", *(f"channel {c}" for c in range(4))])
+ax.set_yticks([])
+ax.tick_params(length=0)
+ax.grid(False)
+ax.spines[:].set_visible(False)
+show(fig, alt="A four of 28 by 28 pixels with a frame of four, "
+              "and four coarser fours with a frame of one pixel each.")
 
 # %% [markdown]
 # **Figure 3.** A digit, and the same as four channels of 14×14: the upper left, upper right, lower left and lower right
@@ -270,38 +240,15 @@ show(fig, alt="A four of 28 by 28 pixels with a frame of four, and four coarser 
 #
 # The check takes 16 channels in 8 groups, so two in each. (At the start, $\gamma = 1$ and $\delta = 0$.)
 
-# %% slide [markdown]
-# ## Pixels into channels: a quarter of the work
-#
-# {picture}
-#
-# - Each square of 2 × 2 pixels becomes *one* place with four channels.
-# - No number is lost or mixed. Every layer behind it has a quarter of the places.
-#
-# Note: The four channels are the upper left, upper right, lower left and lower right pixel of each square. They look alike, as neighbours do. Networks made of attention alone cut pictures into squares such as 16 by 16 pixels and call them patches.
-
-# %%
+# %% tags=["check"]
 x = 5 + 3 * torch.randn(2, 16, 7, 7, generator=generator)
 groups = x.reshape(2, 8, 2 * 7 * 7)
-mean, var = groups.mean(dim=2, keepdim=True), groups.var(dim=2, keepdim=True, correction=0)
+mean = groups.mean(dim=2, keepdim=True)
+var = groups.var(dim=2, keepdim=True, correction=0)
 by_hand = ((groups - mean) / (var + 1e-5).sqrt()).reshape(x.shape)
 assert torch.allclose(nn.GroupNorm(8, 16)(x), by_hand, atol=1e-5)
-print(f"before: mean {x.mean():.0f}, deviation {x.std():.0f}; after: {abs(by_hand.mean()):.0f} and {by_hand.std():.0f}")
-
-# %% slide [markdown]
-# ## Normalise within each picture
-#
-# Channels in groups $G$. In each group of *one* picture, over all places:
-#
-# $$ h = \gamma\, \frac{x - \mathrm{mean}_G}{\sqrt{\mathrm{var}_G + 10^{-5}}} + \delta $$
-#
-# {printed}
-#
-# - Numbers neither grow nor fade on their way through many layers.
-# - $\gamma$ and $\delta$ are learned for each channel; at the start 1 and 0.
-# - No picture hears of the others in its batch.
-#
-# Note: The last point returns at the end of the lesson, as the common mistake. Between two convolutions also stands SiLU, the bend of notebook 05: without it, two convolutions would be no more than one larger one.
+print(f"before: mean {x.mean():.0f}, deviation {x.std():.0f}; "
+      f"after: {abs(by_hand.mean()):.0f} and {by_hand.std():.0f}")
 
 # %% [markdown]
 # ## 4 · What time is it, and which digit?
@@ -328,34 +275,21 @@ class Condition(nn.Module):
         self.label = nn.Embedding(labels + 1, dim)
 
     def forward(self, t, label=None):
-        """t: int64 (n,). label: int64 (n,) in 0…labels, an int for all, or None: the null label for all."""
-        label = torch.as_tensor(self.null_label if label is None else label, device=t.device).expand(len(t))
-        if label.min() < 0 or label.max() > self.null_label:
-            raise ValueError(f"labels must lie within 0…{self.null_label - 1} ({self.null_label} means any class), "
-                             f"but they run from {label.min()} to {label.max()}.")
+        """t: int64 (n,). label: int64 (n,), an int for all, or None: the null label for all."""
+        label = self.null_label if label is None else label
+        label = torch.as_tensor(label, device=t.device).expand(len(t))
         time = time_embedding(t, 64).to(self.label.weight.dtype)
         return F.silu(self.time(time) + self.label(label))
 
 
-# %%
-condition, t = Condition(labels=10, dim=128), torch.tensor([10, 500, 990])
+# %% tags=["check"]
+condition = Condition(labels=10, dim=128)
+t = torch.tensor([10, 500, 990])
 first, _, second = condition.time
 by_hand = second(F.silu(first(time_embedding(t, 64).float()))) + condition.label.weight[3]
 assert torch.allclose(condition(t, 3), by_hand / (1 + (-by_hand).exp()), atol=1e-6)
 assert torch.equal(condition(t), condition(t, torch.tensor([10, 10, 10])))
 print("equation (5) for the label 3; no label is the null label, number", condition.null_label)
-
-# %% slide [markdown]
-# ## Time and label become one vector
-#
-# $$ c = \mathrm{SiLU}\big(W_2\,\mathrm{SiLU}(W_1 e(t)) + E_\text{label}\big) $$
-#
-# - $e(t)$: the sines and cosines of the time. $W_1$, $W_2$: layers of weights.
-# - $E$: a table with one learned row for each digit.
-# - An eleventh row, the **null label**, stands for "any digit".
-# - Training shows it now and then: one network learns both jobs.
-#
-# Note: Every block of the network gets this vector c. Ask what the null label is good for: with it one network answers with a label and without, and notebook 08 plays the two answers off against each other.
 
 # %% [markdown]
 # ## 5 · The residual block
@@ -391,15 +325,18 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels_in, channels, dim):
         super().__init__()
-        self.norm_1, self.norm_2 = nn.GroupNorm(8, channels_in), nn.GroupNorm(8, channels)
+        self.norm_1 = nn.GroupNorm(8, channels_in)
+        self.norm_2 = nn.GroupNorm(8, channels)
         self.conv_1 = nn.Conv2d(channels_in, channels, 3, padding=1)
         self.conv_2 = zeroed(nn.Conv2d(channels, channels, 3, padding=1))
         self.scale_and_shift = zeroed(nn.Linear(dim, 2 * channels))
-        self.shortcut = nn.Identity() if channels_in == channels else nn.Conv2d(channels_in, channels, 1)
+        self.shortcut = (nn.Identity() if channels_in == channels
+                         else nn.Conv2d(channels_in, channels, 1))
 
     def forward(self, x, condition):
         h = self.conv_1(F.silu(self.norm_1(x)))  # (n, channels, h, w)
-        scale, shift = self.scale_and_shift(condition)[:, :, None, None].chunk(2, dim=1)  # (n, channels, 1, 1) each
+        # scale and shift: (n, channels, 1, 1) each
+        scale, shift = self.scale_and_shift(condition)[:, :, None, None].chunk(2, dim=1)
         h = self.conv_2(F.silu(self.norm_2(h) * (1 + scale) + shift))  # (n, channels, h, w)
         return self.shortcut(x) + h
 
@@ -410,35 +347,32 @@ class ResidualBlock(nn.Module):
 # plain convolutions with SiLU let it fade to nearly nothing. (How far depends on the first weights; these are PyTorch's
 # usual ones.) And when the zeros are replaced by random weights, the condition makes a difference.
 
-# %%
-x, c = torch.randn(3, 16, 7, 7, generator=generator, requires_grad=True), condition(t).detach()
+# %% tags=["check"]
+x = torch.randn(3, 16, 7, 7, generator=generator, requires_grad=True)
+c = condition(t).detach()
 block = ResidualBlock(16, 16, dim=128)
 assert torch.equal(block(x, c), x)
-last, before = torch.autograd.grad(block(x, c).square().sum(), [block.conv_2.weight, block.scale_and_shift.weight])
+
+# %% tags=["check"]
+loss = block(x, c).square().sum()
+last, before = torch.autograd.grad(loss, [block.conv_2.weight, block.scale_and_shift.weight])
 assert last.abs().max() > 0
 assert before.abs().max() == 0
-through = {"residual blocks": x, "plain convolutions": x}
+
+# %% tags=["check"]
+blocks = plain = x
 for _ in range(20):
-    through["residual blocks"] = ResidualBlock(16, 16, dim=128)(through["residual blocks"], c)
-    through["plain convolutions"] = F.silu(nn.Conv2d(16, 16, 3, padding=1)(through["plain convolutions"]))
-slopes = {name: torch.autograd.grad(y.sum(), x)[0].abs().mean().item() for name, y in through.items()}
-assert slopes["residual blocks"] == 1
-assert slopes["plain convolutions"] < 0.01
-_ = nn.init.normal_(block.conv_2.weight), nn.init.normal_(block.scale_and_shift.weight)
-assert (block(x, c) - block(x, c.roll(1, 0))).abs().mean() > 0.1
+    blocks = ResidualBlock(16, 16, dim=128)(blocks, c)
+    plain = F.silu(nn.Conv2d(16, 16, 3, padding=1)(plain))
+slope, faded = (torch.autograd.grad(y.sum(), x)[0].abs().mean() for y in (blocks, plain))
+assert slope == 1
+assert faded < 0.01
 print("slope after twenty new residual blocks: 1; after twenty plain convolutions: below 0.01")
 
-# %% slide [markdown]
-# ## A block adds to its input
-#
-# $$ \text{block}(x, c) = x + f(x, c), \qquad h \leftarrow (1 + \text{scale})\,h + \text{shift} $$
-#
-# - The path around $f$ is the **shortcut**.
-# - The last layer of $f$ begins with zeros: at first, $f = 0$.
-# - Between its two convolutions, $c$ scales and shifts each channel.
-# - Slope after twenty new blocks: 1. Plain convolutions: below 0.01.
-#
-# Note: Ask first why zeros are no dead end: the zeroed layer itself gets a slope, leaves zero at the first steps, and then the layers before it get slopes too. Two zeroed layers directly in a row would stay dead. The last point is the reason for the shortcut: through twenty plain convolutions the slope fades to nearly nothing.
+# %% tags=["check"]
+nn.init.normal_(block.conv_2.weight)
+nn.init.normal_(block.scale_and_shift.weight)
+assert (block(x, c) - block(x, c.roll(1, 0))).abs().mean() > 0.1
 
 # %% [markdown]
 # ## 6 · Down, up, and across
@@ -451,18 +385,25 @@ print("slope after twenty new residual blocks: 1; after twenty plain convolution
 # busy with memory, and that is not what the coarse level is for. The cell shows what is at stake: what is left of a
 # digit if each of the 7×7 places keeps the average of its pixels, and no more.
 
-# %%
+# %% tags=["check"]
 x = digits[[2, 4, 5, 8]]
 small = F.avg_pool2d(x, 4)
 grown = nn.Upsample(scale_factor=4)(small)
 assert torch.equal(grown, small.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3))
-assert F.avg_pool2d(x - grown, 4).abs().max() < 1e-6
-show(mosaic(torch.cat([x, grown, x - grown]), columns=4, scale=3), alt="Three rows: four digits; the same as coarse squares; what is missing, all edges and fine strokes.")
+
+# %% tags=["figure"]
+show(mosaic(torch.cat([x, grown, x - grown]), columns=4, scale=3),
+     alt="Three rows: four digits; the same as coarse squares; what is missing, "
+         "all edges and fine strokes.")
 
 # %% [markdown]
 # **Figure 4.** Top: digits. Middle: each square of 4×4 pixels replaced by its mean. Bottom: the difference (grey is 0),
 # which is all of the detail.
-#
+
+# %% tags=["claim"]
+assert F.avg_pool2d(x - grown, 4).abs().max() < 1e-6
+
+# %% [markdown]
 # A denoiser must return detail in its right place, to the pixel. It is still there, in the channels that were made on
 # the way down. So the way up fetches them: they are laid beside the new ones, `torch.cat` along the channels, and the
 # next block sees both. That is a **skip connection**. The coarse level says *what* is there, the skip says *where*
@@ -497,46 +438,21 @@ show(mosaic(torch.cat([x, grown, x - grown]), columns=4, scale=3), alt="Three ro
 # and little slope to learn from. (This $v$ has nothing to do with the $v$ that the network predicts.) First by hand,
 # against the library:
 
-# %% slide [markdown]
-# ## What a coarse picture cannot keep
-#
-# {picture}
-#
-# Top: digits.
-#
-# Middle: each of 7 × 7 places keeps the average of its pixels, and no more.
-#
-# Bottom: what is missing. All of the detail.
-#
-# *A denoiser must return it, to the pixel. From where?*
-#
-# Note: The answer is on the next slide: the detail is still there, in the channels that were made on the way down. The coarse level could try to remember all 16 pixels of a place in its channels, but then it would be busy with memory.
-
-# %% slide [markdown]
-# ## Down to see, up to draw, across for detail
-#
-# ```text
-#   x_t 1×28×28                               v 1×28×28
-#    │ unshuffle                                  ▲ shuffle
-#  enter ── fine_down ────── skip ────── fine_up ── leave      14×14
-#              │ shrink                     ▲ grow
-#          coarse_down ───── skip ───── coarse_up                7×7
-#              │                            ▲
-#              └───── attention ── middle ──┘
-# ```
-#
-# - A **skip** lays earlier channels beside the new ones.
-# - The coarse level says *what* is there, the skip says *where*.
-#
-# Note: Follow it with a finger: in at the upper left, down, and up again on the right. All parts with down, up or middle in their names are residual blocks and are told the condition. On the way up each place is repeated 2 by 2 times; no weights are in that.
+# %% tags=["check"]
+q, k, v = torch.randn(3, 49, 24, generator=generator)
+by_hand = torch.softmax(q @ k.T / 24**0.5, dim=1) @ v
+librarys = F.scaled_dot_product_attention(q[None], k[None], v[None])[0]
+assert torch.allclose(by_hand, librarys, atol=1e-6)
 
 # %%
-q, k, v = torch.randn(3, 49, 24, generator=generator)
-assert torch.allclose(torch.softmax(q @ k.T / 24**0.5, dim=1) @ v, F.scaled_dot_product_attention(q[None], k[None], v[None])[0], atol=1e-6)
+divided = torch.softmax(q @ k.T / 24**0.5, dim=1).amax(dim=1).mean()
+undivided = torch.softmax(q @ k.T, dim=1).amax(dim=1).mean()
+print(f"the largest of 49 shares, on average: "
+      f"{divided:.1f} with √d, {undivided:.1f} without")
+
+# %% tags=["claim"]
 assert abs((q @ k.T).var() / 24 - 1) < 0.26  # four standard errors, for 49 queries and keys
-largest = {name: torch.softmax(q @ k.T / scale, dim=1).amax(dim=1).mean() for name, scale in (("with", 24**0.5), ("without", 1))}
-assert largest["with"] < 0.25 < 0.6 < largest["without"]
-print(f"the largest of 49 shares, on average: {largest['with']:.1f} with √d, {largest['without']:.1f} without")
+assert divided < 0.25 < 0.6 < undivided
 
 # %% [markdown]
 # The module does it in four **heads**: four groups of channels, each with queries, keys and values of its own, so that
@@ -545,7 +461,7 @@ print(f"the largest of 49 shares, on average: {largest['with']:.1f} with √d, {
 
 # %% tags=["export:diffusion_lab.networks.unet"]
 class Attention(nn.Module):
-    """x + equation (7), in `heads` groups of d = channels / heads. x: (n, channels, h, w). Returns the same shape."""
+    """x + equation (7), d = channels / heads. x: (n, channels, h, w). Returns the same shape."""
 
     def __init__(self, channels, heads=4):
         super().__init__()
@@ -556,10 +472,10 @@ class Attention(nn.Module):
 
     def forward(self, x):
         n, channels, height, width = x.shape
-        places = self.norm(x).flatten(2).transpose(1, 2)  # (n, places, channels): a row for each place
+        places = self.norm(x).flatten(2).transpose(1, 2)  # (n, places, channels): a row for each
         q, k, v = self.to_qkv(places).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        # q, k and v: (n, heads, places, d) each
-        found = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)  # (n, places, channels)
+        # q, k and v: (n, heads, places, d) each; found: (n, places, channels)
+        found = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         return x + self.leave(found).transpose(1, 2).reshape(n, channels, height, width)
 
 
@@ -568,17 +484,23 @@ class Attention(nn.Module):
 # what attention does not know is where a place lies: shuffle the places, and the result is shuffled likewise. In our
 # network the convolutions before it know that (their padding shows them the edge).
 
-# %%
-attention, library = Attention(32), nn.MultiheadAttention(32, 4, batch_first=True)
-_ = nn.init.eye_(attention.leave.weight), nn.init.eye_(library.out_proj.weight)
-_ = library.in_proj_weight.data.copy_(attention.to_qkv.weight), library.in_proj_bias.data.copy_(attention.to_qkv.bias)
+# %% tags=["check"]
+attention = Attention(32)
+library = nn.MultiheadAttention(32, 4, batch_first=True)
+nn.init.eye_(attention.leave.weight)
+nn.init.eye_(library.out_proj.weight)
+library.in_proj_weight.data.copy_(attention.to_qkv.weight)
+library.in_proj_bias.data.copy_(attention.to_qkv.bias)
 x = torch.randn(2, 32, 7, 7, generator=generator)
 places = attention.norm(x).flatten(2).transpose(1, 2)
 expected = x + library(places, places, places)[0].transpose(1, 2).reshape(x.shape)
 assert torch.allclose(attention(x), expected, atol=1e-5)
+
+# %% tags=["check"]
 order = torch.randperm(49, generator=generator)
 shuffled = attention(x.flatten(2)[:, :, order].reshape(x.shape))
-assert torch.allclose(shuffled, attention(x).flatten(2)[:, :, order].reshape(x.shape), atol=1e-5)
+expected = attention(x).flatten(2)[:, :, order].reshape(x.shape)
+assert torch.allclose(shuffled, expected, atol=1e-5)
 print(f"pairs of places to compare: {49**2:,} at 7×7, {784**2:,} at 28×28")
 
 # %% [markdown]
@@ -589,28 +511,17 @@ print(f"pairs of places to compare: {49**2:,} at 7×7, {784**2:,} at 28×28")
 # Now the parts are put together, as in the drawing of section 6. Two choices are left: the number of channels at each
 # level, `fine` and `coarse`.
 
-# %% slide [markdown]
-# ## Attention: every place asks all the others
-#
-# Each place makes a query $q$, a key $k$ and a value $v$, of $d$ numbers each:
-#
-# $$ \mathrm{attention}(q, k, v) = \mathrm{softmax}\!\Big(\frac{q\,k^\top}{\sqrt d}\Big)\,v $$
-#
-# - A place compares its query with all keys; the shares add up to 1.
-# - $\sqrt d$: without it the largest of 49 shares is 0.7 on average, with it 0.1.
-# - The cost grows with the square of the places:
-#
-# {printed}
-#
-# Note: Query: what am I looking for? Key: what have I got? Value: what do I tell? This v has nothing to do with the v that the network predicts. The printed line is why attention stands at the lowest level only. Ask what attention does not know: where a place lies. The convolutions before it do, from the padding.
-
 # %% tags=["export:diffusion_lab.networks.unet"]
 class UNet(nn.Module):
-    """(x_t, t, label) → a tensor like x_t, by way of 14×14 and 7×7. fine, coarse: channels there, multiples of 8."""
+    """(x_t, t, label) → a tensor like x_t, by way of 14×14 and 7×7.
+
+    fine, coarse: channels there, multiples of 8.
+    """
 
     def __init__(self, fine=48, coarse=96, dim=128, labels=10):
         super().__init__()
-        self.null_label, self.condition = labels, Condition(labels, dim)
+        self.null_label = labels
+        self.condition = Condition(labels, dim)
         self.enter = nn.Conv2d(4, fine, 3, padding=1)
         self.fine_down = ResidualBlock(fine, fine, dim)
         self.shrink = nn.Conv2d(fine, coarse, 3, stride=2, padding=1)
@@ -620,16 +531,19 @@ class UNet(nn.Module):
         self.coarse_up = ResidualBlock(2 * coarse, coarse, dim)
         self.grow = nn.Sequential(nn.Conv2d(coarse, fine, 1), nn.Upsample(scale_factor=2))
         self.fine_up = ResidualBlock(2 * fine, fine, dim)
-        self.leave = nn.Sequential(nn.GroupNorm(8, fine), nn.SiLU(), zeroed(nn.Conv2d(fine, 4, 3, padding=1)))
+        self.leave = nn.Sequential(nn.GroupNorm(8, fine), nn.SiLU(),
+                                   zeroed(nn.Conv2d(fine, 4, 3, padding=1)))
+        # A file of weights names what it takes to build its network:
+        self.arguments = {"fine": fine, "coarse": coarse, "dim": dim, "labels": labels}
 
     def forward(self, x_t, t, label=None):
-        """x_t: float32 (n, 1, 28, 28). t: int64 (n,). label: int64 (n,), an int, or None for the null label."""
+        """x_t: float32 (n, 1, 28, 28). t: int64 (n,). label: int64 (n,), an int, or None."""
         condition = self.condition(t, label)  # (n, dim)
         fine = self.fine_down(self.enter(F.pixel_unshuffle(x_t, 2)), condition)  # (n, fine, 14, 14)
         coarse = self.coarse_down(self.shrink(fine), condition)  # (n, coarse, 7, 7)
         x = self.middle(self.attention(coarse), condition)  # (n, coarse, 7, 7)
         x = self.coarse_up(torch.cat([x, coarse], dim=1), condition)  # 2 coarse → coarse channels
-        x = self.fine_up(torch.cat([self.grow(x), fine], dim=1), condition)  # 2 fine → fine channels, 14×14 again
+        x = self.fine_up(torch.cat([self.grow(x), fine], dim=1), condition)  # 14×14 again
         return F.pixel_shuffle(self.leave(x), 2)  # (n, 4, 14, 14) → (n, 1, 28, 28)
 
 
@@ -642,16 +556,20 @@ class UNet(nn.Module):
 # running anything: convolutions by (2), two numbers per channel for each normalisation, and (inputs + 1) × outputs for
 # each layer of weights.
 #
-# The second cell prints both, and checks three things more. `trained` is the package's network, and yours is the same:
-# with its weights put into your classes, it gives the same answers. A *new* network answers 0, for its last layer is
-# zeroed: a modest first guess of $v$. And each picture is treated by itself, whatever else is in the batch.
+# The second cell prints both, and the third checks three things more. `trained` is the package's network, and yours is
+# the same: with its weights put into your classes, it gives the same answers. A *new* network answers 0, for its last
+# layer is zeroed: a modest first guess of $v$. And each picture is treated by itself, whatever else is in the batch.
 
 # %%
 def outputs_of(network, *inputs):
     """{name of a part: its output}, for all parts of a network in the order in which they run."""
-    found, hooks = {}, []
+    found = {}
+    hooks = []
     for name, part in network.named_children():
-        hooks.append(part.register_forward_hook(lambda _, given, output, name=name: found.update({name: output})))
+        def keep(part, inputs, output, name=name):
+            found[name] = output
+
+        hooks.append(part.register_forward_hook(keep))
     with torch.no_grad():
         found["answer"] = network(*inputs)
     for hook in hooks:
@@ -669,29 +587,45 @@ def weights(fine, coarse, dim, labels=10):
         second = (dim + 1) * 2 * b + 2 * b + conv(b, b)  # scale_and_shift, norm_2, conv_2
         return first + second + (conv(a, b, k=1) if a != b else 0)  # the shortcut
 
-    return {"condition": (64 + 1) * dim + (dim + 1) * dim + (labels + 1) * dim, "enter": conv(4, fine),
-            "fine_down": block(fine, fine), "shrink": conv(fine, coarse), "coarse_down": block(coarse, coarse),
-            "attention": 2 * coarse + (coarse + 1) * 4 * coarse, "middle": block(coarse, coarse),
-            "coarse_up": block(2 * coarse, coarse), "grow": conv(coarse, fine, k=1),
-            "fine_up": block(2 * fine, fine), "leave": 2 * fine + conv(fine, 4)}
+    return {
+        "condition": (64 + 1) * dim + (dim + 1) * dim + (labels + 1) * dim,
+        "enter": conv(4, fine),
+        "fine_down": block(fine, fine),
+        "shrink": conv(fine, coarse),
+        "coarse_down": block(coarse, coarse),
+        "attention": 2 * coarse + (coarse + 1) * 4 * coarse,
+        "middle": block(coarse, coarse),
+        "coarse_up": block(2 * coarse, coarse),
+        "grow": conv(coarse, fine, k=1),
+        "fine_up": block(2 * fine, fine),
+        "leave": 2 * fine + conv(fine, 4),
+    }
 
 
-# %%
-small = UNet(fine=16, coarse=32, dim=64)
-assert {name: sum(p.numel() for p in part.parameters()) for name, part in small.named_children()} == weights(16, 32, 64)
-counted = weights(trained.enter.out_channels, trained.shrink.out_channels, trained.condition.label.embedding_dim)
+# %% tags=["check"]
+counted = weights(**trained.arguments)
 found = outputs_of(trained, digits, torch.full((10,), 700))
+shapes = {name: "×".join(map(str, output.shape[1:])) for name, output in found.items()}
 for name, part in trained.named_children():
     assert sum(p.numel() for p in part.parameters()) == counted[name]
-    print(f"{name:12} {'×'.join(map(str, found[name].shape[1:])):10} {counted[name]:9,} parameters")
-print(f"{'answer':12} {'×'.join(map(str, found['answer'].shape[1:])):10} {sum(counted.values()):9,} in all")
+    print(f"{name:12} {shapes[name]:10} {counted[name]:9,} parameters")
+print(f"{'answer':12} {shapes['answer']:10} {sum(counted.values()):9,} in all")
+
+# %% tags=["claim"]
+smaller = UNet(fine=16, coarse=32, dim=64).named_children()
+of_smaller = {name: sum(p.numel() for p in part.parameters()) for name, part in smaller}
+assert of_smaller == weights(16, 32, 64)
 coarse_parts = ("shrink", "coarse_down", "attention", "middle", "coarse_up")
 assert sum(counted[name] for name in coarse_parts) > 0.6 * sum(counted.values())
-yours, t = UNet().requires_grad_(False), torch.arange(100, 1100, 100)
-_ = yours.load_state_dict(trained.state_dict())
-assert torch.allclose(yours(noised, t, torch.arange(10)), trained(noised, t, torch.arange(10)), atol=1e-4)
-assert UNet()(noised, t).abs().max() == 0
+
+# %% tags=["check"]
+yours = UNet().requires_grad_(False)
+yours.load_state_dict(trained.state_dict())
+t = torch.arange(100, 1100, 100)
+label = torch.arange(10)
 alone = torch.cat([trained(noised[i : i + 1], t[i : i + 1]) for i in range(10)])
+assert torch.allclose(yours(noised, t, label), trained(noised, t, label), atol=1e-4)
+assert UNet()(noised, t).abs().max() == 0
 assert torch.allclose(trained(noised, t), alone, atol=1e-4)
 
 # %% [markdown]
@@ -711,20 +645,54 @@ assert torch.allclose(trained(noised, t), alone, atol=1e-4)
 # pairs of the *same digit* under two noises, of two digits under the *same noise*, and, to compare with, of two digits
 # under two noises: *neither*. Which pairs are the more alike?
 
-# %% slide [markdown]
-# ## Every shape, and where the weights are
-#
-# {printed}
-#
-# *Most of the weights are at 7 × 7. Why can the network afford them there?*
-#
-# Note: A kernel at 7 by 7 has 49 places to visit, at 14 by 14 it has 196. Follow the shapes down and up. coarse_up and fine_up get twice the channels that they return: what comes from below and what the skip brings. The numbers are counted by formula, without running anything, and agree with PyTorch's.
+# %%
+def cosines(outputs):
+    """(n, n): the cosines of all pairs of n outputs, when their mean is taken off."""
+    own = F.normalize((outputs - outputs.mean(dim=0)).flatten(1))
+    return own @ own.T
+
 
 # %%
+eps = torch.randn(10, 1, 28, 28, generator=generator)
+x_t = q_sample(digits.repeat_interleave(10, dim=0), 400, eps.repeat(10, 1, 1, 1), schedule)
+number = torch.arange(100)  # input 10 a + b: digit a, noise b
+digit = number[:, None] // 10 == number // 10  # (100, 100): has this pair the same?
+noise = number[:, None] % 10 == number % 10
+kinds = {
+    "same digit": digit & ~noise,
+    "same noise": noise & ~digit,
+    "neither": ~digit & ~noise,
+}
+seen = {"x_t": x_t} | outputs_of(trained, x_t, torch.full((100,), 400))
+stages = ["x_t", "fine_down", "shrink", "coarse_down", "middle", "coarse_up", "fine_up", "leave"]
+alike = {}
+for stage in stages:
+    likeness = cosines(seen[stage])
+    alike[stage] = [likeness[pairs].mean().item() for pairs in kinds.values()]
+print(f"{'':12}", *(f"{kind:>11}" for kind in kinds))
+for stage, values in alike.items():
+    print(f"{stage:12}", *(f"{value:11.2f}" for value in values))
+
+# %% tags=["claim"]
+for _, _, neither in alike.values():
+    assert abs(neither + 1 / 9) < 0.03
+assert all(alike[stage][1] > alike[stage][0] + 0.2 for stage in ("x_t", "leave"))
+assert abs(alike["fine_down"][0] - alike["fine_down"][1]) < 0.15
+assert all(alike[stage][0] > alike[stage][1] + 0.5
+           for stage in ("shrink", "coarse_down", "middle", "coarse_up"))
+assert alike["shrink"][1] > alike["middle"][1] > alike["coarse_up"][1] > alike["coarse_up"][2]
+assert alike["leave"][1] > 0.7 > alike["fine_up"][1] > alike["coarse_up"][1] + 0.2
+
+# %% [markdown]
+# **Try it:** scrub through stages of the trained network, from what goes in to what comes out. The frames between have
+# 24 channels of one stage each; of the stages at 7×7 you see the first and the last.
+
+# %% tags=["figure"]
 def channels_of(output, most=24):
-    """The first channels of an output (1, c, h, w), each stretched to [-1, 1] and grown to 28×28."""
+    """The first channels of an output (1, c, h, w), each stretched to [-1, 1], as 28×28."""
     maps = F.interpolate(output, size=28).squeeze(0)[:most, None]
-    low, high = maps.amin(dim=(2, 3), keepdim=True), maps.amax(dim=(2, 3), keepdim=True)
+    low = maps.amin(dim=(2, 3), keepdim=True)
+    high = maps.amax(dim=(2, 3), keepdim=True)
     return 2 * (maps - low) / (high - low).clamp(min=1e-6) - 1
 
 
@@ -733,40 +701,21 @@ def one_large(picture):
     return mosaic(F.pad(F.interpolate(picture, scale_factor=3), (77, 77, 2, 2), value=1.0))
 
 
-def cosines(outputs):
-    """(n, n): the cosines of all pairs of n outputs, when what all have in common, their mean, is taken off."""
-    own = F.normalize((outputs - outputs.mean(dim=0)).flatten(1))
-    return own @ own.T
-
-
-number, eps = torch.arange(100), torch.randn(10, 1, 28, 28, generator=generator)  # input 10 a + b: digit a, noise b
-digit, noise = ((part[:, None] == part) for part in (number // 10, number % 10))  # (100, 100): has this pair the same?
-kinds = {"same digit": digit & ~noise, "same noise": noise & ~digit, "neither": ~digit & ~noise}
-x_t = q_sample(digits.repeat_interleave(10, dim=0), 400, eps.repeat(10, 1, 1, 1), schedule)
-seen = {"x_t": x_t} | outputs_of(trained, x_t, torch.full((100,), 400))
-stages = ("x_t", "fine_down", "shrink", "coarse_down", "middle", "coarse_up", "fine_up", "leave")
-alike = {stage: [cosines(seen[stage])[pairs].mean().item() for pairs in kinds.values()] for stage in stages}
-print(f"{'':12}", *(f"{kind:>11}" for kind in kinds))
-for stage, found in alike.items():
-    print(f"{stage:12}", *(f"{value:11.2f}" for value in found))
-    assert abs(found[2] + 1 / 9) < 0.03
-assert all(alike[stage][1] > alike[stage][0] + 0.2 for stage in ("x_t", "leave"))
-assert abs(alike["fine_down"][0] - alike["fine_down"][1]) < 0.15
-assert all(alike[stage][0] > alike[stage][1] + 0.5 for stage in ("shrink", "coarse_down", "middle", "coarse_up"))
-assert alike["shrink"][1] > alike["middle"][1] > alike["coarse_up"][1] > alike["coarse_up"][2]
-assert alike["leave"][1] > 0.7 > alike["fine_up"][1] > alike["coarse_up"][1] + 0.2
-
-# %% [markdown]
-# **Try it:** scrub through stages of the trained network, from what goes in to what comes out. The frames between have
-# 24 channels of one stage each; of the stages at 7×7 you see the first and the last.
-
-# %%
-seven, between = x_t[70:71], [(name, seen[name][70:71]) for name in ("fine_down", "shrink", "coarse_up", "fine_up")]
-assert [round((x_t - x_t.mean(dim=0)).unflatten(0, (10, 10)).mean(dim=axis).square().mean().item(), 2) for axis in (1, 0)] == [0.16, 0.33]
-Scrubber([one_large(seven), *[mosaic(channels_of(output), columns=8) for _, output in between], one_large(seen["answer"][70:71]), one_large(denoiser(seven, 400))],
-         ["x_t, what goes in", *[f"{name}: {output.shape[1]} channels of {output.shape[2]} by {output.shape[3]}" for name, output in between], "leave: v, the network's answer", "the estimate of x_0 that v gives"],
-         "A noised seven on its way through the U-Net: 24 channels of each stage.",
-         "A noisy seven; many channels of it; then coarse squares at 7 by 7; then noisy channels again; noise with a faint dark seven; last a clean seven.")
+frames = {"x_t, what goes in": one_large(x_t[70:71])}
+for stage in ("fine_down", "shrink", "coarse_up", "fine_up"):
+    output = seen[stage][70:71]
+    _, many, height, width = output.shape
+    text = f"{stage}: {many} channels of {height} by {width}"
+    frames[text] = mosaic(channels_of(output), columns=8)
+frames["leave: v, the network's answer"] = one_large(seen["answer"][70:71])
+frames["the estimate of x_0 that v gives"] = one_large(denoiser(x_t[70:71], 400))
+Scrubber(
+    list(frames.values()),
+    list(frames),
+    "A noised seven on its way through the U-Net: 24 channels of each stage.",
+    "A noisy seven; many channels of it; then coarse squares at 7 by 7; "
+    "then noisy channels again; noise with a faint dark seven; last a clean seven.",
+)
 
 # %% [markdown]
 # What to have seen: `fine_down` shows strokes, edges and noise. From `shrink` to `coarse_up`, a channel has 49 places,
@@ -781,7 +730,13 @@ Scrubber([one_large(seven), *[mosaic(channels_of(output), columns=8) for _, outp
 # is coming back, and at `leave` it has won! That is no failure. The network was trained to answer $v$, in which the noise
 # has the larger share at this time, and it must say where each grain lies, to the pixel. Only the skip can tell it.
 # `as_denoiser` then takes this $v$ off $x_t$, each with its factor, and the last frame is what remains.
-#
+
+# %% tags=["claim"]
+around = (x_t - x_t.mean(dim=0)).unflatten(0, (10, 10))  # digits, noises
+assert round(around.mean(dim=1).square().mean().item(), 2) == 0.16
+assert round(around.mean(dim=0).square().mean().item(), 2) == 0.33
+
+# %% [markdown]
 # ## 10 · What each part is for, by taking it away
 #
 # You have been told what each part is good for. Is it true? An **ablation** finds out: take one part away, train
@@ -808,80 +763,87 @@ Scrubber([one_large(seven), *[mosaic(channels_of(output), columns=8) for _, outp
 #
 # Before you look: put the five parts in the order of how much you expect to lose with each.
 
-# %% slide [markdown]
-# ## At which stage is the noise gone?
-#
-# {picture}
-#
-# Note: What goes in is a seven at t = 400, no label; each frame has 24 channels of one stage. Take guesses, then press T and step through. At fine_down: strokes, edges and noise. From shrink to coarse_up: 49 places, and to the eye little is left of the seven. Then fine_up: the noise is coming back. Let the room say why before the next slide.
+# %%
+ablation = read("ablation")
+networks = list(dict.fromkeys(run["network"] for run in ablation["runs"]))
 
-# %% slide [markdown]
-# ## Faint at the bottom, back at the end
-#
-# How alike are two of a hundred inputs, ten digits under ten noises? 1: the same.
-#
-# {printed}
-#
-# From shrink to coarse_up it is about the digit; the answer $v$ is mostly noise.
-#
-# Note: *Neither* in common is the baseline: the numbers are cosines, after the mean of all hundred was taken off; so such pairs have -0.1. Only the skip has every grain. At which stage is the noise gone? At none: it is faintest at coarse_up. That the noise comes back at fine_up, and has won at leave, is no failure. as_denoiser then takes v off x_t, each with its factor, and a clean seven remains: the last frame of the player.
 
-# %% slide [markdown]
-# ## Which part would you miss most?
-#
-# An **ablation**: take one part away, train again, see what is worse.
-#
-# *Put them in order: skips · attention · time · shortcuts · the coarse level.*
-#
-# - Same recipe, digits and number of steps for each
-# - Three seeds each: the scatter says what chance can do
-# - Measured: loss, digits read as asked for, distance from real ones
-#
-# Note: Give two minutes, and let the room vote for the part it would miss most and for the one it would miss least. Most expect the time or attention to matter much. The judge is a separate network that reads 250 generated digits; the distance compares what it sees in them and in the test digits, in multiples of what as many real digits have.
+def results(measure):
+    """{name of a network: what was measured with each seed}."""
+    return {name: [run[measure] for run in ablation["runs"] if run["network"] == name]
+            for name in networks}
+
+
+def spread(values, places):
+    """Mean, lowest and highest of some numbers, as text."""
+    mean = sum(values) / len(values)
+    return f"{mean:.{places}f} ({min(values):.{places}f}…{max(values):.{places}f})"
+
 
 # %%
-ablation = json.loads(files("diffusion_lab.evaluation").joinpath("ablation.json").read_text(encoding="utf-8"))
-runs, measures = ablation["runs"], ("loss", "label_accuracy", "times_floor")
-names = list(dict.fromkeys(run["network"] for run in runs))
-found = {name: {measure: [run[measure] for run in runs if run["network"] == name] for measure in (*measures, "parameters")} for name in names}
-print(f"{ablation['steps']} steps of {ablation['batch']} digits; mean of {len(ablation['seeds'])} seeds (lowest…highest)")
-print(f"{'network':16}{'parameters':>11}{'held-out loss':>24}{'label accuracy':>22}{'distance / floor':>22}")
-for name, own in found.items():
-    cells = [f"{sum(own[m]) / len(own[m]):.{n}f} ({min(own[m]):.{n}f}…{max(own[m]):.{n}f})" for m, n in zip(measures, (3, 2, 1))]
-    print(f"{name:16}{own['parameters'][0]:11,}{cells[0]:>24}{cells[1]:>22}{cells[2]:>22}")
-whole, behind = found["whole"], {name: [a - b for a, b in zip(found[name]["loss"], found["whole"]["loss"])] for name in names[1:]}
-print("\nheld-out loss minus that of the whole network, for each seed")
-for name, more in behind.items():
-    print(f"{name:16}", *(f"{difference:+.4f}" for difference in more))
+parameters = results("parameters")
+loss = results("loss")
+accuracy = results("label_accuracy")
+distance = results("times_floor")
+print(f"{ablation['steps']} steps of {ablation['batch']} digits; "
+      f"mean of {len(ablation['seeds'])} seeds (lowest…highest)")
+print(f"{'network':16}{'parameters':>11}{'held-out loss':>24}"
+      f"{'label accuracy':>22}{'distance / floor':>22}")
+for name in networks:
+    print(f"{name:16}{parameters[name][0]:11,}{spread(loss[name], 3):>24}"
+          f"{spread(accuracy[name], 2):>22}{spread(distance[name], 1):>22}")
+
+# %%
+behind = {}
+print("held-out loss minus that of the whole network, for each seed")
+for name in networks[1:]:
+    behind[name] = [own - whole for own, whole in zip(loss[name], loss["whole"])]
+    print(f"{name:16}", *(f"{difference:+.4f}" for difference in behind[name]))
+for name in ("no attention", "no time"):
+    p_value = stats.ttest_1samp(behind[name], 0).pvalue
+    print(f"{name}: chance would do that once in {1 / p_value:.0f} times")
+
+# %% tags=["claim"]
+measured = {"loss": loss, "label_accuracy": accuracy, "times_floor": distance}
+whole = {measure: found["whole"] for measure, found in measured.items()}
 for name in ("no skips", "no shortcut", "no coarse level"):
-    assert min(found[name]["loss"]) > max(whole["loss"])
-    assert max(found[name]["label_accuracy"]) < min(whole["label_accuracy"])
+    assert min(loss[name]) > max(whole["loss"])
+    assert max(accuracy[name]) < min(whole["label_accuracy"])
 for name in ("no skips", "no shortcut"):
     for measure in ("loss", "times_floor"):
-        assert min(found[name][measure]) - max(whole[measure]) > 2 * (max(whole[measure]) - min(whole[measure]))
+        scatter = max(whole[measure]) - min(whole[measure])
+        assert min(measured[measure][name]) - max(whole[measure]) > 2 * scatter
 for name, share, once_in in (("no attention", 0.005, 100), ("no time", 0.01, 200)):
     more = torch.tensor(behind[name])
     assert abs(more.mean() / (sum(whole["loss"]) / 3) - share) < 0.001
     assert abs(once_in * stats.ttest_1samp(behind[name], 0).pvalue - 1) < 0.1
     assert more.max() < 0.25 * (max(whole["loss"]) - min(whole["loss"]))
 assert 0.28 < sum(whole["label_accuracy"]) / 3 < 0.3
+for measure in ("label_accuracy", "times_floor"):  # on both sides of the dashed line
+    assert all(min(measured[measure][name]) < sum(whole[measure]) / 3 < max(measured[measure][name])
+               for name in ("no attention", "no time"))
+coarseless = distance["no coarse level"]
+assert min(coarseless) < max(whole["times_floor"]) < max(coarseless)
 
-# %%
+# %% tags=["figure"]
 fig, axes = figure(columns=3, width=8.6, height=3.2, sharey=True)
-height = {name: [place - 0.2, place, place + 0.2] for place, name in enumerate(names)}  # one for each seed
-_ = axes[0].scatter(sum(behind.values(), []), sum([height[name] for name in behind], []), **POINTS["model"] | {"s": 40})
-_ = axes[0].set(title="loss minus the whole's", xscale="log", xlim=(5e-4, 0.5), xlabel="← better", ylim=(5.6, -0.6))
-_ = axes[0].set_yticks(range(len(names)), names)
-for ax, measure, title, better in zip(axes[1:], measures[1:], ("label accuracy", "distance / floor"), ("better →", "← better")):
-    _ = ax.scatter(sum([own[measure] for own in found.values()], []), sum(height.values(), []), **POINTS["model"] | {"s": 40})
-    _ = ax.axvline(sum(whole[measure]) / len(whole[measure]), **ROLES["exact"]), ax.set(title=title, xlabel=better)
-show(fig, alt="Three panels with three triangles for each network: how far its loss is above the whole network's; label accuracy; distance.")
-for measure in measures[1:]:  # on both sides of the dashed line
-    assert all(min(found[name][measure]) < sum(whole[measure]) / 3 < max(found[name][measure]) for name in ("no attention", "no time"))
-assert min(found["no coarse level"]["times_floor"]) < max(whole["times_floor"]) < max(found["no coarse level"]["times_floor"])
-right, wrong = trained(noised, torch.full((10,), 700)), trained(noised, torch.zeros(10, dtype=torch.int64))
-assert (wrong - right).norm() > right.norm()
-assert abs(noised[:, :, :2].std() / (1 - schedule.alpha_bar[700]).sqrt() - 1) < 0.12  # 560 pixels: four standard errors
+# one place for each seed
+height = {name: [place - 0.2, place, place + 0.2] for place, name in enumerate(networks)}
+panels = [
+    (behind, "loss minus the whole's", "← better"),
+    (accuracy, "label accuracy", "better →"),
+    (distance, "distance / floor", "← better"),
+]
+for ax, (values, title, better) in zip(axes, panels):
+    for name in values:
+        ax.scatter(values[name], height[name], **POINTS["model"] | {"s": 40})
+    ax.set(title=title, xlabel=better)
+for ax, values in zip(axes[1:], (accuracy, distance)):
+    ax.axvline(sum(values["whole"]) / len(values["whole"]), **ROLES["exact"])
+axes[0].set(xscale="log", xlim=(5e-4, 0.5), ylim=(5.6, -0.6))
+axes[0].set_yticks(range(len(networks)), networks)
+show(fig, alt="Three panels with three triangles for each network: "
+              "how far its loss is above the whole network's; label accuracy; distance.")
 
 # %% [markdown]
 # **Figure 5.** Each triangle is one run; from top to bottom, the three seeds. Left: how far its loss is above that of
@@ -905,12 +867,19 @@ assert abs(noised[:, :, :2].std() / (1 - schedule.alpha_bar[700]).sqrt() - 1) < 
 #
 # Why so small? The likeliest reason is the length of training. What attention adds begins with zeros, and so does the
 # layer by which a block is told the time. In 100 steps they may hardly have begun to work. The trained network is another
-# matter: told $t = 0$ in place of 700, it answers the digits of Figure 1 quite differently, as the cell has checked.
+# matter: told $t = 0$ in place of 700, it answers the digits of Figure 1 quite differently.
 #
 # Does a network have to be told the time at all? The picture itself tells much about it: in the black margin around a
-# digit lies the bare noise, and its deviation is $\sqrt{1-\bar\alpha_t}$, as the cell has checked on the digits of
-# Figure 1.
-#
+# digit lies the bare noise, and its deviation is $\sqrt{1-\bar\alpha_t}$.
+
+# %% tags=["claim"]
+told = trained(noised, torch.full((10,), 700))
+told_0 = trained(noised, torch.zeros(10, dtype=torch.int64))
+assert (told_0 - told).norm() > told.norm()
+margin = noised[:, :, :2]  # 560 pixels: four standard errors
+assert abs(margin.std() / (1 - schedule.alpha_bar[700]).sqrt() - 1) < 0.12
+
+# %% [markdown]
 # An ablation answers for one recipe, one set of data and one length of training, and no further. That a part hardly
 # shows here does not mean that it never will.
 #
@@ -922,19 +891,12 @@ assert abs(noised[:, :, :2].std() / (1 - schedule.alpha_bar[700]).sqrt() - 1) < 
 #
 # Return `(rows, parameters)`: the number of rows of the result, and the number of parameters of a convolution with bias.
 
-# %% slide [markdown]
-# ## Skips and shortcuts are missed most
-#
-# {picture}
-#
-# A triangle is a run of 100 steps. Left: its loss, minus the whole network's of the same seed. Dashed line: the mean of
-# the whole network; nearer to it than the triangles scatter may be chance.
-#
-# Note: Without its coarse level the network is behind in loss and accuracy; in the distance its triangles overlap with the whole's, and three runs are too few to tell. Attention and time: in each of the three pairs of the same seed the whole network is ahead, by 0.5 % and 1 % of the loss, less than a quarter of the scatter between seeds, but nearly the same in all three, which chance alone would do about once in a hundred times. The likeliest reason: both begin with zeros, and 100 steps are few. The trained network does need the time. Even the whole network's digits are mostly unreadable after 100 steps: 0.29, where blind guessing gives 0.10. Ask how a network can do without the time: the black margin of a digit shows the bare noise. An ablation answers for one recipe, one data set and one length of training.
-
 # %% tags=["exercise"]
 def convolution(rows, channels_in, channels_out, kernel, stride, padding):
-    """Rows of the result and number of parameters, two ints, for a picture of rows×rows. All arguments are ints."""
+    """Rows of the result and number of parameters, two ints, for a picture of rows×rows.
+
+    All arguments are ints.
+    """
     raise NotImplementedError
 
 
@@ -963,7 +925,10 @@ check_convolution(convolution)
 
 # %% tags=["exercise"]
 def modulate(h, scale, shift):
-    """(1 + scale) h + shift. h: float64 (n, c, height, width). scale, shift: float64 (n, c). Returns the shape of h."""
+    """(1 + scale) h + shift. h: float64 (n, c, height, width). scale, shift: float64 (n, c).
+
+    Returns the shape of h.
+    """
     raise NotImplementedError
 
 
@@ -990,22 +955,12 @@ check_modulate(modulate)
 # Take one step up the U: make the coarse channels twice as large, each place repeated 2×2, and lay the fine channels
 # of the way down behind them.
 
-# %% slide [markdown]
-# ## In class: 30 × 30 pixels (5 minutes)
-#
-# A picture of 30 × 30 pixels goes into this network.
-#
-# *Follow its size: unshuffle, shrink, grow, skip. Where does it break?*
-#
-# Then: which sizes are fine?
-#
-# Hint: shrink has a kernel of 3, a stride of 2 and a padding of 1.
-#
-# Note: Unshuffled 15; shrink leaves (15 + 2 - 3)/2 + 1 = 8; grown again 16; the skip has 15 and does not fit beside it: torch.cat refuses. Sizes must be multiples of 4. Usual wrong answers: 7 after shrink (half of 15, rounded down, with the padding forgotten), and "at unshuffle" (30 is even, so that works). Exercise 1 of the notebook checks the formula in code, exercise 3 the step up and across.
-
 # %% tags=["exercise"]
 def up_and_across(coarse, fine):
-    """coarse: float64 (n, a, h, w). fine: float64 (n, b, 2h, 2w). Returns (n, a + b, 2h, 2w), coarse channels first."""
+    """coarse: float64 (n, a, h, w). fine: float64 (n, b, 2h, 2w).
+
+    Returns (n, a + b, 2h, 2w), coarse channels first.
+    """
     raise NotImplementedError
 
 
@@ -1034,7 +989,10 @@ check_join(up_and_across)
 
 # %% tags=["exercise"]
 def attend(q, k, v):
-    """softmax(q kᵀ / √d) v for each example. q, k, v: float64 (n, places, d). Returns (n, places, d)."""
+    """softmax(q kᵀ / √d) v for each example. q, k, v: float64 (n, places, d).
+
+    Returns (n, places, d).
+    """
     raise NotImplementedError
 
 
@@ -1069,29 +1027,25 @@ check_attend(attend)
 # %%
 seven = q_sample(digits[7:8], 100, torch.randn(1, 1, 28, 28, generator=generator), schedule)
 eps = torch.randn(31, 1, 28, 28, generator=generator)
-times, changes = [1, *range(50, 1001, 50)], {}
+times = [1, *range(50, 1001, 50)]
+batches = [torch.cat([seven, q_sample(images[:31], t, eps, schedule)]) for t in (100, *times)]
 channels = trained.enter.out_channels
+changes = {}
 for name, norm in (("batch", nn.BatchNorm2d(channels)), ("group", nn.GroupNorm(8, channels))):
-    batches = [torch.cat([seven, q_sample(images[:31], t, eps, schedule)]) for t in (100, *times)]
-    usual, *found = [norm(trained.enter(F.pixel_unshuffle(batch, 2))).detach()[0] for batch in batches]
-    changes[name] = [((h - usual).norm() / usual.norm()).item() for h in found]
+    usual, *others = [norm(trained.enter(F.pixel_unshuffle(batch, 2)))[0] for batch in batches]
+    changes[name] = [((h - usual).norm() / usual.norm()).item() for h in others]
+
+# %% tags=["claim"]
 assert max(changes["group"]) < 1e-5
 assert changes["batch"][-1] > 0.2
-fig, ax = figure(width=6.4, height=2.8)
-_ = curves(ax, [(times, changes["batch"], "model", "batch normalisation"), (times, changes["group"], "exact", "group normalisation")],
-           "time t of the 31 companions", "relative change")
-show(fig, alt="One curve falls to zero at t = 100 and rises to its right; the other one is zero everywhere.")
 
-# %% slide [markdown]
-# ## A common mistake: batch normalisation
-#
-# It sets means and variances over the whole *batch*, where clean pictures lie beside noise.
-#
-# {picture}
-#
-# **Symptom**: the same picture gets another answer in other company.
-#
-# Note: One seven at t = 100, with 31 companions whose time changes. With group normalisation its numbers do not change at all. The test is to compare, in training mode, the answer to a batch with the answers to its pictures one by one; after eval() batch normalisation passes it, and is still wrong. In sampling all pictures are at the same time, a kind of batch that the network has never met in training.
+# %% tags=["figure"]
+fig, ax = figure(width=6.4, height=2.8)
+curves(ax, [(times, changes["batch"], "model", "batch normalisation"),
+            (times, changes["group"], "exact", "group normalisation")],
+       "time t of the 31 companions", "relative change")
+show(fig, alt="One curve falls to zero at t = 100 and rises to its right; "
+              "the other one is zero everywhere.")
 
 # %% [markdown]
 # **Figure 6.** How much the channels of *one and the same* picture change, relative to companions at its own time. With
@@ -1148,14 +1102,3 @@ show(fig, alt="One curve falls to zero at t = 100 and rises to its right; the ot
 # ## Next
 #
 # Notebook 07 trains this network, from nothing to digits, on your own CPU while you watch.
-
-# %% slide [markdown]
-# ## Summary
-#
-# - A convolution: nine numbers that serve at all places.
-# - A block adds to its input, and begins as its shortcut alone.
-# - Attention: a mixture of what all places say.
-# - Down to see the whole, up to draw, skips for the detail.
-# - What a part is for, an ablation tells, with more than one seed.
-#
-# Next: train it, from nothing to digits, on your own CPU.

@@ -49,20 +49,21 @@ from diffusion_lab.networks.unet import UNet
 from diffusion_lab.sampling.ddim import ddim
 from diffusion_lab.sampling.dpm_solver import dpm_solver
 from diffusion_lab.sampling.guidance import guided
-from diffusion_lab.sampling.timesteps import spaced
+from diffusion_lab.sampling.chain import spaced
 
 # %%
 from diffusion_lab.theory.check import between_0_and_1, one_of, positive_int
 from diffusion_lab.theory.forward import q_sample
-from diffusion_lab.theory.parameterization import as_denoiser, v_from_x_0
+from diffusion_lab.sampling.denoiser import as_denoiser
+from diffusion_lab.theory.parameterization import v_from_x_0
 from diffusion_lab.theory.schedule import cosine
 from diffusion_lab.training import loop
 from diffusion_lab.training.pretrained import load_network, load_pretrained
 from diffusion_lab.training.resume import load_run, save_run
-from diffusion_lab.view.pictures import Watch, mosaic, show
+from diffusion_lab.view.pictures import mosaic
 from diffusion_lab.view.plots import curves
-from diffusion_lab.view.quiet import quiet
 from diffusion_lab.view.scrubber import Scrubber
+from diffusion_lab.view.show import Watch, show
 from diffusion_lab.view.style import figure
 
 TRAIN = os.environ.get("DIFFUSION_LAB_SHIPPED") != "1"
@@ -72,29 +73,6 @@ test_images, test_labels = load_digits("test")
 judge, shipped = load_judge(), load_network("mnist")
 first_of_each = torch.stack([images[labels == digit][:2] for digit in range(10)], dim=1).flatten(0, 1)
 show(mosaic(first_of_each, columns=10), alt="Two rows of ten handwritten digits, 0 to 9, white on black.")
-
-# %% slide [markdown]
-# # Train a U-Net on handwritten digits
-#
-# A network of nearly half a million weights learns to draw digits, on your own processor, in about two and a half
-# minutes.
-#
-# {picture}
-#
-# It has never seen a rule for drawing digits. It sees these images with noise on them, and is asked to tell the two
-# apart.
-#
-# Note: Start the training in the notebook now, if the room is to watch it, and go on talking; on a slow laptop it takes longer. The images are two of each kind from the 4,000 training digits.
-
-# %% slide [markdown]
-# ## Predict first: what appears first?
-#
-# The same ten noise images are turned into digits at several moments of the training.
-#
-# - *What appears first: the black background, the strokes, or shapes that one can read?*
-# - *After how long are most of them readable: 10 seconds, one minute, two?*
-#
-# Note: Take a show of hands for both questions and write the counts on the board. The player in the middle of the lecture answers them. Ask for reasons for the first: what do all images have in common?
 
 # %% [markdown]
 # **Figure 1.** Two of each kind from the 4,000 training digits. The network has never seen a rule for drawing them. It
@@ -130,18 +108,6 @@ show(mosaic(first_of_each, columns=10), alt="Two rows of ten handwritten digits,
 #
 # (In the code, `predicts` can ask for $\varepsilon$ or $x_0$ in place of $v$; the course does not. And `clamp` keeps a
 # rounding error from making a time of $T + 1$.)
-
-# %% slide [markdown]
-# ## The loss of one batch
-#
-# $$ L = \mathbb E\,\tfrac1d\,\big\| v - v_\theta(x_t, t, \mathrm{label}) \big\|^2 $$
-#
-# - Image $x_0$, time $t$ and noise $\varepsilon$ make $x_t$, an image of $d = 784$ pixels.
-# - The network $v_\theta$ is asked for $v = \sqrt{\bar\alpha_t}\,\varepsilon - \sqrt{1-\bar\alpha_t}\,x_0$.
-# - New: the times of a batch are spread over the chain.
-# - New: one label in ten is replaced by the **null label**, "any digit".
-#
-# Note: So one network learns two things: the digits of each kind, and digits at large. Notebook 08 uses the difference of the two; it is called guidance. Ask why v and not the noise: notebook 05.
 
 # %% tags=["export:diffusion_lab.training.objective"]
 def uniform_times(n, T, generator):
@@ -190,17 +156,6 @@ found = torch.tensor([objective(untrained, images[i], labels[i], schedule, gener
 assert abs(found.mean() - expected) < 4 * found.std() / 40**0.5
 print(f"the loss of a network that answers 0: expected {expected:.2f}, found {found.mean():.2f}")
 
-# %% slide [markdown]
-# ## Check: know the loss before the first step
-#
-# The U-Net begins by answering 0 everywhere. Then its loss is the mean of $v^2$:
-#
-# $$ \mathbb E[v^2] = \mathbb E[\bar\alpha_t] + \mathbb E[1-\bar\alpha_t]\;\mathbb E[x_0^2] $$
-#
-# {printed}
-#
-# Note: Let the room find the formula: the noise has mean 0 and variance 1 and is independent of the image, so the mixed term vanishes. The assertion allows four standard errors of 40 batches. A first loss that is far from this number is the cheapest sign of a wrong target or of badly scaled images.
-
 # %%
 jitter = {}
 for times in (uniform_times, spread_times):
@@ -208,18 +163,6 @@ for times in (uniform_times, spread_times):
     jitter[times] = torch.stack(means).std().item()
 assert jitter[uniform_times] > 5 * jitter[spread_times]
 print("with spread times the mean over a batch is steadier by a factor of more than five")
-
-# %% slide [markdown]
-# ## Spread the times of a batch over the chain
-#
-# Drawn one by one, the $n$ times of a batch may crowd at one end. Draw one number $u$, and place them at equal distances:
-#
-# $$ t_i = 1 + \Big\lfloor T\big((u + i/n) \bmod 1\big) \Big\rfloor, \qquad i = 0, \dots, n-1 $$
-#
-# - Each $t_i$ by itself is still uniform on $1 \dots T$: the same average loss.
-# - Checked: a mean over 32 times is more than five times steadier.
-#
-# Note: The loss at early times is far from that at late ones, so a crowd at one end makes the loss of the batch jump. The steadiness is measured on ᾱ_t, which the loss depends on. What remains is the jump from images and noise. Draw it as a clock with n hands: u turns all of them.
 
 # %% [markdown]
 # ## 2 · Steps for matrices
@@ -260,18 +203,6 @@ print("with spread times the mean over a batch is steadier by a factor of more t
 # The cell after the two definitions takes the gradient of one batch for a convolution at 7×7, the first one of `middle`
 # (as a matrix: one row for each output channel). It does the same twice: by (3), and with the polynomial applied to the
 # singular values of PyTorch's own decomposition.
-
-# %% slide [markdown]
-# ## Let all directions learn at one speed
-#
-# Every matrix turns, stretches along its axes, and turns again. The gradient of a weight matrix does, too:
-#
-# $$ G = U S V^\top $$
-#
-# - $S$ holds the stretches, the **singular values**: a few large ones, many small. A step along $G$ changes few directions.
-# - **Muon** steps along $U V^\top$ instead: the same directions, all stretches 1.
-#
-# Note: An optimiser is the rule that turns gradients into steps. Plain descent has one learning rate for all directions: the steep ones set the limit, the shallow ones hardly move. Adam divides each weight's gradient by its typical size; Muon does the like for the directions of a matrix. Leave this slide and the next one out when time is short.
 
 # %% tags=["export:diffusion_lab.training.muon"]
 def orthogonalised(matrix, rounds=5):
@@ -362,29 +293,6 @@ show(fig, alt="One curve falls by orders of magnitude; the other stays near 1 an
 # has the network that comes with the course, which was trained for 45 minutes. With 32 it has fewer than half as many
 # weights, and a step takes less time. In two or three minutes the additional steps gain more than the additional
 # channels (`benchmarks/training.py` prints both).
-
-# %% slide [markdown]
-# ## Five rounds bring the stretches close to 1
-#
-# $$ X \leftarrow aX + \big(b\,XX^\top + c\,(XX^\top)^2\big)X, \qquad a, b, c = 3.4445,\ -4.7750,\ 2.0315 $$
-#
-# {picture}
-#
-# Each round applies $as + bs^3 + cs^5$ to every singular value $s$ of a gradient.
-#
-# Note: U and V stay as they are, because U transposed times U is the identity, and V likewise: put X = U S Vᵀ in. The notebook checks it against PyTorch's own decomposition. Blue: the singular values of one gradient, largest set to 1. Orange: the same after five rounds.
-
-# %% slide [markdown]
-# ## Sample with the average of the weights
-#
-# $$ \bar\theta \leftarrow \mu\,\bar\theta + (1-\mu)\,\theta, \qquad \mu = \min\!\Big(\mu_{\max},\ \frac{1+k}{10+k}\Big) $$
-#
-# - $\theta$: the weights after step $k$. $\bar\theta$: their **exponential moving average**.
-# - Single steps jitter; an average jitters less.
-# - It reaches back about a ninth of the steps so far, and at most about 100 steps.
-# - *Why is* $\mu$ *small at first?*
-#
-# Note: So that the random weights of the start are forgotten at once: with μ = 0.99 from the beginning they would keep a share for hundreds of steps. Two networks from here on: the weights, which are trained, and the average, which draws. People get stuck here: ask which of the two the optimiser sees.
 
 # %% tags=["export:diffusion_lab.training.loop"]
 def optimizers(network, recipe):
@@ -499,18 +407,6 @@ def train(run, images, labels):
         yield Progress(run.step, loss.item(), gradient_norm.item(), rate(run.step - 1, recipe))
 
 
-# %% slide [markdown]
-# ## One step of the loop, in order
-#
-# 1. The next 32 images, in this epoch's order.
-# 2. Times, noise, loss; `backward`.
-# 3. The gradient is **clipped**: if longer than 1, shortened to 1.
-# 4. The rate of this step: up in a line, then down half a cosine.
-# 5. Muon moves the matrices inside, Adam the rest.
-# 6. The average follows. Hand out what happened, and wait.
-#
-# Note: The loop is a generator. Plots, progress bars and files are the business of the one who asks for the next step. Clipping: Muon's steps have a fixed length anyway; it limits the share that one batch has in the momentum. The rate starts small because the first gradients come from random weights, and ends small so that the weights come to rest.
-
 # %% [markdown]
 # ## 4 · Two and a half minutes
 #
@@ -584,15 +480,6 @@ Scrubber([mosaic(digits) for digits in grown], [f"after {step} steps, {seconds:.
          "Ten digits over training, always from the same noise.",
          "Ten squares that hold grey noise at first, then blurred strokes on black, then digits from 0 to 9.")
 
-# %% slide [markdown]
-# ## Watch it learn: what comes first, what last?
-#
-# {picture}
-#
-# *Background, strokes, shapes: in which order?*
-#
-# Note: Press T, then the right arrow, step by step. Stop at the first black background, at the first white lines of the right width, at the first digit that the room can read, and compare with the votes. Background first, since it is the same in all images; then strokes in no order; then shapes. The network learns first what all digits share, and then what tells one from the other.
-
 # %% [markdown]
 # What to have seen: the background is black early, since it is the same in all images. Strokes come next, white lines
 # of the right width in no order. Readable shapes come last. The network learns first what all digits share, and then
@@ -647,40 +534,6 @@ show(fig, alt="Left: a ragged curve that falls fast, then ever slower, to a hori
 #
 # Two values of (5) are known beforehand. If all features are moved by 1, only the first term is left, and $F = 64$. If
 # all are doubled, the covariance is four times as large, and $F = \|m\|^2 + \operatorname{tr} C$.
-
-# %% slide [markdown]
-# ## What does the second half buy?
-#
-# {picture}
-#
-# Left: the loss of each batch. Right: how many of the ten digits a **judge**, a network trained to read, reads as what
-# was asked for. *Stop half-way?*
-#
-# Note: Expect a yes. Half-way, nearly all of the fall of the loss is done (checked: more than 85 % of it), and most digits are readable. Move the player of the slide before over the second half, and compare the strokes. A loss curve says that training works; it does not say when to stop, and ten digits are too few to tell. The next slide has numbers that can.
-
-# %% slide [markdown]
-# ## Is a set of digits good? Two numbers
-#
-# - **Label accuracy**: how many does the judge read as what was asked for?
-# - **Fréchet distance**: the judge turns each digit into 64 **features**. Compare their mean $m$ and covariance $C$ for drawn ($a$) and test digits ($b$):
-#
-# $$ F = \|m_a - m_b\|^2 + \operatorname{tr}\big(C_a + C_b - 2\,(C_aC_b)^{1/2}\big) $$
-#
-# It sees wrong shapes, and missing variety, too.
-#
-# Note: Ten pictures are few, and a look is no measure. Two values are known beforehand, and checked: all features moved by 1 give F = 64; all features doubled give the squared length of the mean plus the trace of the covariance. Ask what the label accuracy does not see: ten times the same perfect digit.
-
-# %% slide [markdown]
-# ## A distance means nothing without its floor
-#
-# *A friend reports a Fréchet distance of 1.6. Is that good?*
-#
-# - It depends on the judge, and on the number of images.
-# - **The floor**: the distance of as many *real* digits, equally many of each kind. Not 0: a few hundred are only a sample.
-# - Digits as good as real ones lie at about the floor.
-# - So a distance is reported as a multiple of it.
-#
-# Note: The answer to the friend: nobody can say; ask for the floor, too. The distance and the floor of your own run are printed in section 5 of the notebook; read them aloud.
 
 # %% tags=["nbval-ignore-output"]
 n = 500
@@ -751,20 +604,6 @@ assert load_run(folder, loop.Recipe(steps=run.recipe.steps)).step == run.step
 x_t = torch.randn(10, 1, 28, 28, generator=generator)
 yours, kept = as_denoiser(run.average, schedule), load_pretrained(folder)
 assert torch.allclose(kept(x_t, 500, label=3), yours(x_t, 500, label=3), atol=1e-5)
-
-# %% slide [markdown]
-# ## Stop, go on: the same weights, bit by bit
-#
-# A **checkpoint** holds all that the next step depends on:
-#
-# - the weights, and their average
-# - the memory of the optimisers
-# - the state of the random generator
-# - the steps done, and the recipe
-#
-# Checked: three steps, a file, two more steps = five steps, exactly.
-#
-# Note: Ask before you show this slide what a checkpoint must hold besides the weights; expect "the step". Without the generator's state a run goes on, but as another run: it sees the noise of the first steps again. The weights are in the safetensors format and the rest in JSON, so nothing in a file can run as a program; new files replace the old ones in one step, so a crash leaves the old ones. A run with another seed is refused.
 
 # %% [markdown]
 # The folder above is a temporary one. To keep a network that you have trained (not with `TRAIN = False`) for notebook
@@ -841,16 +680,6 @@ show(fig, alt="Left: a falling curve, and one that turns flat far above it. Righ
 #
 # The wrong time comes next.
 
-# %% slide [markdown]
-# ## Two failures that the loss shows
-#
-# {picture}
-#
-# Left, **rate too high**: a loss that stays flat, far above. Right, **no average**: at full rate the weights jump
-# about, and their average has the lower loss.
-#
-# Note: Show the picture first, and let the room find the causes. A tiny model, so that each takes seconds; the high rate is twenty times the other. What is lost without an average shows only when both curves are plotted. At the end of a full schedule the rate is nearly 0, and the difference vanishes.
-
 # %% tags=["nbval-ignore-output"]
 right_time = guided(as_denoiser(trained, schedule), guidance_weight=0.5)
 made = {"right": in_twenty_steps(right_time), "off by one": in_twenty_steps(told_too_early(right_time))}
@@ -863,16 +692,6 @@ show(mosaic(torch.cat([made["right"][:10], made["off by one"][:10]]), columns=10
 # **Figure 6.** Above, the denoiser is told the right time; below, the time of the next step. *The symptom*: grains that stay. What
 # the network does not know to be noise, it takes for a part of the image, and keeps. No loss shows this failure: the training was
 # right, and only the sampler is wrong.
-
-# %% slide [markdown]
-# ## One failure that no loss shows
-#
-# {picture}
-#
-# Below, a **time off by one**: the denoiser is told the time of the *next* step, so it expects less noise than there
-# is. What it does not know to be noise, it keeps: **grains**.
-#
-# Note: The training was right, and only the sampler is wrong, so no loss can show it. Among 1,000 steps the next entry is a thousandth of the chain away, and the failure hides; among 20, as here, it is a twentieth. What to do: look at the border, which must be black.
 
 # %%
 assert hasty[1][-1] > max(1.5 * right[1][-1], 0.9 * hasty[1][-4])  # far above, and flat
@@ -891,22 +710,13 @@ print("too high a rate: more loss. An average: less loss. A time off by one: gre
 probe = train(loop.start(Recipe(steps=100)), images, labels)
 for _ in range(3):  # the first steps also set things up
     _ = next(probe)
-with quiet(), profile() as measured:  # quiet: the profiler writes notes to itself
+os.environ["KINETO_LOG_LEVEL"] = "99"  # the profiler writes notes to itself
+with profile() as measured:
     _ = next(probe)
 operations = sorted(measured.key_averages(), key=lambda operation: -operation.self_cpu_time_total)
 total = sum(operation.self_cpu_time_total for operation in operations)
 for operation in operations[:6]:
     print(f"{operation.key[:44]:44} {operation.self_cpu_time_total / total:5.0%} {operation.count:5} calls")
-
-# %% slide [markdown]
-# ## Before you make it faster, measure
-#
-# {printed}
-#
-# - The network is made of convolutions. They should be on top.
-# - Copies on top (`aten::copy_`), or thousands of short calls: there would be something to gain.
-#
-# Note: The profiler notes each operation of one training step and how long it took. Backward mostly stands before forward, for it has twice the work to do. The numbers differ from machine to machine.
 
 # %%
 convolution = sum(o.self_cpu_time_total for o in operations if "convolution" in o.key) / total
@@ -1053,23 +863,6 @@ check_train_step(train_step)
 # ```
 # </details>
 
-# %% slide [markdown]
-# ## In class: order the lines (5 minutes, in pairs)
-#
-# One training step of a single weight, shuffled:
-#
-# ```python
-# optimizer.step()
-# loss.backward()
-# torch.nn.utils.clip_grad_norm_([weight], 1.0)
-# loss = loss_of()
-# optimizer.zero_grad()
-# ```
-#
-# *Which order is right? Is there more than one? What does each wrong one do?*
-#
-# Note: Loss, zero_grad, backward, clip, step. zero_grad may also stand first; in the notebook's loop it stands last, where nothing is left over from before the first step. Wrong: zero_grad between backward and step (the weight does not move), or missing (earlier gradients are added); clip before backward (clips nothing, or an old gradient) or after step (too late); step before backward (a step along an old gradient). Exercise 4 of the notebook checks the code and names the mistake.
-
 # %% [markdown]
 # ## A common mistake
 #
@@ -1135,28 +928,3 @@ print(f"after the weights moved by 1, the average is behind by {behind['deepcopy
 # ## Next
 #
 # Notebook 08 takes your network and asks how few steps it takes to draw with it.
-
-# %% slide [markdown]
-# ## A common mistake: one network, two names
-#
-# ```python
-# right, wrong = copy.deepcopy(network), network
-# ```
-#
-# - No error, samples, a falling loss. All seems well.
-# - When all weights move by 1, `right` is behind by 0.99. `wrong` is behind by 0: it *is* the network.
-#
-# **Symptom**: weights and average are equal to the last bit in mid-training. **Test**: compare them after ten steps.
-#
-# Note: Ask what update_average does to the second one: it averages the network with itself. The remedy is copy.deepcopy. Follow with exercise 1 of the notebook if there is time: one step of the average.
-
-# %% slide [markdown]
-# ## Summary
-#
-# - The loss: mean square error of $v$, at spread times, one label in ten left out.
-# - The rate warms up and comes down; the average draws.
-# - Label accuracy, and a distance beside its floor.
-# - A run is its weights and all the state around them.
-# - Flat loss: rate too high. More loss at the full rate: no average. Grains: wrong time.
-#
-# Next: how few steps does it take to draw with it?
