@@ -2,15 +2,14 @@
 
     python benchmarks/ablation.py [STEPS]
 
-Writes diffusion_lab/evaluation/ablation.json, which notebooks/06_unet.ipynb reads, and prints a table. The default,
+Writes diffusion_lab/results/ablation.json, which lessons/06_unet reads, and prints a table. The default,
 100 steps of 64 digits, takes about ten minutes in all on two cores.
 """
 
-import json
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import torch
 from torch import nn
@@ -19,16 +18,21 @@ from diffusion_lab.data.digits import load_digits
 from diffusion_lab.evaluation.distances import distance_to_test, floor_distance, label_accuracy
 from diffusion_lab.evaluation.judge import load_judge
 from diffusion_lab.networks.unet import ResidualBlock, UNet
+from diffusion_lab.results import files as results
+from diffusion_lab.sampling.chain import draw, spaced
+from diffusion_lab.sampling.denoiser import as_denoiser
 from diffusion_lab.sampling.dpm_solver import dpm_solver
 from diffusion_lab.sampling.guidance import guided
-from diffusion_lab.sampling.timesteps import spaced
 from diffusion_lab.theory.forward import q_sample
-from diffusion_lab.theory.parameterization import as_denoiser, v_from_x_0
+from diffusion_lab.theory.parameterization import v_from_x_0
 from diffusion_lab.theory.schedule import cosine
-from diffusion_lab.training.loop import Recipe, start, train
+from diffusion_lab.training.batches import batches_of
+from diffusion_lab.training.loop import start, train
+from diffusion_lab.training.objective import objective
+from diffusion_lab.training.recipe import Recipe
 
-FILE = Path(__file__).parents[1] / "diffusion_lab" / "evaluation" / "ablation.json"
 SEEDS, SAMPLES, SCHEDULE = (0, 1, 2), 250, cosine()
+LOSS = partial(objective, schedule=SCHEDULE)
 RECIPE = Recipe(batch=64, lr_rest=2e-3, warm_up=50)  # written out: the file does not change with the defaults
 
 
@@ -107,22 +111,15 @@ def held_out_loss(network, images, labels, rounds=4):
     return total / rounds / len(images)
 
 
-@torch.no_grad()
 def generated(network, label):
     """Digits of these labels: DPM-Solver++, 10 steps, guidance 0.5, always from the same noise."""
-    denoiser = guided(as_denoiser(network, SCHEDULE), 0.5)
-    x_T = torch.randn(len(label), 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    made = []
-    for noise, digit in zip(x_T.split(250), label.split(250)):
-        *_, last = dpm_solver(denoiser, noise, spaced(SCHEDULE.T, 10), label=digit)
-        made.append(last.x_s.clamp(-1, 1))
-    return torch.cat(made)
+    return draw(guided(as_denoiser(network, SCHEDULE), 0.5), label, dpm_solver, spaced(SCHEDULE.T, 10), batch=250)
 
 
 def measure(build, seed, steps, digits, test, judge, floor):
     """Train one network, and measure its average. Returns a dict of numbers."""
     run, started = start(replace(RECIPE, steps=steps, seed=seed), build), time.perf_counter()
-    for _ in train(run, *digits):
+    for _ in train(run, batches_of(*digits, run.recipe), LOSS):
         pass
     seconds, label = time.perf_counter() - started, torch.arange(SAMPLES) % 10
     images = generated(run.average, label)
@@ -145,7 +142,7 @@ def main(steps=100):
             found = measure(build, seed, steps, digits, test, judge, floor)
             facts["runs"].append({"network": name, "seed": seed} | found)
             print(f"| {name} | {seed} | " + " | ".join(str(value) for value in found.values()) + " |", flush=True)
-    FILE.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    results.write("ablation", facts)
 
 
 if __name__ == "__main__":

@@ -19,11 +19,21 @@ from pathlib import Path
 
 import psutil
 
-from diffusion_lab.surroundings import groups
-
 ROOT = Path(__file__).parents[1]
 LIMIT = 2 * 2**30  # bytes
 COMMAND = [ROOT / "binder/start", sys.executable, "-m", "jupyter", "execute", "--timeout=600"]
+
+
+def groups(controller):
+    """The folders of the control groups that this process is in, for a controller, the innermost first."""
+    mounts, found = Path("/sys/fs/cgroup"), []
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if not controllers or controller in controllers.split(","):  # version 2 names none
+            mount = mounts / controller if controllers else mounts
+            inner = mount / path.lstrip("/")  # in a container it may not be there; then the mount is the group
+            found += [folder for folder in [inner, *inner.parents] if folder.is_relative_to(mount)]
+    return found
 
 
 @contextmanager

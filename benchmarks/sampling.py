@@ -5,7 +5,7 @@
 Seconds: 64 digits of the shipped weights, no guidance, the median of some rounds in which all take turns. Distance:
 400 digits to the test digits, as a multiple of the floor of 400 real ones, and as a ratio to that of DDPM in 1,000
 steps; mean over three seeds. That last distance takes minutes, and is not computed here: it is the row "DDPM, 1000, 400
-digits" of diffusion_lab/evaluation/steps.json, made by benchmarks/steps.py with the same weights (checked).
+digits" of diffusion_lab/results/steps.json, made by benchmarks/steps.py with the same weights (checked).
 
 Overhead: what a step costs beside the network, as a share of its forward pass. The network is replaced by one that
 hands back a tensor computed before, so that only the sampler's own work is left (for ours, `as_denoiser` included).
@@ -13,10 +13,8 @@ diffusers counts times from 0, so its time t is our t + 1; it is used as well as
 spacing with n that divides 1000, no clipping.
 """
 
-import json
 import statistics
 import time
-from pathlib import Path
 
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
@@ -24,15 +22,15 @@ from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from diffusion_lab.data.digits import load_digits
 from diffusion_lab.evaluation.distances import distance_to_test, floor_distance, label_accuracy
 from diffusion_lab.evaluation.judge import load_judge
+from diffusion_lab.results import files as results
+from diffusion_lab.sampling.chain import last, spaced
 from diffusion_lab.sampling.ddim import ddim
 from diffusion_lab.sampling.ddpm import ddpm
+from diffusion_lab.sampling.denoiser import as_denoiser
 from diffusion_lab.sampling.dpm_solver import dpm_solver
-from diffusion_lab.sampling.timesteps import spaced
-from diffusion_lab.theory.parameterization import as_denoiser
 from diffusion_lab.theory.schedule import cosine
-from diffusion_lab.training.pretrained import SHIPPED, load_network
+from diffusion_lab.weights.pretrained import load_network, read_facts
 
-FILE = Path(__file__).parents[1] / "diffusion_lab" / "evaluation" / "steps.json"
 SCHEDULE, DIGITS, SEEDS = cosine(), 400, 3
 THEIRS = {"beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction", "timestep_spacing": "trailing"}
 WHOLE = {"clip_sample": False}
@@ -42,9 +40,7 @@ def ours(sampler):
     """A function (network, x_T, n, label, generator) → digits."""
     def draw(network, x_T, n, label, generator):
         options = {} if sampler is dpm_solver else {"generator": generator}
-        for step in sampler(as_denoiser(network, SCHEDULE), x_T, spaced(1000, n), label=label, **options):  # noqa: B007
-            pass
-        return step.x_s
+        return last(sampler(as_denoiser(network, SCHEDULE), x_T, spaced(1000, n), label=label, **options))
     return draw
 
 
@@ -99,10 +95,9 @@ def quality(network, draw, n, judge, test, floor):
 
 @torch.no_grad()
 def main():
-    weights = json.loads((SHIPPED["mnist"] / "checkpoint.json").read_text(encoding="utf-8"))["sha256"]
-    facts = json.loads(FILE.read_text(encoding="utf-8"))
-    if facts["weights"] != weights:
-        raise SystemExit(f"{FILE.name} was measured with other weights: run benchmarks/steps.py first.")
+    facts = results.read("steps")
+    if facts["weights"] != read_facts("mnist")["sha256"]:
+        raise SystemExit("steps.json was measured with other weights: run benchmarks/steps.py first.")
     [whole] = [row for row in facts["rows"] if (row["sampler"], row["steps"], row["digits"]) == ("DDPM", 1000, DIGITS)]
     network, judge, test = load_network("mnist"), load_judge(), load_digits("test")[0]
     floor, deviation = floor_distance(judge, load_digits("train"), test, n=DIGITS)

@@ -9,7 +9,7 @@ schedule, noise prediction, Adam 1e-3, batches of 128. All draw 1,000 digits wit
 
 import sys
 import time
-from dataclasses import replace
+from functools import partial
 
 import torch
 from diffusers import UNet2DModel
@@ -19,16 +19,19 @@ from torch.utils.flop_counter import FlopCounterMode
 from diffusion_lab.data.digits import load_digits
 from diffusion_lab.evaluation.distances import report
 from diffusion_lab.evaluation.judge import load_judge
+from diffusion_lab.sampling.chain import draw, spaced
 from diffusion_lab.sampling.ddim import ddim
+from diffusion_lab.sampling.denoiser import as_denoiser
 from diffusion_lab.sampling.guidance import guided
-from diffusion_lab.sampling.timesteps import spaced
-from diffusion_lab.theory.parameterization import as_denoiser
 from diffusion_lab.theory.schedule import cosine
-from diffusion_lab.training.loop import Recipe, start, train
+from diffusion_lab.training.batches import batches_of
+from diffusion_lab.training.loop import start, train
 from diffusion_lab.training.objective import objective, uniform_times
-from diffusion_lab.training.pretrained import load_pretrained
+from diffusion_lab.training.recipe import Recipe
+from diffusion_lab.weights.pretrained import load_pretrained
 
 DIGITS, TEST, SCHEDULE = load_digits("train"), load_digits("test"), cosine()
+LOSS = partial(objective, schedule=SCHEDULE)
 
 
 class Peer(nn.Module):
@@ -56,8 +59,8 @@ def train_peer(seconds):
     while time.perf_counter() - begin < seconds:
         index = torch.randint(len(DIGITS[0]), (128,), generator=generator)
         optimizer.zero_grad()
-        images, labels = DIGITS[0][index], DIGITS[1][index]
-        objective(network, images, labels, SCHEDULE, generator, "eps", uniform_times, drop=0.0).backward()
+        batch = DIGITS[0][index], DIGITS[1][index]
+        objective(network, batch, generator, SCHEDULE, "eps", uniform_times, drop=0.0).backward()
         optimizer.step()
         steps += 1
     return network.eval(), steps * 128, time.perf_counter() - begin
@@ -65,35 +68,32 @@ def train_peer(seconds):
 
 def adam_alone(run):
     """Replace Muon by AdamW at the rate that suited it best here, 2e-3."""
-    optimizer = torch.optim.AdamW(run.network.parameters(), 2e-3, betas=(0.9, 0.99), fused=True)
-    run.optimizers = [optimizer]
-    run.recipe = replace(run.recipe, lr=2e-3)
+    run.optimizers = [torch.optim.AdamW(run.network.parameters(), 2e-3, betas=(0.9, 0.99), fused=True)]
     return run
+
+
+def steps_of(run):
+    return train(run, batches_of(*DIGITS, run.recipe), LOSS)
 
 
 def train_ours(seconds, change=lambda run: run, **parts):
     """The notebook's recipe, with these parts exchanged, and with as many steps as fit into the seconds."""
-    trial = train(change(start(Recipe(steps=1000, **parts))), *DIGITS)
+    trial = steps_of(change(start(Recipe(steps=1000, **parts))))
     for _ in range(5):
         next(trial)
     begin = time.perf_counter()
     for _ in range(40):
         next(trial)
-    steps = round(seconds / (time.perf_counter() - begin) * 40)
+    steps = max(1, round(seconds / (time.perf_counter() - begin) * 40))
     run, begin = change(start(Recipe(steps=steps, **parts))), time.perf_counter()
-    for _ in train(run, *DIGITS):
+    for _ in steps_of(run):
         pass
     return run.average, steps * run.recipe.batch, time.perf_counter() - begin
 
 
 def measures(denoiser):
-    label, generator, images = torch.arange(1000) % 10, torch.Generator().manual_seed(0), []
-    with torch.no_grad():
-        for some in label.split(250):
-            x_T = torch.randn(len(some), 1, 28, 28, generator=generator)
-            *_, last = ddim(denoiser, x_T, spaced(1000, 25), label=some)
-            images.append(last.x_s.clamp(-1, 1))
-    return report(torch.cat(images), label, load_judge(), DIGITS, TEST)
+    label = torch.arange(1000) % 10
+    return report(draw(denoiser, label, ddim, spaced(1000, 25), batch=250), label, load_judge(), DIGITS, TEST)
 
 
 def row(name, denoiser, images=0, seconds=0.0):
@@ -127,7 +127,7 @@ def convolution_peak():
 
 def throughput():
     """Sustained GFLOP/s of whole training steps (convolutions and matrix products), and the convolution peak."""
-    steps = train(start(Recipe()), *DIGITS)
+    steps = steps_of(start(Recipe()))
     next(steps)
     with FlopCounterMode(display=False) as counter:
         next(steps)

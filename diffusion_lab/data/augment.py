@@ -10,7 +10,8 @@ def augmented(images, generator, strength=1.0):
     At strength 1: turn and slant up to 0.2 radians, stretch up to 12 % in each direction, shift up to 1.4 pixels.
     images: float32 (n, 1, h, w), -1 for black. Returns the same shape; what comes in from outside is black.
     """
-    turn, slant, wide, high, x, y = strength * (2 * torch.rand(6, len(images), generator=generator) - 1)
+    amounts = torch.rand(6, len(images), generator=generator).to(images)  # drawn on the CPU, wherever the images are
+    turn, slant, wide, high, x, y = strength * (2 * amounts - 1)
     turn, slant, wide, high = 0.2 * turn, 0.2 * slant, 1 + 0.12 * wide, 1 + 0.12 * high
     rows = torch.stack([wide * turn.cos(), slant - turn.sin(), 0.1 * x, turn.sin(), high * turn.cos(), 0.1 * y])
     grid = F.affine_grid(rows.T.reshape(-1, 2, 3), images.shape, align_corners=False)

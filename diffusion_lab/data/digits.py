@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from diffusion_lab.guard import require
+
 FILE = Path(__file__).with_name("digits.npz")
 SHA256 = "179bf17399940c6be25a127c491285255b478e4cdb6d2a095c2456b57264fbf4"
 N_TRAIN = 4000
@@ -18,11 +20,12 @@ def load_digits(split=None):
     """Images float32 (n, 1, 28, 28) in [-1, 1] and labels int64 (n,): "train" 4,000, "test" 1,000, None all 5,000.
 
     Every class has 400 digits in "train" and 100 in "test"; the split is fixed.
-    Raises ValueError for another split, OSError if the file is damaged.
+    Raises ValueError for another split, OSError if the file is missing or damaged.
     """
     parts = {None: slice(None), "train": slice(N_TRAIN), "test": slice(N_TRAIN, None)}
-    if split not in parts:
-        raise ValueError(f'split must be "train", "test" or None (all), but got {split!r}.')
+    require(split in parts, f'split must be "train", "test" or None (all), but got {split!r}.')
+    if not FILE.is_file():
+        raise OSError(f"{FILE} is missing, or no file. Restore it with: git checkout -- {FILE}")
     if sha256(FILE.read_bytes()).hexdigest() != SHA256:
         raise OSError(f"{FILE} is damaged (its checksum is wrong). Restore it with: git checkout -- {FILE}")
     with np.load(FILE, allow_pickle=False) as arrays:

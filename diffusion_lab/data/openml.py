@@ -1,9 +1,11 @@
-"""Full MNIST and Fashion-MNIST, downloaded once from openml.org by scikit-learn and kept on disk."""
+"""Full MNIST and Fashion-MNIST, downloaded once from openml.org by scikit-learn and kept on disk.
 
-import socket
-import warnings
+scikit-learn reads the file with pandas, which nothing else in the course needs: it is the extra "data".
+"""
+
+import sys
 from collections import defaultdict
-from contextlib import contextmanager
+from importlib.util import find_spec
 from urllib.error import URLError
 
 import numpy as np
@@ -13,7 +15,6 @@ from sklearn.datasets import fetch_openml
 from diffusion_lab.data.digits import as_images
 
 N_TRAIN = 60_000
-PATIENCE = 20.0  # seconds to wait for an answer
 
 # Of the file's columns: 784 pixels, then the label. Left to itself, scikit-learn 1.9 fails on numbers as labels with
 # pandas 3.1 (scikit-learn issue 34892), and takes twice the memory for the pixels.
@@ -24,7 +25,8 @@ def load_mnist(split=None, cache=None):
     """Full MNIST: images float32 (n, 1, 28, 28) in [-1, 1], labels int64 (n,); "train" 60,000, "test" 10,000.
 
     cache: the folder to keep the download in; None is scikit-learn's own (~/scikit_learn_data).
-    Raises ValueError for another split, ConnectionError where openml.org cannot be reached.
+    Raises ValueError for another split, ModuleNotFoundError without pandas, ConnectionError where openml.org cannot be
+    reached.
     """
     return fetch("mnist_784", "MNIST", split, cache)
 
@@ -39,10 +41,15 @@ def fetch(openml_name, name, split, cache):
     parts = {None: slice(None), "train": slice(N_TRAIN), "test": slice(N_TRAIN, None)}
     if split not in parts:
         raise ValueError(f'split must be "train", "test" or None (all), but got {split!r}.')
+    if find_spec("pandas") is None:
+        raise ModuleNotFoundError(
+            f"{name} is read with pandas, which is not installed here. Install it with: {sys.executable} -m pip "
+            "install pandas. Or use the digits that are shipped with the course: "
+            "diffusion_lab.data.digits.load_digits()."
+        )
     try:
-        with limited_patience():
-            bunch = fetch_openml(openml_name, version=1, as_frame=False, data_home=cache, n_retries=1,
-                                 read_csv_kwargs={"dtype": DTYPES})
+        bunch = fetch_openml(openml_name, version=1, as_frame=False, data_home=cache, n_retries=1,
+                             read_csv_kwargs={"dtype": DTYPES})
     except (URLError, ConnectionError, TimeoutError) as error:
         raise ConnectionError(
             f"{name} could not be downloaded from openml.org ({error}). Without a network, use the digits that are "
@@ -50,16 +57,3 @@ def fetch(openml_name, name, split, cache):
         ) from error
     pixels, labels = bunch.data[parts[split]].reshape(-1, 28, 28), bunch.target[parts[split]]
     return as_images(pixels), torch.from_numpy(labels.astype(np.int64))
-
-
-@contextmanager
-def limited_patience():
-    """Wait PATIENCE seconds for an answer instead of for ever; the final error speaks for the tries before it."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="A network error occurred|Invalid cache, redownloading")
-            yield
-    finally:
-        socket.setdefaulttimeout(before)

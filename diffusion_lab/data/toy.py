@@ -5,32 +5,36 @@ import torch
 from sklearn.datasets import make_blobs, make_moons, make_swiss_roll
 from sklearn.preprocessing import StandardScaler
 
+from diffusion_lab.guard import require
+
 
 def two_moons(n, seed=0):
     """n points, float32 (n, 2), on two interleaved half circles."""
-    points, _ = make_moons(at_least_two(n), noise=0.05, random_state=seed)
+    check_size(n)
+    points, _ = make_moons(n, noise=0.05, random_state=seed)
     return standardised(points)
 
 
 def swiss_roll(n, seed=0):
     """n points, float32 (n, 2), on a spiral: the Swiss roll seen from the side."""
-    points, _ = make_swiss_roll(at_least_two(n), noise=0.3, random_state=seed)
+    check_size(n)
+    points, _ = make_swiss_roll(n, noise=0.3, random_state=seed)
     return standardised(points[:, [0, 2]])
 
 
 def ring_of_gaussians(n, seed=0):
     """n points, float32 (n, 2), in eight round clouds on a circle."""
+    check_size(n)
     angle = 2 * np.pi * np.arange(8) / 8
     centres = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    points, _ = make_blobs(at_least_two(n), centers=centres, cluster_std=0.1, random_state=seed)
+    points, _ = make_blobs(n, centers=centres, cluster_std=0.1, random_state=seed)
     return standardised(points)
 
 
-def at_least_two(n):
-    """Return n; raise ValueError unless it is a whole number of at least 2 (one point has no variance)."""
-    if isinstance(n, bool) or not isinstance(n, int) or n < 2:
-        raise ValueError(f"n must be a whole number of at least 2, but got {n!r}.")
-    return n
+def check_size(n):
+    """Raise ValueError unless n is a whole number of at least 2: one point has no variance."""
+    require(isinstance(n, int) and not isinstance(n, bool) and n >= 2,
+            f"n must be a whole number of at least 2, but got {n!r}.")
 
 
 def standardised(points):

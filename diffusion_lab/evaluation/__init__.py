@@ -1,1 +1,1 @@
-"""How good are generated digits? A judge that reads them, and distances between sets of them."""
+"""How good are generated digits, and how likely are real ones? A judge, distances between sets, the bound in bits."""

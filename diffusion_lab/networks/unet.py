@@ -33,7 +33,8 @@ class Condition(nn.Module):
 
     def forward(self, t, label=None):
         """t: int64 (n,). label: int64 (n,) in 0…labels, an int for all, or None: the null label for all."""
-        label = torch.as_tensor(self.null_label if label is None else label, device=t.device).expand(len(t))
+        label = self.null_label if label is None else label
+        label = torch.as_tensor(label, device=t.device).expand(len(t))
         require(bool(((label >= 0) & (label <= self.null_label)).all()),
                 f"labels must lie within 0…{self.null_label - 1} ({self.null_label} means any class), but got {label}.")
         time = time_embedding(t, 64).to(self.label.weight.dtype)
@@ -49,7 +50,8 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels_in, channels, dim):
         super().__init__()
-        self.norm_1, self.norm_2 = nn.GroupNorm(8, channels_in), nn.GroupNorm(8, channels)
+        self.norm_1 = nn.GroupNorm(8, channels_in)
+        self.norm_2 = nn.GroupNorm(8, channels)
         self.conv_1 = nn.Conv2d(channels_in, channels, 3, padding=1)
         self.conv_2 = zeroed(nn.Conv2d(channels, channels, 3, padding=1))
         self.scale_and_shift = zeroed(nn.Linear(dim, 2 * channels))
@@ -93,7 +95,8 @@ class UNet(nn.Module):
 
     def __init__(self, fine=48, coarse=96, dim=128, labels=10):
         super().__init__()
-        self.null_label, self.condition = labels, Condition(labels, dim)
+        self.null_label = labels
+        self.condition = Condition(labels, dim)
         self.enter = nn.Conv2d(4, fine, 3, padding=1)
         self.fine_down = ResidualBlock(fine, fine, dim)
         self.shrink = nn.Conv2d(fine, coarse, 3, stride=2, padding=1)
@@ -104,6 +107,11 @@ class UNet(nn.Module):
         self.grow = nn.Sequential(nn.Conv2d(coarse, fine, 1), nn.Upsample(scale_factor=2))
         self.fine_up = ResidualBlock(2 * fine, fine, dim)
         self.leave = nn.Sequential(nn.GroupNorm(8, fine), nn.SiLU(), zeroed(nn.Conv2d(fine, 4, 3, padding=1)))
+        self.arguments = {"fine": fine, "coarse": coarse, "dim": dim, "labels": labels}  # a file of weights names them
+
+    def ends(self):
+        """The layers at the border: pixels come in, pixels go out, labels are looked up. Muon leaves them to AdamW."""
+        return [self.enter, self.leave, self.condition.label]
 
     def forward(self, x_t, t, label=None):
         """x_t: float32 (n, 1, 28, 28). t: int64 (n,). label: int64 (n,), an int, or None for the null label."""

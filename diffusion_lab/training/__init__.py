@@ -1,1 +1,1 @@
-"""From digits to a trained network: the loss, the loop, checkpoints, and the weights that come with the course."""
+"""From digits to a trained network: recipe, batches, loss, optimiser, the loop, and a run's file."""

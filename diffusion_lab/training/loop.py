@@ -1,48 +1,29 @@
-"""Training as a generator: each step is yielded, so that plots, progress bars, tests and checkpoints read one loop.
+"""Training as a generator: each step is yielded, so that plots, progress bars, tests and files read one loop.
 
-Taught in: notebooks/07_train.ipynb
+It runs where the network is: on a CPU, or on CUDA. What is random is drawn on the CPU and moved, so that a run means
+the same on both. On CUDA it could not be tried here; tests take its parts to torch's meta device, which has no numbers
+and refuses tensors of two devices in one operation, as CUDA does.
+
+Taught in: lessons/07_train
 """
 
 import copy
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
 
-from diffusion_lab.data.augment import augmented
+from diffusion_lab.guard import require
 from diffusion_lab.networks.unet import UNet
-from diffusion_lab.theory.check import between_0_and_1, positive_int
-from diffusion_lab.theory.schedule import cosine
+from diffusion_lab.training.average import update_average
 from diffusion_lab.training.muon import Muon
-from diffusion_lab.training.objective import objective
+from diffusion_lab.training.recipe import Recipe, rate
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that decides what a run gives. steps and batch: numbers of steps, and of images in each.
-
-    width: the U-Net's channels at 14×14, a multiple of 8; it has twice as many at 7×7.
-    lr, lr_rest: peak learning rates of Muon (weight matrices) and of AdamW (all else). warm_up: steps in which they
-    rise. decay: of the average of the weights. augment: share of the images that are turned and shifted a little (a
-    small share: turning blurs).
-    seed: of the first weights, the order of the data, the noise and the times. data: a word for what it is trained on.
-    """
-
-    steps: int = 1400
-    batch: int = 32
-    width: int = 32
-    lr: float = 0.02
-    lr_rest: float = 6e-3
-    warm_up: int = 20
-    decay: float = 0.99
-    augment: float = 0.0
-    seed: int = 0
-    data: str = "digits"
+FACTS = {"data": "digits", "schedule": "cosine", "T": 1000, "predicts": "v"}
 
 
 class Progress(NamedTuple):
-    """What a step reports: steps done, loss, the gradient's length before clipping, share of the peak learning rate."""
+    """What a step reports: steps done, loss, the gradient's norm before clipping, share of the peak learning rate."""
 
     step: int
     loss: float
@@ -52,79 +33,68 @@ class Progress(NamedTuple):
 
 @dataclass
 class Run:
-    """A training run at some step: all that is needed to go on as if it had never stopped."""
+    """A training run at some step: all that is needed to go on as if it had never stopped.
+
+    facts: what it is trained on, and for which question; files name them, and whoever samples reads them.
+    """
 
     recipe: Recipe
     network: torch.nn.Module
+    facts: dict = field(default_factory=FACTS.copy)
     step: int = 0
 
     def __post_init__(self):
-        for name, multiple_of in {"steps": 1, "batch": 1, "width": 8, "warm_up": 1}.items():
-            positive_int(getattr(self.recipe, name), name, multiple_of)
-        between_0_and_1(self.recipe.augment, "augment must be a share, from 0 to 1")
-        between_0_and_1(self.recipe.decay, "decay must be a number from 0 to 1")
         self.network.to(memory_format=torch.channels_last)  # the order in memory that CPUs convolve fastest
+        self.device = next(self.network.parameters()).device
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizers = optimizers(self.network, self.recipe)
         self.generator = torch.Generator().manual_seed(self.recipe.seed)
 
 
-def start(recipe, build=None):
-    """A new run, whose first weights depend on the recipe's seed alone. Its network: the recipe's U-Net, or build()."""
+def start(recipe, build=None, device="cpu", **facts):
+    """A new run, whose first weights depend on the recipe's seed alone. Its network: the recipe's U-Net, or build().
+
+    facts: those that differ from FACTS, for example data="mnist". Raises ValueError for others.
+    """
+    require(facts.keys() <= FACTS.keys(), f"the facts of a run are {', '.join(FACTS)}, but got {', '.join(facts)}.")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        return Run(recipe, build() if build else UNet(recipe.width, 2 * recipe.width))
+        network = build() if build else UNet(recipe.width, 2 * recipe.width)
+    return Run(recipe, network.to(device), FACTS | facts)
 
 
 def optimizers(network, recipe):
-    """Muon for the weight matrices inside the network; AdamW for its two ends, labels and all vectors."""
-    inside = {name: weight for name, weight in network.named_parameters()
-              if weight.ndim > 1 and not name.startswith(("enter", "leave", "condition.label"))}
-    rest = [weight for name, weight in network.named_parameters() if name not in inside]
-    return [Muon(inside.values(), recipe.lr), torch.optim.AdamW(rest, recipe.lr_rest, betas=(0.9, 0.99), fused=True)]
+    """Muon for the weight matrices inside the network; AdamW for its ends, as the network names them, and all vectors.
+
+    A network without a method `ends` has none. Each holds its peak rate as `defaults["lr"]`.
+    """
+    modules = network.ends() if hasattr(network, "ends") else []
+    ends = {weight for module in modules for weight in module.parameters()}
+    inside = [weight for weight in network.parameters() if weight.ndim > 1 and weight not in ends]
+    rest = [weight for weight in network.parameters() if weight.ndim <= 1 or weight in ends]
+    return [Muon(inside, recipe.lr), torch.optim.AdamW(rest, recipe.lr_rest, betas=(0.9, 0.99), fused=True)]
 
 
-def rate(step, recipe):
-    """Share of the peak learning rate: up in a straight line, down along half a cosine   (Loshchilov & Hutter 2017)."""
-    return min(1, (step + 1) / recipe.warm_up) * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
-
-
-def batch_at(step, n, recipe):
-    """The indices of the batch of a step, from a fresh order of the n images in each epoch. Returns int64 (batch,)."""
-    epoch, place = divmod(step, n // recipe.batch)
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(1_000_003 * recipe.seed + epoch))
-    return order[place * recipe.batch:(place + 1) * recipe.batch]
-
-
-@torch.no_grad()
-def update_average(average, network, step, decay):
-    """average ← μ average + (1-μ) network, μ = min(decay, (1+step)/(10+step)): short while all still moves."""
-    mu = min(decay, (1 + step) / (10 + step))
-    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - mu)
-
-
-def train(run, images, labels):
+def train(run, batches, loss):
     """Take the run from where it stands to its last step. Yields Progress after each; `run` is up to date then.
 
-    images: float32 (n, 1, 28, 28) in [-1, 1], labels: int64 (n,). The loss is `objective` with cosine(1000).
-    Raises ValueError at the first step for fewer images than one batch holds.
+    batches: called with the step, from 0; returns a tuple of tensors. It must depend on the step alone, or the run
+    cannot be resumed exactly. loss: called as loss(network, batch, generator); returns a tensor of shape ().
+    Raises ValueError at the first loss or gradient that is not finite, before it changes a weight.
     """
-    recipe, schedule = run.recipe, cosine()
-    if len(images) < recipe.batch:
-        raise ValueError(f"one batch takes {recipe.batch} images, but there are only {len(images)}.")
-    while run.step < recipe.steps:
-        index = batch_at(run.step, len(images), recipe)
-        x_0 = images[index]
-        if recipe.augment:
-            chosen = torch.rand(len(x_0), 1, 1, 1, generator=run.generator) < recipe.augment
-            x_0 = torch.where(chosen, augmented(x_0, run.generator, strength=0.5), x_0)
-        loss = objective(run.network, x_0, labels[index], schedule, run.generator)
-        loss.backward()
+    while run.step < run.recipe.steps:
+        batch = [part.to(run.device) for part in batches(run.step)]
+        value = loss(run.network, batch, run.generator)
+        value.backward()
         gradient_norm = torch.nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
-        for optimizer, peak in zip(run.optimizers, (recipe.lr, recipe.lr_rest)):
-            optimizer.param_groups[0]["lr"] = peak * rate(run.step, recipe)
+        require(torch.isfinite(value + gradient_norm),
+                f"the training has diverged: at step {run.step + 1} the loss is {value.item()}, the gradient's norm "
+                f"{gradient_norm.item()}. Start anew with a lower learning rate.")
+        share = rate(run.step, run.recipe)
+        for optimizer in run.optimizers:
+            optimizer.param_groups[0]["lr"] = optimizer.defaults["lr"] * share
             optimizer.step()
             optimizer.zero_grad()
-        update_average(run.average, run.network, run.step, recipe.decay)
+        update_average(run.average, run.network, run.step, run.recipe.decay)
         run.step += 1
-        yield Progress(run.step, loss.item(), gradient_norm.item(), rate(run.step - 1, recipe))
+        yield Progress(run.step, value.item(), gradient_norm.item(), share)

@@ -1,6 +1,6 @@
 """Muon: an optimiser that makes every direction of a weight matrix learn at the same speed.
 
-Taught in: notebooks/07_train.ipynb
+Taught in: lessons/07_train
 """
 
 import torch

@@ -1,12 +1,12 @@
 """The loss of one batch: noise at times of every kind, and the network's answer beside the right one.
 
-Taught in: notebooks/07_train.ipynb
+Taught in: lessons/07_train
 """
 
 import torch
 
-from diffusion_lab.theory.check import one_of
-from diffusion_lab.theory.forward import q_sample
+from diffusion_lab.guard import check_choice, check_number, same_shape
+from diffusion_lab.theory.forward import noise_like, q_sample
 from diffusion_lab.theory.parameterization import v_from_x_0
 
 
@@ -25,19 +25,25 @@ def spread_times(n, T, generator):
     return (T * (u % 1)).long().clamp(max=T - 1) + 1
 
 
-def objective(network, x_0, label, schedule, generator, predicts="v", times=spread_times, drop=0.1):
+def objective(network, batch, generator, schedule, predicts="v", times=spread_times, drop=0.1):
     """E ‖target - network(x_t, t, label)‖² / d,  target ε, v or x_0   (Ho et al. 2020, eq. 14; Salimans & Ho 2022).
 
-    x_0: float32 (n, …). label: int64 (n,); each is replaced by network.null_label with probability `drop`
-    (Ho & Salimans 2022, algorithm 1), so that one network learns p(x_0 given label) and p(x_0).
-    times: `spread_times` or `uniform_times`. Returns the mean over batch and pixels, shape (), with its gradient.
-    Raises ValueError for another word in `predicts`.
+    batch: the pair x_0, float (n, …), and label, int64 (n,). Each label is replaced by network.null_label with
+    probability `drop` (Ho & Salimans 2022, algorithm 1), so that one network learns p(x_0 given label) and p(x_0).
+    times: `spread_times` or `uniform_times`. Everything random is drawn by `generator` on the CPU, and moved to where
+    x_0 is. Returns the mean over batch and pixels, shape (), with its gradient.
+    Raises ValueError for another word in `predicts`, a `drop` outside 0…1 and labels or answers of other shapes.
     """
-    one_of(dict.fromkeys(("eps", "v", "x_0")), predicts, "predicts")
+    x_0, label = batch
+    check_choice(predicts, "predicts", ("eps", "v", "x_0"))
+    check_number(drop, "drop", 0, 1)
+    same_shape(label=label, one_for_each_x_0=x_0.flatten(1)[:, 0])
     t = times(len(x_0), schedule.T, generator).to(x_0.device)
-    eps = torch.randn(x_0.shape, generator=generator).to(x_0)
+    eps = noise_like(x_0, generator)
     x_t = q_sample(x_0, t, eps, schedule)
     target = {"eps": eps, "v": v_from_x_0(x_t, x_0, t, schedule), "x_0": x_0}[predicts]
     dropped = torch.rand(len(label), generator=generator) < drop
     label = label.masked_fill(dropped.to(label.device), network.null_label)
-    return (network(x_t, t, label) - target).square().mean()
+    answer = network(x_t, t, label)
+    same_shape(answer=answer, target=target)
+    return (answer - target).square().mean()

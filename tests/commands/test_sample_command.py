@@ -15,7 +15,7 @@ from PIL import Image
 from diffusion_lab.__main__ import main
 from diffusion_lab.data.digits import load_digits
 from diffusion_lab.evaluation.judge import load_judge, read_digits
-from diffusion_lab.training.pretrained import SHIPPED
+from diffusion_lab.weights.pretrained import HERE
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_wrong_arguments_are_refused(sample, words, said):
     (("--guidance", -1), "sample: guidance_weight must be a finite number of at least 0"),
     (("--guidance", "nan"), "sample: guidance_weight must be a finite number of at least 0"),
     (("--guidance", "inf"), "sample: guidance_weight must be a finite number of at least 0"),
-    (("--checkpoint", "no-such-folder"), "sample: no-such-folder holds no checkpoint"),
+    (("--checkpoint", "no-such-folder"), "sample: no-such-folder holds no weights: give a folder"),
     (("--seed", 2**70), "sample: seed must"),
 ])
 def test_what_cannot_be_done_is_said_in_one_line(sample, words, said):
@@ -123,32 +123,58 @@ def test_a_picture_that_cannot_be_written_is_refused_before_it_is_drawn(sample, 
     assert str(tmp_path) in err
 
 
-def damaged(kind, folder):
-    """A checkpoint with something wrong, and words about it."""
-    shutil.copytree(SHIPPED["mnist"], folder)
-    index = folder / "checkpoint.json"
-    [state] = folder.glob("*.safetensors")
-    if kind == "no weights":
-        state.unlink()
-        return "is incomplete"
-    if kind == "one byte":
-        content = bytearray(state.read_bytes())
-        content[-1] ^= 1
-        state.write_bytes(content)
-        return "is damaged: its content is not what was saved"
-    if kind == "half an index":
-        index.write_text(index.read_text()[:20])
-        return "checkpoint.json is damaged"
-    index.write_text(json.dumps(json.loads(index.read_text()) | {"format": "other"}))
-    return "was not written by this course"
+def one_byte(folder):
+    content = bytearray((folder / "weights.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "weights.safetensors").write_bytes(content)
 
 
-@pytest.mark.parametrize("kind", ["no weights", "one byte", "half an index", "another format"])
-def test_a_damaged_checkpoint_is_refused(sample, tmp_path, kind):
-    said = damaged(kind, tmp_path / "run")
+def half_the_facts(folder):
+    file = folder / "facts.json"
+    file.write_text(file.read_text()[:20])
+
+
+def another_schedule(folder):
+    file = folder / "facts.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"schedule": "square"}))
+
+
+@pytest.mark.parametrize(("damage", "said"), [
+    (one_byte, "weights.safetensors is damaged: its content is not what facts.json says"),
+    (half_the_facts, "facts.json is damaged"), (another_schedule, "must be one of 'cosine', 'linear'"),
+    (lambda folder: (folder / "facts.json").unlink(), "holds no weights"),
+])
+def test_damaged_weights_are_refused(sample, tmp_path, damage, said):
+    damage(shutil.copytree(HERE / "mnist", tmp_path / "run"))
     status, picture, out, err = sample("--checkpoint", tmp_path / "run")
     assert (status, picture, out, err.count("\n")) == (2, None, "", 1)
     assert said in err
+
+
+def test_a_full_disk_leaves_the_picture_that_was_there(tmp_path, monkeypatch, capsys):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    out = tmp_path / "grid.png"
+    out.write_bytes(b"the picture of before")
+    monkeypatch.setattr(os, "fsync", full)
+    assert main(["sample", "--n", "1", "--steps", "1", "--out", str(out)]) == 2
+    assert "No space left" in capsys.readouterr().err
+    assert out.read_bytes() == b"the picture of before"
+
+
+LIGHT = """
+import sys
+from diffusion_lab.__main__ import main
+status = main(["sample", "--n", "1", "--steps", "1"])
+print(status, [name for name in ("matplotlib", "sklearn", "pandas", "IPython", "ipywidgets") if name in sys.modules])
+"""
+
+
+def test_it_imports_little(tmp_path):
+    """A picture needs neither matplotlib nor scikit-learn, pandas or IPython."""
+    done = subprocess.run([sys.executable, "-c", LIGHT], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "0 []", done.stderr
 
 
 def test_from_a_terminal(tmp_path):

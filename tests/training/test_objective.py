@@ -57,7 +57,7 @@ def by_hand(predicts, x_0, T, seed, times):
 def test_loss_is_that_of_the_definitions(predicts, times, T):
     x_0, label = batch()
     network = Fixed()
-    loss = objective(network, x_0, label, cosine(T), seeded(3), predicts, times)
+    loss = objective(network, (x_0, label), seeded(3), cosine(T), predicts, times)
     [(x_t, t, _)] = network.calls
     expected, noisy, drawn = by_hand(predicts, x_0, T, 3, times)
     assert T not in drawn, "choose another seed: at T the schedule caps β, and this derivation does not"
@@ -69,8 +69,8 @@ def test_loss_is_that_of_the_definitions(predicts, times, T):
 
 def test_v_and_spread_times_and_a_tenth_dropped_unless_told():
     x_0, label = batch()
-    chosen = objective(Fixed(), x_0, label, cosine(), seeded(2), "v", spread_times, 0.1)
-    assert objective(Fixed(), x_0, label, cosine(), seeded(2)) == chosen
+    chosen = objective(Fixed(), (x_0, label), seeded(2), cosine(), "v", spread_times, 0.1)
+    assert objective(Fixed(), (x_0, label), seeded(2), cosine()) == chosen
 
 
 def test_loss_has_its_gradient():
@@ -79,7 +79,7 @@ def test_loss_has_its_gradient():
     losses = []
     for answer in (0.25, 1.25):
         network = Fixed(answer)
-        loss = objective(network, x_0, label, cosine(), seeded(3))
+        loss = objective(network, (x_0, label), seeded(3), cosine())
         loss.backward()
         losses.append((loss.item(), network.answer.grad.item()))
     (low, slope), (high, _) = losses
@@ -88,7 +88,7 @@ def test_loss_has_its_gradient():
 
 def test_pixels_and_images_count_alike():
     x_0, label = batch(2)
-    wide = objective(Fixed(0.0), x_0.reshape(2, 16), label, linear(50), seeded(4), "x_0")
+    wide = objective(Fixed(0.0), (x_0.reshape(2, 16), label), seeded(4), linear(50), "x_0")
     assert wide.item() == pytest.approx(x_0.square().mean().item(), rel=1e-6)
 
 
@@ -151,7 +151,7 @@ def test_labels_are_dropped_as_often_as_asked_and_only_to_the_null_label(drop):
     n = 5000
     network, label = Fixed(), torch.arange(n) % 10
     kept = label.clone()
-    objective(network, torch.zeros(n, 1), label, cosine(), seeded(7), drop=drop)
+    objective(network, (torch.zeros(n, 1), label), seeded(7), cosine(), drop=drop)
     given = network.calls[0][2]
     changed = given != label
     assert set(given[changed].tolist()) == {10}
@@ -165,7 +165,7 @@ def test_labels_are_dropped_as_often_as_asked_and_only_to_the_null_label(drop):
 def test_none_or_all_dropped(drop, expected):
     network = Fixed()
     for seed in range(20):
-        objective(network, *batch(), cosine(), seeded(seed), drop=drop)
+        objective(network, batch(), seeded(seed), cosine(), drop=drop)
         assert network.calls[-1][2].tolist() == expected
 
 
@@ -173,12 +173,28 @@ def test_none_or_all_dropped(drop, expected):
 def test_other_targets_are_refused_before_the_network_runs(predicts):
     network = Fixed()
     with pytest.raises(ValueError, match="predicts must be one of 'eps', 'v', 'x_0', but got"):
-        objective(network, *batch(), cosine(), seeded(), predicts)
+        objective(network, batch(), seeded(), cosine(), predicts)
     assert network.calls == []
+
+
+@pytest.mark.parametrize("drop", [-0.1, 1.1, math.nan])
+def test_a_drop_that_is_no_share_is_refused(drop):
+    with pytest.raises(ValueError, match="drop must be a finite number from 0 to 1, but got"):
+        objective(Fixed(), batch(), seeded(), cosine(), drop=drop)
+
+
+def test_labels_and_answers_that_would_broadcast_are_refused():
+    x_0, label = batch()
+    with pytest.raises(ValueError, match=r"same shape, but got label \(6, 1\)"):
+        objective(Fixed(), (x_0, label[:, None]), seeded(), cosine())
+    network = Fixed()
+    network.forward = lambda x_t, t, label: x_t[:, :, :1]
+    with pytest.raises(ValueError, match=r"same shape, but got answer \(6, 1, 1, 4\), target \(6, 1, 4, 4\)"):
+        objective(network, (x_0, label), seeded(), cosine())
 
 
 def test_a_seed_fixes_the_loss_and_the_global_generator_is_left_alone():
     state = torch.get_rng_state()
-    losses = [objective(Fixed(), *batch(), cosine(), seeded(seed)).item() for seed in (1, 1, 2)]
+    losses = [objective(Fixed(), batch(), seeded(seed), cosine()).item() for seed in (1, 1, 2)]
     assert losses[0] == losses[1] != losses[2]
     assert torch.equal(torch.get_rng_state(), state)

@@ -1,0 +1,1 @@
+"""What the benchmarks measured: JSON files, written by benchmarks/ and read by lessons."""

@@ -1,0 +1,1 @@
+"""Trained weights that come with the course, and how to load them, or your own."""
