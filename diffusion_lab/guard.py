@@ -22,14 +22,22 @@ def same_shape(**tensors):
         raise ValueError(f"these must have the same shape, but got {shapes}.")
 
 
-def check_times(t, T, first=0):
-    """Raise ValueError unless t is an int, or an int64 tensor of times, within first…T."""
+def check_times(t, T, first=0, like=None):
+    """Raise ValueError unless t is an int, or an int64 tensor of times, within first…T.
+
+    like: data that t must fit, one time for all examples or one for each: float, (n, …).
+    """
     one = isinstance(t, int) and not isinstance(t, bool)
     if not one and not (torch.is_tensor(t) and t.dtype == torch.int64):
         given = f"a tensor of {t.dtype}" if torch.is_tensor(t) else repr(t)
         raise ValueError(f"a time must be an int or an int64 tensor, but got {given}.")
     if not (first <= t <= T if one else bool(((t >= first) & (t <= T)).all())):
         raise ValueError(f"times must lie within {first}…{T}, but got {t if one else t.tolist()}.")
+    if like is not None:
+        check_data(like)
+        shape = () if one else tuple(t.shape)
+        require(shape in ((), like.shape[:1]),
+                f"t must hold a time for each example ({len(like)}), but its shape is {shape}.")
 
 
 def check_data(x):
@@ -105,14 +113,34 @@ def check_pixels(x):
             'holds other values. For continuous data use decoder="gaussian".')
 
 
+def check_points(x, d):
+    """Raise ValueError unless x is a table of points in d dimensions, (n, d)."""
+    require(x.ndim == 2 and x.shape[1] == d, f"points must have shape (n, {d}), but got {tuple(x.shape)}.")
+
+
+def check_density(var):
+    """Raise ValueError unless all variances of a mixture are positive: without width there is no density."""
+    require(bool((var > 0).all()), "a component of variance 0 has no density. Add noise to it: its marginal at t = 1 "
+                                   "and later has one.")
+
+
 def check_mixture(weight, mean, var):
-    """Raise ValueError unless float64 tables weight (K,), mean (K, d), var (K,) make a mixture of K Gaussians."""
-    require(mean.ndim == 2 and mean.numel() > 0 and weight.shape == mean.shape[:1] and var.shape == mean.shape[:1],
-            "a mixture of K Gaussians in d dimensions needs weight (K,), mean (K, d) and var (K,), "
+    """Raise ValueError unless float64 tables weight (K,), mean (K, d), var (K,) or (K, d, d) make a mixture."""
+    shapes = (mean.shape[:1], (*mean.shape, mean.shape[-1])) if mean.ndim == 2 else ()
+    require(mean.numel() > 0 and weight.shape == mean.shape[:1] and var.shape in shapes,
+            "a mixture of K Gaussians in d dimensions needs weight (K,), mean (K, d) and var (K,) or (K, d, d), "
             f"but got {tuple(weight.shape)}, {tuple(mean.shape)} and {tuple(var.shape)}.")
     require(bool((weight > 0).all()) and abs(weight.sum().item() - 1) <= 1e-6,  # float32 weights are welcome
             f"weights must be positive and add up to 1, but they add up to {weight.sum().item():.6g} "
             f"and the smallest is {weight.min().item():.6g}.")
     require(bool(torch.isfinite(mean).all()), "means must be finite, but some are not.")
-    require(bool((torch.isfinite(var) & (var >= 0)).all()),
+    require(bool(torch.isfinite(var).all()) and (var.ndim == 3 or bool((var >= 0).all())),
             f"variances must be finite and not negative, but they run from {var.min().item()} to {var.max().item()}.")
+    if var.ndim == 3:
+        apart = (var - var.mT).abs().amax(dim=(1, 2))
+        least = torch.linalg.eigvalsh(var).amin(dim=1)
+        rounding = 1e-6 * var.abs().amax(dim=(1, 2))  # float32 covariances are welcome
+        require(bool((apart <= rounding).all()), "covariances must be symmetric, but an entry and its mirror image "
+                                                 f"differ by {apart.max().item():.6g}.")
+        require(bool((least >= -rounding).all()), "covariances must have no negative eigenvalue, but one is "
+                                                  f"{least.min().item():.6g}.")

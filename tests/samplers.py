@@ -7,6 +7,7 @@ import torch
 from diffusion_lab.sampling.ddim import ddim
 from diffusion_lab.sampling.ddpm import ddpm
 from diffusion_lab.sampling.dpm_solver import dpm_solver
+from diffusion_lab.theory.denoiser import Denoiser
 
 
 def without_noise(denoiser, x_T, timesteps=None, label=None, generator=None):
@@ -38,8 +39,7 @@ def waves(schedule):
 
 def gaussian(schedule, mean, var):
     """E[x_0 given x_t] for data from N(mean, var): the mean, moved by the regression weight of x_0 on x_t."""
-    def denoiser(x_t, t, label=None):
+    def answer(x_t, t, label):
         a = schedule.alpha_bar[t].item()
         return mean + a**0.5 * var / (a * var + 1 - a) * (x_t - a**0.5 * mean)
-    denoiser.schedule = schedule
-    return denoiser
+    return Denoiser(answer, schedule)

@@ -45,9 +45,13 @@ def pairs(timesteps, T):
 
 
 def last(steps):
-    """The sample: the state in which a sampler's last step ends. steps: what a sampler yields, at least one Step."""
-    *_, step = steps
-    return step.x_s
+    """The sample: the state in which a sampler's last step ends. Earlier steps are not kept.
+
+    steps: what a sampler yields, at least one Step.
+    """
+    for step in steps:
+        x_s = step.x_s
+    return x_s
 
 
 @torch.no_grad()
@@ -56,7 +60,8 @@ def draw(denoiser, labels, sampler, timesteps=None, seed=0, batch=64):
 
     labels: int64 (n,). sampler: called as sampler(denoiser, x_T, timesteps, label=…); one that adds noise of its own is
     given with its generator, partial(ddpm, generator=…). seed: of the first noise x_T, the same for every sampler.
-    batch: digits at a time, which only memory limits.
+    batch: digits at a time, which only memory limits. Without noise of its own, a sampler makes the same digits, but
+    for rounding, whatever the batch; fresh noise is drawn batch by batch, and so goes to other digits.
     """
     require(torch.is_tensor(labels) and labels.dtype == torch.int64 and labels.ndim == 1 and len(labels) > 0,
             f"labels must be int64, shape (n,), at least one, but got {labels!r}.")

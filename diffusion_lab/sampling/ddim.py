@@ -7,6 +7,7 @@ import torch
 
 from diffusion_lab.guard import check_number
 from diffusion_lab.sampling.chain import Step, pairs
+from diffusion_lab.theory.forward import noise_like
 from diffusion_lab.theory.parameterization import eps_from_x_0
 from diffusion_lab.theory.posterior import posterior_var
 
@@ -32,7 +33,7 @@ def ddim(denoiser, x_T, timesteps=None, eta=0.0, label=None, generator=None):
         var = eta**2 * posterior_var(t, schedule, s)
         kept = (1 - schedule.alpha_bar[s] - var).clamp(min=0)
         mean = schedule.alpha_bar[s].sqrt() * x_0_hat + kept.sqrt() * eps_hat
-        eps = torch.randn_like(x_t, generator=generator) if var > 0 else torch.zeros_like(x_t)
+        eps = noise_like(x_t, generator) if var > 0 else torch.zeros_like(x_t)
         x_s = (mean + var.sqrt() * eps).to(x_t.dtype)
         yield Step(t, s, x_t, x_0_hat, mean, x_s)
         x_t = x_s

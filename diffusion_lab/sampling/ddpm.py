@@ -6,6 +6,7 @@ Taught in: lessons/03_reverse_posterior
 import torch
 
 from diffusion_lab.sampling.chain import Step, pairs
+from diffusion_lab.theory.forward import noise_like
 from diffusion_lab.theory.posterior import posterior_mean, reverse_var
 
 
@@ -21,12 +22,12 @@ def ddpm(denoiser, x_T, timesteps=None, variance="small", label=None, generator=
     schedule = denoiser.schedule
     x_t = x_T
     for t, s in pairs(timesteps, schedule.T):
+        std = reverse_var(t, schedule, variance, s).sqrt()
         x_0_hat = denoiser(x_t, t, label)
         mean = posterior_mean(x_0_hat, x_t, t, schedule, s)
-        std = reverse_var(t, schedule, variance, s).sqrt()
 
         # The last step adds no noise: its mean is the sample.
-        eps = torch.randn_like(x_t, generator=generator) if s > 0 else torch.zeros_like(x_t)
+        eps = noise_like(x_t, generator) if s > 0 else torch.zeros_like(x_t)
         x_s = (mean + std * eps).to(x_t.dtype)
         yield Step(t, s, x_t, x_0_hat, mean, x_s)
         x_t = x_s

@@ -3,8 +3,6 @@
 Taught in: lessons/05_denoiser, lessons/08_sampling
 """
 
-import dataclasses
-
 import torch
 
 from diffusion_lab.guard import check_choice, check_label, check_times, same_shape
@@ -29,7 +27,7 @@ def as_denoiser(network, schedule, predicts="v"):
     check_choice(predicts, "predicts", TO_X_0)
 
     def answer(x_t, t, label):
-        check_times(t, schedule.T, first=1)
+        check_times(t, schedule.T, first=1, like=x_t)
         check_label(label, len(x_t))
         times = torch.as_tensor(t, device=x_t.device).expand(len(x_t))
         output = network(x_t, times, label)
@@ -41,4 +39,8 @@ def as_denoiser(network, schedule, predicts="v"):
 
 def clipped(denoiser):
     """The denoiser with its answers limited to [-1, 1], the range of pixels (Ho et al. 2020's code does so)."""
-    return dataclasses.replace(denoiser, answer=lambda x_t, t, label: denoiser(x_t, t, label).clamp(-1, 1))
+
+    def answer(x_t, t, label):
+        return denoiser(x_t, t, label).clamp(-1, 1)
+
+    return Denoiser(answer, denoiser.schedule)

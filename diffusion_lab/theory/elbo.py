@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 
 from diffusion_lab.guard import check_choice, check_pixels, check_times, require, same_shape
-from diffusion_lab.theory.forward import q_sample
+from diffusion_lab.theory.forward import noise_like, q_sample
 from diffusion_lab.theory.gaussian import kl, log_prob
 from diffusion_lab.theory.posterior import posterior_mean, posterior_var, reverse_var, weight_of
 
@@ -74,8 +74,8 @@ def discretised_log_prob(x, mean, var):
     a = torch.where(x < -0.999, -math.inf, (x - 1 / 255 - mean) / std)
     b = torch.where(x > 0.999, math.inf, (x + 1 / 255 - mean) / std)
     upper = a + b > 0
-    a, b = torch.where(upper, -b, a), torch.where(upper, -a, b)
-    log_a, log_b = torch.special.log_ndtr(a), torch.special.log_ndtr(b)
+    log_a = torch.special.log_ndtr(torch.where(upper, -b, a))
+    log_b = torch.special.log_ndtr(torch.where(upper, -a, b))
     return log_b + torch.log(-torch.expm1(log_a - log_b))
 
 
@@ -101,8 +101,7 @@ def elbo_terms(denoiser, x_0, variance="small", decoder="gaussian", generator=No
     schedule = denoiser.schedule
 
     def draw(t):
-        eps = torch.randn_like(x_0, generator=generator)
-        return q_sample(x_0, t, eps, schedule)
+        return q_sample(x_0, t, noise_like(x_0, generator), schedule)
 
     recon = nll_recon(x_0, draw(1), denoiser, variance, decoder)
     steps = [kl_t(x_0, draw(t), t, denoiser, variance) for t in range(2, schedule.T + 1)]

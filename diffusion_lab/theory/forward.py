@@ -3,6 +3,8 @@
 Taught in: lessons/02_forward_markov_chain
 """
 
+import torch
+
 from diffusion_lab.guard import check_times, same_shape
 from diffusion_lab.theory.schedule import at
 
@@ -30,3 +32,11 @@ def q_sample(x_0, t, eps, schedule):
     alpha_bar_t = at(schedule.alpha_bar, t, like=x_0)
     x_t = alpha_bar_t.sqrt() * x_0 + (1 - alpha_bar_t).sqrt() * eps
     return x_t.to(x_0.dtype)
+
+
+def noise_like(x, generator=None):
+    """Standard normal ε of the shape and dtype of x, on its device. The numbers are drawn on the CPU, and then moved.
+
+    So one seed gives the same noise wherever x is. generator: on the CPU; None is PyTorch's own.
+    """
+    return torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)

@@ -7,7 +7,7 @@ Taught in: lessons/02_forward_markov_chain
 
 import torch
 
-from diffusion_lab.guard import check_count, check_data, check_times, require
+from diffusion_lab.guard import check_count, check_times, require
 
 
 class Schedule:
@@ -68,11 +68,8 @@ def at(table, t, like=None):
     without `like`, of the shape of t.
     Raises ValueError for a t that is no whole number, lies outside 0…T, or does not fit `like`.
     """
-    check_times(t, len(table) - 1)
+    check_times(t, len(table) - 1, like=like)
     found = table[t.to(table.device) if torch.is_tensor(t) else t]
     if like is None:
         return found
-    check_data(like)
-    require(found.ndim == 0 or found.shape == like.shape[:1],
-            f"t must hold a time for each example ({len(like)}), but its shape is {tuple(found.shape)}.")
     return found.reshape(-1, *[1] * (like.ndim - 1)).to(like.device)

@@ -1,4 +1,4 @@
-"""What notebook 05 draws as a line: the irreducible loss, by quadrature, against two other derivations."""
+"""What lesson 05 draws as a line: the irreducible loss, by quadrature, against two other derivations."""
 
 import jupytext
 import pytest
@@ -8,13 +8,13 @@ from course import ROOT
 from diffusion_lab.theory.mixture import GaussianMixture
 from diffusion_lab.theory.schedule import cosine
 
-TWIN = ROOT / "notebooks" / "text" / "05_denoiser.py"
+LESSON = ROOT / "lessons" / "05_denoiser" / "lesson.py"
 
 
 @pytest.fixture(scope="module")
 def lesson():
-    """The notebook's own data and quadrature, run as the notebook runs them."""
-    sources = [cell.source for cell in jupytext.read(TWIN, fmt="py:percent").cells if cell.cell_type == "code"]
+    """The lesson's own data and quadrature, run as the lesson runs them."""
+    sources = [cell.source for cell in jupytext.read(LESSON, fmt="py:percent").cells if cell.cell_type == "code"]
     space, threads = {}, torch.get_num_threads()
     wanted = ("from time import", "angle = torch.arange(6", "def irreducible")
     for start in wanted:
@@ -34,7 +34,7 @@ def test_against_the_trapezoid_rule(lesson):
     grid, cell, differences = torch.cartesian_prod(line, line), (line[1] - line[0]) ** 2, []
     for t in range(20, 1001, 20):
         alpha_bar = schedule.alpha_bar[t]
-        q_t = data.at(t, schedule)
+        q_t = data.marginal(t, schedule)
         r = torch.softmax(q_t.log_joint(grid), dim=1)
         gain = alpha_bar.sqrt() * data.var / q_t.var
         means = data.mean + gain[:, None] * (grid[:, None] - q_t.mean)

@@ -6,9 +6,10 @@ from torch.nn.functional import silu
 
 from diffusion_lab.networks.embedding import time_embedding
 from diffusion_lab.networks.mlp import MLP
+from diffusion_lab.sampling.denoiser import as_denoiser
 from diffusion_lab.theory.forward import q_sample
 from diffusion_lab.theory.mixture import GaussianMixture
-from diffusion_lab.theory.parameterization import as_denoiser, v_from_x_0
+from diffusion_lab.theory.parameterization import v_from_x_0
 from diffusion_lab.theory.schedule import cosine
 
 
@@ -47,11 +48,6 @@ def test_each_example_is_treated_alone_and_the_time_matters():
     for i in range(6):
         assert torch.allclose(net(x_t[i : i + 1], t[i : i + 1])[0], together[i], atol=1e-6)
     assert (net(x_t[:1].expand(6, 2), t) - net(x_t[:1], t[:1])).abs()[1:].max(dim=1).values.min() > 1e-4
-
-
-def test_a_label_is_refused():
-    with pytest.raises(ValueError, match="knows no labels; leave label out"):
-        network()(points(2), torch.tensor([1, 2]), torch.tensor([0, 1]))
 
 
 def test_all_weights_receive_a_gradient():

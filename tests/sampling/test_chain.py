@@ -1,14 +1,23 @@
-"""Which times a sampler visits: as even as whole numbers can be, from T to 0, none twice."""
+"""Which times a sampler visits: as even as whole numbers can be, from T to 0, none twice. And what comes out of it."""
 
+import weakref
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from samplers import seeded
 
-from diffusion_lab.sampling.timesteps import pairs, spaced
+from diffusion_lab.networks.unet import UNet
+from diffusion_lab.sampling.chain import Step, draw, last, pairs, spaced
+from diffusion_lab.sampling.ddim import ddim
+from diffusion_lab.sampling.ddpm import ddpm
+from diffusion_lab.sampling.denoiser import Denoiser, as_denoiser
+from diffusion_lab.sampling.dpm_solver import dpm_solver
+from diffusion_lab.theory.schedule import cosine
 
 steady = settings(deadline=None, derandomize=True, max_examples=300)
 
@@ -60,25 +69,50 @@ def test_pairs_of_every_time_and_of_a_choice():
         assert pairs(choice, 10) == [(8, 5), (5, 1), (1, 0)]
 
 
-@pytest.mark.parametrize("timesteps", [
-    [], 5, [3, 3], [3, 4], [4, 0], [11, 3], [-1], [4.0, 2.0], [4, 2.5], [True], [[4, 2]], torch.tensor([4.0, 2.0]),
-], ids=repr)
-def test_pairs_refuses_what_does_not_fall(timesteps):
-    """5 is what someone passes who means five steps."""
-    with pytest.raises(ValueError, match="in a list, falling strictly, within 1…10, but got") as refused:
-        pairs(timesteps, 10)
-    assert str(torch.as_tensor(timesteps).tolist()) in str(refused.value)
+def test_last_is_the_last_state_and_keeps_no_other():
+    alive = []
+
+    def steps():
+        for k in range(9):
+            x_s = torch.full((3,), float(k))
+            alive.append(weakref.ref(x_s))
+            yield Step(9 - k, 8 - k, None, None, None, x_s)
+            del x_s
+            assert sum(ref() is not None for ref in alive) <= 2
+
+    assert last(steps()).tolist() == [8, 8, 8]
 
 
-@pytest.mark.parametrize(("T", "n", "words"), [
-    (10, 11, "T = 10 .* at most 10 steps, but got n = 11"),
-    (10, 0, "n must be a whole number of at least 1, but got 0"),
-    (10, -2, "n .* but got -2"),
-    (10, 2.0, "n .* but got 2.0"),
-    (10, True, "n .* but got True"),
-    (0, 1, "T must be a whole number of at least 1, but got 0"),
-    (10.0, 1, "T .* but got 10.0"),
-])
-def test_spaced_refuses(T, n, words):
-    with pytest.raises(ValueError, match=words):
-        spaced(T, n)
+def denoiser_of(T):
+    """It pulls each digit towards a grey that its label says, up to 1.5, and depends on the state, too."""
+    return Denoiser(lambda x_t, t, label: label.view(-1, 1, 1, 1) / 6 + 0.2 * torch.sin(x_t + t), cosine(T))
+
+
+LABELS = torch.arange(10)
+
+
+@pytest.mark.parametrize("sampler", [ddim, dpm_solver])
+def test_draw_gives_the_same_digits_whatever_the_batch(sampler):
+    digits = draw(denoiser_of(1000), LABELS, sampler, spaced(1000, 5), seed=3)
+    assert (digits.shape, digits.dtype) == ((10, 1, 28, 28), torch.float32)
+    for batch in (1, 4, 10):
+        assert torch.equal(draw(denoiser_of(1000), LABELS, sampler, spaced(1000, 5), seed=3, batch=batch), digits)
+    assert not torch.equal(draw(denoiser_of(1000), LABELS, sampler, spaced(1000, 5)), digits), "another seed"
+
+
+def test_draw_is_the_samplers_end_from_the_seeds_noise_clamped():
+    x_T = torch.randn(10, 1, 28, 28, generator=seeded(3))
+    *_, step = ddim(denoiser_of(20), x_T, label=LABELS)
+    assert step.x_s.max() > 1
+    assert torch.equal(draw(denoiser_of(20), LABELS, ddim, seed=3), step.x_s.clamp(-1, 1))
+
+
+def test_draw_takes_a_sampler_with_its_generator_and_a_network():
+    """All of the noise comes from the two seeds, and nothing is kept for a gradient."""
+    network = UNet(8, 8)
+    denoiser, before = as_denoiser(network, cosine(4)), torch.get_rng_state()
+    digits = [draw(denoiser, LABELS[:3], partial(ddpm, variance="large", generator=seeded(seed))) for seed in (1, 1, 2)]
+    assert torch.equal(digits[0], digits[1])
+    assert not torch.equal(digits[0], digits[2])
+    assert not digits[0].requires_grad
+    assert torch.equal(torch.get_rng_state(), before)

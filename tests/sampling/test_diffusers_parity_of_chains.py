@@ -6,11 +6,11 @@ float64 ᾱ: its own float32 tables are compared in tests/theory. The spacings t
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler
+from diffusers import DDPMScheduler
 
+from diffusion_lab.sampling.chain import spaced
 from diffusion_lab.sampling.ddpm import ddpm
-from diffusion_lab.sampling.timesteps import pairs, spaced
-from diffusion_lab.theory.parameterization import as_denoiser
+from diffusion_lab.sampling.denoiser import as_denoiser
 from diffusion_lab.theory.schedule import cosine, linear
 
 both = pytest.mark.parametrize(("name", "make"), [("linear", linear), ("squaredcos_cap_v2", cosine)])
@@ -70,39 +70,9 @@ def test_float32_with_their_own_tables_agrees_to_what_those_hold(name, make):
     assert (ours - expected).abs().max().item() < 1e-3
 
 
-def test_known_difference_leading_never_visits_T():
-    """Their default spacing starts at most at T - T/n + 1: sampling begins where x_t is not yet noise."""
-    scheduler = DDPMScheduler(timestep_spacing="leading")
-    for n in (5, 7, 20, 50):
-        scheduler.set_timesteps(n)
-        assert scheduler.timesteps[0] + 1 < 1000 == spaced(1000, n)[0]
-
-
 def test_known_difference_trailing_may_visit_one_time_too_many():
     """They count down in floating point: with n = 61 there is a 62nd time, -1 in their index, which is the data's."""
     scheduler = DDPMScheduler(timestep_spacing="trailing")
     scheduler.set_timesteps(61)
     assert (len(scheduler.timesteps), scheduler.timesteps[-1].item()) == (62, -1)
     assert (len(spaced(1000, 61)), spaced(1000, 61)[-1].item()) == (61, 16)
-
-
-def test_known_difference_their_strided_step_may_end_beside_the_next_time():
-    """DDIMScheduler steps from t to t - T//n. Where n does not divide T, that is not the time it visits next.
-
-    Shown by a network that answers 0 as v, and no noise: x_s is then a known multiple of x_t. With n = 20 it agrees.
-    """
-    def next_times(n):
-        scheduler = DDIMScheduler(timestep_spacing="trailing", clip_sample=False, prediction_type="v_prediction")
-        scheduler.alphas_cumprod = linear().alpha_bar[1:]
-        scheduler.set_timesteps(n)
-        x = torch.ones(1, 1, dtype=torch.float64)
-        found = []
-        for t in scheduler.timesteps[:-1]:
-            x_s = scheduler.step(torch.zeros_like(x), t, x).prev_sample
-            # With v = 0, x_t sits at the angle φ_t of the quarter circle and x_s at φ_s: x_s/x_t = cos(φ_t - φ_s).
-            phi = linear().alpha_bar.sqrt().acos()
-            found.append(int(((phi[t + 1] - phi).cos() - x_s).abs()[0, : t + 1].argmin()))
-        return found
-
-    for n, agrees in ((20, True), (7, False)):
-        assert (next_times(n) == [s for _, s in pairs(spaced(1000, n), 1000)][:-1]) == agrees

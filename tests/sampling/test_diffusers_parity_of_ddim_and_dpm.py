@@ -9,10 +9,10 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from samplers import gaussian, normal, seeded
 
+from diffusion_lab.sampling.chain import pairs, spaced
 from diffusion_lab.sampling.ddim import ddim
+from diffusion_lab.sampling.denoiser import as_denoiser
 from diffusion_lab.sampling.dpm_solver import dpm_solver
-from diffusion_lab.sampling.timesteps import pairs, spaced
-from diffusion_lab.theory.parameterization import as_denoiser
 from diffusion_lab.theory.schedule import cosine, linear
 
 both = pytest.mark.parametrize(("name", "make"), [("linear", linear), ("squaredcos_cap_v2", cosine)])

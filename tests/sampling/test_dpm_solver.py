@@ -5,8 +5,8 @@ import torch
 from exact import alpha_bar, mp
 from samplers import gaussian, normal, waves
 
+from diffusion_lab.sampling.chain import spaced
 from diffusion_lab.sampling.dpm_solver import dpm_solver
-from diffusion_lab.sampling.timesteps import spaced
 from diffusion_lab.theory.schedule import cosine, linear
 
 kinds = pytest.mark.parametrize(("kind", "make"), [("linear", linear), ("cosine", cosine)])

@@ -13,10 +13,10 @@ import torch
 from samplers import SAMPLERS, gaussian, normal, seeded, waves
 from scipy import optimize, stats
 
+from diffusion_lab.sampling.chain import pairs, spaced
 from diffusion_lab.sampling.ddim import ddim
 from diffusion_lab.sampling.ddpm import ddpm
 from diffusion_lab.sampling.dpm_solver import dpm_solver
-from diffusion_lab.sampling.timesteps import pairs, spaced
 from diffusion_lab.theory.mixture import GaussianMixture
 from diffusion_lab.theory.schedule import cosine, linear
 
@@ -122,6 +122,7 @@ def steps_of_T_over_n(n):
     return [1000 - k * (1000 // n) for k in range(n)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "counts"), [
     (cosine, range(20, 1001)), (linear, [*range(20, 100), *range(100, 1000, 57), 1000])])
 def test_n_times_the_error_of_ddim_stays_bounded(make, counts):
@@ -147,7 +148,7 @@ def test_the_variance_of_a_chain_with_fresh_noise_converges(make, name):
 
 def place_in_marginal(mixture, schedule, t, x):
     """The share of a one-dimensional mixture's marginal q(x_t) below x: the place that a path without noise keeps."""
-    q = mixture.at(t, schedule)
+    q = mixture.marginal(t, schedule)
     return (q.weight * torch.special.ndtr((x - q.mean.T) / q.var.sqrt())).sum(dim=1, keepdim=True)
 
 

@@ -95,7 +95,7 @@ def test_marginal_is_the_integral_over_the_data(make, t, x):
     schedule, at = make(100), torch.tensor([[x]], dtype=torch.float64)
     x_0, joint = joint_on_the_line(x, schedule.alpha_bar[t].item())
     expected = integrate.trapezoid(joint, x_0)
-    assert LINE.at(t, schedule).log_prob(at).exp().item() == pytest.approx(expected, rel=1e-9)
+    assert LINE.marginal(t, schedule).log_prob(at).exp().item() == pytest.approx(expected, rel=1e-9)
 
 
 @both
@@ -107,14 +107,14 @@ def test_marginal_by_many_single_steps(make, t, seed):
     mean, var = gaussians.mean, gaussians.var
     for i in range(1, t + 1):
         mean, var = (1 - schedule.beta[i]).sqrt() * mean, (1 - schedule.beta[i]) * var + schedule.beta[i]
-    marginal = gaussians.at(t, schedule)
+    marginal = gaussians.marginal(t, schedule)
     assert torch.allclose(marginal.mean, mean, rtol=1e-12, atol=0)
     assert torch.allclose(marginal.var, var, rtol=1e-12, atol=0)
     assert torch.allclose(marginal.weight, gaussians.weight, rtol=1e-14)
 
 
 def test_marginal_at_time_0_is_the_data():
-    at_0 = LINE.at(0, cosine())
+    at_0 = LINE.marginal(0, cosine())
     assert torch.equal(at_0.mean, LINE.mean)
     assert torch.equal(at_0.var, LINE.var)
 
@@ -124,7 +124,7 @@ def test_noised_samples_follow_the_marginal():
     schedule, n, t = linear(100), 1_000_000, 30
     x_0 = LINE.sample(n, torch.Generator().manual_seed(0))
     x_t = q_sample(x_0, t, normal(n, 1, seed=1), schedule).flatten()
-    marginal = LINE.at(t, schedule)
+    marginal = LINE.marginal(t, schedule)
     for x in (-2.0, -1.0, 0.0, 0.7, 1.5):
         below = sum(w * stats.norm.cdf(x, m[0], v**0.5) for w, m, v in
                     zip(marginal.weight.tolist(), marginal.mean.tolist(), marginal.var.tolist()))
@@ -149,7 +149,7 @@ def test_denoiser_is_tweedies_formula(make, t, seed):
     """E[x_0 given x_t] = (x_t + (1-ᾱ_t) ∇log q(x_t))/√ᾱ_t, with the score of the marginal."""
     schedule, gaussians, x_t = make(), mixture(2, seed), normal(9, 2, seed=seed + 1)
     a = schedule.alpha_bar[t]
-    tweedie = (x_t + (1 - a) * gaussians.at(t, schedule).score(x_t)) / a.sqrt()
+    tweedie = (x_t + (1 - a) * gaussians.marginal(t, schedule).score(x_t)) / a.sqrt()
     assert torch.allclose(gaussians.denoiser(schedule)(x_t, t), tweedie, rtol=1e-9, atol=1e-13 / a.sqrt().item())
 
 

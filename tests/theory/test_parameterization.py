@@ -92,53 +92,8 @@ def test_tweedie_by_automatic_differentiation(make, t):
     schedule = make()
     mixture = GaussianMixture([0.2, 0.5, 0.3], normal(3, 2), [0.1, 0.02, 0.3])
     x_t = normal(20, 2, seed=1).requires_grad_()
-    score, = torch.autograd.grad(mixture.at(t, schedule).log_prob(x_t).sum(), x_t)
+    score, = torch.autograd.grad(mixture.marginal(t, schedule).log_prob(x_t).sum(), x_t)
     x_t = x_t.detach()
     x_0_hat = convert.x_0_from_score(x_t, score, t, schedule)
     assert torch.allclose(x_0_hat, mixture.denoiser(schedule)(x_t, t), rtol=1e-9, atol=1e-9)
     assert torch.allclose(convert.score_from_x_0(x_t, x_0_hat, t, schedule), score, rtol=1e-9, atol=1e-9)
-
-
-def exact_network(exact, schedule, predicts):
-    """A network that has learned perfectly: it returns what `predicts` says, made from the exact denoiser by hand."""
-    def network(x_t, t, label):
-        assert t.dtype == torch.int64
-        assert t.shape == x_t.shape[:1]
-        a = schedule.alpha_bar[t].reshape(-1, 1)
-        x_0 = exact(x_t, t)
-        eps = (x_t - a.sqrt() * x_0) / (1 - a).sqrt()
-        return {"x_0": x_0, "eps": eps, "v": a.sqrt() * eps - (1 - a).sqrt() * x_0,
-                "score": -eps / (1 - a).sqrt()}[predicts]
-    return network
-
-
-@pytest.mark.parametrize("predicts", ["x_0", "eps", "v", "score"])
-@pytest.mark.parametrize("t", [7, torch.tensor([7, 7, 90, 100])])
-def test_as_denoiser_gives_the_same_denoiser_whatever_is_predicted(predicts, t):
-    schedule = linear(100)
-    exact = GaussianMixture([0.5, 0.5], [[-1.0, 0.0], [2.0, 1.0]], [0.1, 0.4]).denoiser(schedule)
-    denoiser = convert.as_denoiser(exact_network(exact, schedule, predicts), schedule, predicts)
-    x_t = normal(4, 2)
-    assert torch.allclose(denoiser(x_t, t), exact(x_t, t), rtol=1e-10, atol=1e-10)
-    assert denoiser.schedule is schedule
-
-
-def test_as_denoiser_predicts_v_by_default_and_passes_the_label_on():
-    seen, schedule = [], linear(10)
-
-    def network(x_t, t, label):
-        seen.append((t.tolist(), label))
-        return torch.ones_like(x_t)
-
-    denoiser, label = convert.as_denoiser(network, schedule), torch.tensor([3, 4])
-    x_t = torch.zeros(2, 1, 2, 2, dtype=torch.float64)
-    assert torch.allclose(denoiser(x_t, 4, label), -(1 - schedule.alpha_bar[4]).sqrt() * torch.ones_like(x_t))
-    denoiser(x_t, torch.tensor([1, 10]))
-    assert seen == [([4, 4], label), ([1, 10], None)]
-
-
-@pytest.mark.parametrize("predicts", ["x_0", "eps", "v", "score"])
-def test_a_denoisers_answer_has_the_dtype_of_x_t(predicts):
-    denoiser = convert.as_denoiser(lambda x_t, t, label: x_t.float(), linear(10), predicts)
-    for dtype in (torch.float32, torch.float64):
-        assert denoiser(torch.ones(2, 3, dtype=dtype), 5).dtype == dtype

@@ -6,7 +6,7 @@ from exact import CAP, alpha_bar, beta, logarithm, posterior, relative_error, sq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffusion_lab.sampling.timesteps import pairs, spaced
+from diffusion_lab.sampling.chain import pairs, spaced
 from diffusion_lab.theory.forward import q_sample, q_step
 from diffusion_lab.theory.posterior import posterior_mean, posterior_var, reverse_var
 from diffusion_lab.theory.schedule import cosine, linear
