@@ -35,6 +35,7 @@ FOLDED = {
     "claim": {"source_hidden": True, "outputs_hidden": True},
     "colab": {"source_hidden": True},
 }
+FIRST_LINES = {"figure": "# draws the picture below", "claim": "# checks what the text says"}  # all that is seen
 DEEPER = "### Deeper: "
 CLOSED = "jp-MarkdownHeadingCollapsed"
 EVERY_LESSON = "<!-- every lesson -->"
@@ -221,11 +222,13 @@ def in_deeper(cells):
 
 
 def fold(notebook):
-    """Hide source and output of cells as their tags say."""
+    """Hide source and output of cells as their tags say, but for a first line that tells what they are for."""
     for cell in notebook.cells:
         for tag in tags(cell):
             if tag in FOLDED:
                 cell.metadata["jupyter"] = dict(FOLDED[tag])
+            if tag in FIRST_LINES and not cell.source.startswith("#"):
+                cell.source = f"{FIRST_LINES[tag]}\n{cell.source}"
 
 
 def give_ids(notebook, old):

@@ -176,8 +176,8 @@ def test_tags_do_what_they_say(course):
     folded = {cell.source: cell.metadata.jupyter for cell in cells if "jupyter" in cell.metadata}
     assert folded == {
         build_notebooks.FOR_COLAB: {"source_hidden": True},
-        'print("a picture")': {"source_hidden": True},
-        "assert x == 1": {"source_hidden": True, "outputs_hidden": True},
+        '# draws the picture below\nprint("a picture")': {"source_hidden": True},
+        "# checks what the text says\nassert x == 1": {"source_hidden": True, "outputs_hidden": True},
     }
     [place] = [i for i, cell in enumerate(cells) if "generated" in tags(cell)]
     assert cells[place - 1].source == "y = 2"  # one line under both cells of the module
