@@ -1,4 +1,4 @@
-"""Let tests import the tools, and what they share (course.py)."""
+"""Let tests import the tools, of which course.py says where the notebooks are."""
 
 import sys
 from pathlib import Path

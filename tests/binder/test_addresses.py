@@ -1,5 +1,6 @@
 """Badges and the cell for Colab: one address, one release, the right notebook, and nothing done elsewhere."""
 
+import re
 import sys
 import tomllib
 from types import ModuleType
@@ -12,7 +13,7 @@ from course import NOTEBOOKS, ROOT
 
 from diffusion_lab import __version__
 
-TWINS = build_notebooks.twins()
+LESSONS = build_notebooks.lessons()
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -31,30 +32,31 @@ def test_address_and_release_come_from_their_one_place():
     assert addresses.source("a/b.md") == f"{repository}/blob/v{__version__}/a/b.md"
 
 
-def test_the_readme_has_both_badges():
+def test_the_readme_has_both_badges_and_clones_from_the_same_address():
     for badge in addresses.badges(NOTEBOOKS[0].stem):
         assert badge in README
+    assert set(re.findall(r"git clone (\S+)", README)) == {addresses.REPOSITORY}
 
 
 def test_no_tool_spells_the_address_out():
     repository = addresses.OWNER_AND_NAME
-    spelt = [path.name for folder in ("tools", "tests", "notebooks/text", "diffusion_lab")
+    spelt = [path.name for folder in ("tools", "tests", "lessons", "diffusion_lab")
              for path in (ROOT / folder).rglob("*.py") if repository in path.read_text(encoding="utf-8")]
     assert spelt == []
 
 
-@pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.stem)
-def test_a_notebook_opens_itself(twin):
-    first = build_notebooks.inputs(twin).cells[0]
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_a_notebook_opens_itself(lesson):
+    first = build_notebooks.inputs(lesson).cells[0]
     badges, _, title = first.source.partition("\n\n")
-    assert badges.startswith(" · ".join(addresses.badges(twin.stem)))
+    assert badges.startswith(" · ".join(addresses.badges(lesson.name)))
     assert title.startswith("# ")
     assert build_notebooks.without_navigation(first.source) == title
 
 
-@pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.stem)
-def test_the_cell_for_colab_is_the_first_code(twin):
-    notebook = build_notebooks.inputs(twin)
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_the_cell_for_colab_is_the_first_code(lesson):
+    notebook = build_notebooks.inputs(lesson)
     assert colab_cells(notebook) == [next(cell for cell in notebook.cells if cell.cell_type == "code")]
     nbformat.validate(notebook)
 

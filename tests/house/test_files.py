@@ -9,7 +9,7 @@ import zipfile
 
 import nbformat
 import pytest
-from course import NOTEBOOKS, ROOT
+from course import ROOT
 
 SCRIPTS = {".ci/run": "#!/usr/bin/env bash", "binder/postBuild": "#!/bin/bash", "binder/start": "#!/bin/bash"}
 LOCAL_PATH = re.compile(r"(?<![\w/+.])(?:/(?:home|Users|root|tmp|work)/\w|[A-Z]:\\\\?Users\b)")
@@ -45,11 +45,6 @@ def test_no_file_is_large():
     assert [path.name for path in tracked() if path.stat().st_size >= limit.get(path.suffix, 1_200_000)] == []
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_is_small(path):
-    assert path.stat().st_size < 700_000
-
-
 @pytest.mark.parametrize(("name", "first_line"), SCRIPTS.items())
 def test_scripts_run(name, first_line):
     path = ROOT / name
@@ -58,10 +53,6 @@ def test_scripts_run(name, first_line):
     assert any(re.match(r"set -e|exec ", line) for line in lines)
     if os.name == "posix":
         assert os.access(path, os.X_OK)
-
-
-def test_binder_start_hands_over_to_the_session():
-    assert (ROOT / "binder/start").read_text().splitlines()[-1] == 'exec "$@"'
 
 
 def test_every_file_with_a_first_line_for_the_shell_is_listed_here():
@@ -75,19 +66,12 @@ def test_no_path_of_a_machine():
     assert found == []
 
 
-def test_a_path_of_a_machine_is_found():
-    for text in ('open("/ho' + 'me/me/x")', "see /t" + "mp/x", "C:" + "\\Users\\me", "C:" + "\\\\Users"):
-        assert LOCAL_PATH.search(text), text
-    for text in ("https://a.org/home/x", "docs/home/x", "../work/x", "/tmp", "abc/tmp/x"):
-        assert not LOCAL_PATH.search(text), text
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     """The package as `pip install .` would install it, built without a network."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     shutil.copytree(ROOT / "diffusion_lab", source / "diffusion_lab", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "course.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index",
                "--wheel-dir", out, source]
@@ -100,8 +84,9 @@ def wheel(tmp_path_factory):
 def test_the_wheel_is_whole(wheel):
     inside = set(zipfile.ZipFile(wheel).namelist())
     files = [path for path in (ROOT / "diffusion_lab").rglob("*")
-             if path.is_file() and path.suffix in {".py", ".npz", ".js", ".css", ".md"}]
+             if path.is_file() and path.suffix in {".py", ".npz", ".js", ".css", ".md", ".json", ".safetensors"}]
     assert {path.relative_to(ROOT).as_posix() for path in files} <= inside
+    assert "diffusion_lab/course/course.toml" in inside
     assert [name for name in inside if name.endswith("LICENSE")]
     assert not [name for name in inside if name.startswith(("tests", "tools", "notebooks"))]
 
