@@ -56,4 +56,4 @@ def fetch(openml_name, name, split, cache):
             "shipped with the course: diffusion_lab.data.digits.load_digits()."
         ) from error
     pixels, labels = bunch.data[parts[split]].reshape(-1, 28, 28), bunch.target[parts[split]]
-    return as_images(pixels), torch.from_numpy(labels.astype(np.int64))
+    return as_images(pixels), torch.from_numpy(labels.astype(np.float64).astype(np.int64))  # "5.0", with some versions
