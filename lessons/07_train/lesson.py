@@ -20,8 +20,8 @@
 #
 # ## Set-up
 #
-# If you are in a hurry, or on a slow machine such as Binder's, change the line `TRAIN = …`, below the imports of the
-# cell right before Figure 1, to `TRAIN = False`, or start Jupyter with `DIFFUSION_LAB_SHIPPED=1`. The notebook then takes
+# If you are in a hurry, or on a slow machine such as Binder's, change the line `TRAIN = …`, right below the
+# imports, to `TRAIN = False`, or start Jupyter with `DIFFUSION_LAB_SHIPPED=1`. The notebook then takes
 # twenty steps only, so that its pictures of the training show little, and uses the weights that come with the course
 # for what follows. On two cores it then runs in about a minute.
 
@@ -31,7 +31,8 @@ import math
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import NamedTuple
 
@@ -42,37 +43,50 @@ from tqdm import tqdm
 
 from diffusion_lab.data.augment import augmented
 from diffusion_lab.data.digits import load_digits
-from diffusion_lab.evaluation.distances import distance_to_test, floor_distance, frechet_distance, label_accuracy
+from diffusion_lab.evaluation.distances import (
+    distance_to_test,
+    floor_distance,
+    frechet_distance,
+    label_accuracy,
+)
 from diffusion_lab.evaluation.judge import in_batches, load_judge
-from diffusion_lab.exercises.train import check_average, check_drop_labels, check_stratified_times, check_train_step
+from diffusion_lab.exercises.train import (
+    check_average,
+    check_drop_labels,
+    check_stratified_times,
+    check_train_step,
+)
 from diffusion_lab.networks.unet import UNet
+from diffusion_lab.sampling.chain import draw, spaced
 from diffusion_lab.sampling.ddim import ddim
+from diffusion_lab.sampling.denoiser import Denoiser, as_denoiser
 from diffusion_lab.sampling.dpm_solver import dpm_solver
 from diffusion_lab.sampling.guidance import guided
-from diffusion_lab.sampling.chain import spaced
-
-# %%
-from diffusion_lab.theory.check import between_0_and_1, one_of, positive_int
-from diffusion_lab.theory.forward import q_sample
-from diffusion_lab.sampling.denoiser import as_denoiser
+from diffusion_lab.theory.forward import noise_like, q_sample
 from diffusion_lab.theory.parameterization import v_from_x_0
 from diffusion_lab.theory.schedule import cosine
-from diffusion_lab.training import loop
-from diffusion_lab.training.pretrained import load_network, load_pretrained
-from diffusion_lab.training.resume import load_run, save_run
+from diffusion_lab.training.runs import load_run, save_run
 from diffusion_lab.view.pictures import mosaic
 from diffusion_lab.view.plots import curves
 from diffusion_lab.view.scrubber import Scrubber
 from diffusion_lab.view.show import Watch, show
 from diffusion_lab.view.style import figure
+from diffusion_lab.weights.pretrained import load_network, load_pretrained
 
+# %%
 TRAIN = os.environ.get("DIFFUSION_LAB_SHIPPED") != "1"
-schedule, generator = cosine(), torch.Generator().manual_seed(0)
+
+schedule = cosine()
+generator = torch.Generator().manual_seed(0)
 images, labels = load_digits("train")
 test_images, test_labels = load_digits("test")
-judge, shipped = load_judge(), load_network("mnist")
-first_of_each = torch.stack([images[labels == digit][:2] for digit in range(10)], dim=1).flatten(0, 1)
-show(mosaic(first_of_each, columns=10), alt="Two rows of ten handwritten digits, 0 to 9, white on black.")
+judge = load_judge()
+shipped = load_network("mnist")
+
+# %% tags=["figure"]
+first_of_each = torch.stack([images[labels == digit][:2] for digit in range(10)], dim=1)
+show(mosaic(first_of_each.flatten(0, 1), columns=10),
+     alt="Two rows of ten handwritten digits, 0 to 9, white on black.")
 
 # %% [markdown]
 # **Figure 1.** Two of each kind from the 4,000 training digits. The network has never seen a rule for drawing them. It
@@ -117,20 +131,22 @@ def uniform_times(n, T, generator):
 
 def spread_times(n, T, generator):
     """Equation (1): one draw shifts them all. Returns int64 (n,)."""
-    u = torch.rand(1, generator=generator, dtype=torch.float64) + torch.arange(n, dtype=torch.float64) / n
+    u = torch.rand(1, generator=generator, dtype=torch.float64)
+    u = u + torch.arange(n, dtype=torch.float64) / n
     return (T * (u % 1)).long().clamp(max=T - 1) + 1
 
 
-def objective(network, x_0, label, schedule, generator, predicts="v", times=spread_times, drop=0.1):
-    """Equation (2), for one batch. x_0: float32 (n, 1, 28, 28); label: int64 (n,). Returns a tensor of shape ()."""
-    one_of(dict.fromkeys(("eps", "v", "x_0")), predicts, "predicts")
+def objective(network, batch, generator, schedule, predicts="v", times=spread_times, drop=0.1):
+    """Equation (2). batch: x_0, float32 (n, 1, 28, 28), and label, int64 (n,). Returns shape ()."""
+    x_0, label = batch
     t = times(len(x_0), schedule.T, generator).to(x_0.device)
-    eps = torch.randn(x_0.shape, generator=generator).to(x_0)
+    eps = noise_like(x_0, generator)
     x_t = q_sample(x_0, t, eps, schedule)
     target = {"eps": eps, "v": v_from_x_0(x_t, x_0, t, schedule), "x_0": x_0}[predicts]
     dropped = torch.rand(len(label), generator=generator) < drop
     label = label.masked_fill(dropped.to(label.device), network.null_label)
-    return (network(x_t, t, label) - target).square().mean()
+    answer = network(x_t, t, label)
+    return (answer - target).square().mean()
 
 
 # %% [markdown]
@@ -142,21 +158,23 @@ def objective(network, x_0, label, schedule, generator, predicts="v", times=spre
 # two ways to draw times. How much does a mean over 32 times jump from batch to batch? We take $\bar\alpha_t$ for that,
 # which this loss depends on. (The loss of a batch also jumps because its images and its noise differ. That remains.)
 
-# %%
+# %% tags=["check"]
 many = torch.stack([spread_times(8, 10, generator) for _ in range(5000)])
 share = torch.stack([(many == t).double().mean(dim=0) for t in range(1, 11)])
 assert abs(share - 0.1).max() < 5 * (0.1 * 0.9 / 5000) ** 0.5  # 80 shares: five standard errors
 assert abs(spread_times(8, 1000, generator).sort().values.diff() - 125).max() <= 1
 
-# %%
-untrained, batches = UNet(), torch.randint(4000, (40, 64), generator=generator)
+# %% tags=["check"]
+untrained = UNet()
+batches = torch.randint(4000, (40, 64), generator=generator)
 mean_alpha_bar = schedule.alpha_bar[1:].mean().item()
 expected = mean_alpha_bar + (1 - mean_alpha_bar) * images.square().mean().item()
-found = torch.tensor([objective(untrained, images[i], labels[i], schedule, generator).item() for i in batches])
+found = torch.tensor([objective(untrained, (images[i], labels[i]), generator, schedule).item()
+                      for i in batches])
 assert abs(found.mean() - expected) < 4 * found.std() / 40**0.5
 print(f"the loss of a network that answers 0: expected {expected:.2f}, found {found.mean():.2f}")
 
-# %%
+# %% tags=["check"]
 jitter = {}
 for times in (uniform_times, spread_times):
     means = [schedule.alpha_bar[times(32, schedule.T, generator)].mean() for _ in range(500)]
@@ -200,8 +218,8 @@ print("with spread times the mean over a batch is steadier by a factor of more t
 # matrix has more rows than columns, $m > n$, it is about $\sqrt{n/m}$ on average, for then there are only $n$
 # directions for $m$ rows. The step is made longer by $\sqrt{m/n}$, which makes up for that.
 #
-# The cell after the two definitions takes the gradient of one batch for a convolution at 7×7, the first one of `middle`
-# (as a matrix: one row for each output channel). It does the same twice: by (3), and with the polynomial applied to the
+# After the two definitions we take the gradient of one batch for a convolution at 7×7, the first one of `middle`
+# (as a matrix: one row for each output channel), and do the same twice: by (3), and with the polynomial applied to the
 # singular values of PyTorch's own decomposition.
 
 # %% tags=["export:diffusion_lab.training.muon"]
@@ -214,13 +232,17 @@ def orthogonalised(matrix, rounds=5):
     one = product = torch.eye(len(x), dtype=x.dtype, device=x.device)
     for _ in range(rounds):
         factor = 3.4445 * one - 4.7750 * gram + 2.0315 * gram @ gram
-        gram, product = factor @ gram @ factor, factor @ product
+        gram = factor @ gram @ factor
+        product = factor @ product
     x = product @ x
     return x.T if tall else x
 
 
 class Muon(torch.optim.Optimizer):
-    """W ← W - lr √max(1, m/n) orthogonalised(momentum). Weights of more than two axes count as matrices (out, rest)."""
+    """W ← W - lr √max(1, m/n) orthogonalised(momentum).
+
+    Weights of more than two axes count as matrices (out, rest).
+    """
 
     def __init__(self, parameters, lr, momentum=0.95):
         super().__init__(parameters, {"lr": lr, "momentum": momentum})
@@ -231,9 +253,11 @@ class Muon(torch.optim.Optimizer):
             for weight in group["params"]:
                 memory = self.state[weight].setdefault("momentum", torch.zeros_like(weight))
                 memory.lerp_(weight.grad, 1 - group["momentum"])
-                update = weight.grad.lerp(memory, group["momentum"]).flatten(1)  # the newest gradient once more (Nesterov)
+                # The newest gradient counts once more (Nesterov).
+                update = weight.grad.lerp(memory, group["momentum"]).flatten(1)
                 scale = max(1, update.shape[0] / update.shape[1]) ** 0.5
-                weight.add_(orthogonalised(update).reshape(weight.shape), alpha=-group["lr"] * scale)
+                weight.add_(orthogonalised(update).reshape(weight.shape),
+                            alpha=-group["lr"] * scale)
 
 
 # %%
@@ -242,33 +266,49 @@ with torch.random.fork_rng(devices=[]):
     network = UNet()
 for weight in network.parameters():  # away from the start, where many gradients are exactly 0
     weight.data += 0.02 * torch.randn(weight.shape, generator=generator)
-objective(network, images[batches[0]], labels[batches[0]], schedule, generator).backward()
+batch = images[batches[0]], labels[batches[0]]
+objective(network, batch, generator, schedule).backward()
 gradient = network.middle.conv_1.weight.grad.flatten(1).double()
+
+# %% tags=["check"]
 U, S, Vh = torch.linalg.svd(gradient, full_matrices=False)
 s = S / S.norm()
 for _ in range(5):
     s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
-with FlopCounterMode(display=False) as counter:  # counts two for each multiplication, which has an addition
-    found, (m, n) = orthogonalised(gradient), gradient.shape
+found = orthogonalised(gradient)
 assert torch.allclose(found, U @ torch.diag(s) @ Vh, atol=1e-5)
-assert counter.get_total_flops() == 2 * (2 * m**2 * n + 20 * m**3)  # with X, and four small products in each round
-assert 5 * counter.get_total_flops() == 2 * 2 * (10 * m**2 * n + 5 * m**3)  # (3) as it stands
-assert S[1] < 0.5 * S[0]
-assert S[-1] < 0.005 * S[0]
-assert 0.68 < s.min() < s.max() < 1.21
-rank, after = torch.arange(1, len(S) + 1), torch.linalg.svdvals(found)
+print("five rounds of (3): the polynomial, applied to each singular value")
+
+# %% tags=["claim"]
+m, n = gradient.shape
+with FlopCounterMode(display=False) as counter:  # counts two for each product, which has a sum
+    orthogonalised(gradient)
+flops = counter.get_total_flops()
+assert flops == 2 * (2 * m**2 * n + 20 * m**3)  # with X, and four small products in each round
+assert 5 * flops == 2 * 2 * (10 * m**2 * n + 5 * m**3)  # (3) as it stands
+
+# %% tags=["figure"]
+rank = torch.arange(1, len(S) + 1)
+after = torch.linalg.svdvals(found)
 fig, ax = figure(width=7, height=2.8)
-_ = curves(ax, [(rank, S / S[0], "data", "gradient"), (rank, after, "model", "after five rounds")],
-           "number of the singular value, largest first", "singular value", yscale="log")
-show(fig, alt="One curve falls by orders of magnitude; the other stays near 1 and falls at its end only.")
+curves(ax, [(rank, S / S[0], "data", "gradient"), (rank, after, "model", "after five rounds")],
+       "number of the singular value, largest first", "singular value", yscale="log")
+show(fig, alt="One curve falls by orders of magnitude; "
+              "the other stays near 1 and falls at its end only.")
 
 # %% [markdown]
 # **Figure 2.** The singular values of one gradient, the largest set to 1, before and after (3). Before, the second is already
 # far below the first, and the last ones are less than a two-hundredth of it: a step would hardly move the weights in those
 # directions. After, all lie between 0.68 and 1.21.
-#
-# What has no matrix, the vectors of biases and norms, and what sits at the network's two ends, is left to Adam (to
-# `AdamW`, which also shrinks the weights a little). How much does Muon gain? `python benchmarks/training.py` trains the same
+
+# %% tags=["claim"]
+assert S[1] < 0.5 * S[0]
+assert S[-1] < 0.005 * S[0]
+assert 0.68 < s.min() < s.max() < 1.21
+
+# %% [markdown]
+# What has no matrix, the vectors of biases and norms, and what sits at the network's two ends (its method
+# `ends` names them), is left to Adam (to `AdamW`, which also shrinks the weights a little). How much does Muon gain? `python benchmarks/training.py` trains the same
 # network with Adam alone beside it, and prints both.
 #
 # ## 3 · The loop
@@ -276,7 +316,8 @@ show(fig, alt="One curve falls by orders of magnitude; the other stays near 1 an
 # Four small parts are left, a function for each. `optimizers` hands the weights to Muon and Adam. The **learning rate**
 # starts small, because the first gradients come from random weights, and ends small, so that the weights come to rest:
 # a straight line up (the *warm-up*), then half a cosine down. The **order** of the images is drawn anew in each
-# **epoch**, one pass over all of them, and depends on the epoch's number alone. And beside the weights we keep their
+# **epoch**, one pass over all of them, and depends on the epoch's number alone. (`augmented` turns and shifts some of
+# the images a little. Here `augment` is 0. The shipped weights were trained for longer, and with it.) And beside the weights we keep their
 # **exponential moving average** (EMA). With each step $k$, counted from 0,
 #
 # $$ \bar\theta \leftarrow \mu\,\bar\theta + (1-\mu)\,\theta, \qquad \mu = \min\!\Big(\mu_{\max},\ \frac{1+k}{10+k}\Big) \tag{4} $$
@@ -285,47 +326,21 @@ show(fig, alt="One curve falls by orders of magnitude; the other stays near 1 an
 # steps; before step 890 it is shorter, about a ninth of the steps so far. So the random weights of the start are soon
 # forgotten. It is $\bar\theta$ that we sample with.
 #
-# The cell with these four is followed by two with classes. All that decides what a run gives stands in one small
-# object, the **recipe**. A **run** is a recipe, the weights, and all the rest that is needed to go on: the average, the
-# optimisers' memory, the random generator, the number of steps done.
+# All that decides how the weights move stands in one small object, the **recipe**; it comes first, with the rate. The
+# batches and the average follow, each in a cell, and then the optimisers and the **run**: a recipe, the weights, and
+# all the rest that is needed to go on: the average, the optimisers' memory, the random generator, the number of steps
+# done. Its `facts` say what it is trained on, and for which question; whoever draws with it later reads them.
 #
 # One number in the recipe is about the network: its `width`, the channels at 14×14, is 32. Notebook 06 had 48, and so
 # has the network that comes with the course, which was trained for 45 minutes. With 32 it has fewer than half as many
 # weights, and a step takes less time. In two or three minutes the additional steps gain more than the additional
 # channels (`benchmarks/training.py` prints both).
 
-# %% tags=["export:diffusion_lab.training.loop"]
-def optimizers(network, recipe):
-    """Muon for the weight matrices inside the network; AdamW for its two ends, labels and all vectors."""
-    inside = {name: weight for name, weight in network.named_parameters()
-              if weight.ndim > 1 and not name.startswith(("enter", "leave", "condition.label"))}
-    rest = [weight for name, weight in network.named_parameters() if name not in inside]
-    return [Muon(inside.values(), recipe.lr), torch.optim.AdamW(rest, recipe.lr_rest, betas=(0.9, 0.99), fused=True)]
-
-
-def rate(step, recipe):
-    """Share of the peak learning rate: up in a straight line, down along half a cosine."""
-    return min(1, (step + 1) / recipe.warm_up) * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
-
-
-def batch_at(step, n, recipe):
-    """The indices of the batch of a step, from a fresh order of the n images in each epoch. Returns int64 (batch,)."""
-    epoch, place = divmod(step, n // recipe.batch)
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(1_000_003 * recipe.seed + epoch))
-    return order[place * recipe.batch:(place + 1) * recipe.batch]
-
-
-@torch.no_grad()
-def update_average(average, network, step, decay):
-    """Equation (4), for all weights at once."""
-    mu = min(decay, (1 + step) / (10 + step))
-    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - mu)
-
-
-# %% tags=["export:diffusion_lab.training.loop"]
+# %% tags=["export:diffusion_lab.training.recipe"]
 @dataclass(frozen=True)
 class Recipe:
-    """Steps; images in a batch; channels at 14×14; peak rates of Muon and Adam; warm-up; μ_max; share of images augmented; seed; data."""
+    """Numbers of steps and of images in a batch; channels at 14×14; peak rates of Muon and of Adam;
+    steps of warm-up; μ_max; share of images augmented; seed."""
 
     steps: int = 1400
     batch: int = 32
@@ -336,11 +351,96 @@ class Recipe:
     decay: float = 0.99
     augment: float = 0.0
     seed: int = 0
-    data: str = "digits"
 
 
+def rate(step, recipe):
+    """Share of the peak learning rate: up in a straight line, down along half a cosine."""
+    return min(1, (step + 1) / recipe.warm_up) * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+
+
+# %% tags=["export:diffusion_lab.training.batches"]
+def batch_at(step, n, recipe):
+    """The indices of a step's batch, from a fresh order of the n images in each epoch: int64."""
+    epoch, place = divmod(step, n // recipe.batch)
+    generator = torch.Generator().manual_seed(1_000_003 * recipe.seed + epoch)
+    order = torch.randperm(n, generator=generator)
+    return order[place * recipe.batch:(place + 1) * recipe.batch]
+
+
+def batches_of(images, labels, recipe):
+    """The batches of a run: a function, called with a step, that returns the pair (x_0, label)."""
+    def batch(step):
+        index = batch_at(step, len(images), recipe)
+        x_0 = images[index]
+        if recipe.augment > 0:
+            generator = torch.Generator().manual_seed(2**60 + 1_000_003 * recipe.seed + step)
+            chosen = torch.rand(len(x_0), 1, 1, 1, generator=generator) < recipe.augment
+            x_0 = torch.where(chosen, augmented(x_0, generator, strength=0.5), x_0)
+        return x_0, labels[index]
+
+    return batch
+
+
+# %% tags=["export:diffusion_lab.training.average"]
+@torch.no_grad()
+def update_average(average, network, step, decay):
+    """Equation (4), for all weights at once."""
+    mu = min(decay, (1 + step) / (10 + step))
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - mu)
+
+
+# %% tags=["export:diffusion_lab.training.loop"]
+def optimizers(network, recipe):
+    """Muon for the weight matrices inside the network; AdamW for its ends and all vectors."""
+    modules = network.ends() if hasattr(network, "ends") else []
+    ends = {weight for module in modules for weight in module.parameters()}
+    inside = [weight for weight in network.parameters() if weight.ndim > 1 and weight not in ends]
+    rest = [weight for weight in network.parameters() if weight.ndim <= 1 or weight in ends]
+    return [Muon(inside, recipe.lr),
+            torch.optim.AdamW(rest, recipe.lr_rest, betas=(0.9, 0.99), fused=True)]
+
+
+# %% tags=["export:diffusion_lab.training.loop"]
+FACTS = {"data": "digits", "schedule": "cosine", "T": 1000, "predicts": "v"}
+
+
+@dataclass
+class Run:
+    """A training run at some step: all that is needed to go on as if it had never stopped."""
+
+    recipe: Recipe
+    network: torch.nn.Module
+    facts: dict = field(default_factory=FACTS.copy)
+    step: int = 0
+
+    def __post_init__(self):
+        # The order in memory that CPUs convolve fastest.
+        self.network.to(memory_format=torch.channels_last)
+        self.device = next(self.network.parameters()).device
+        self.average = copy.deepcopy(self.network).requires_grad_(False)
+        self.optimizers = optimizers(self.network, self.recipe)
+        self.generator = torch.Generator().manual_seed(self.recipe.seed)
+
+
+def start(recipe, build=None, device="cpu", **facts):
+    """A new run; its first weights depend on the seed. Its network: the recipe's, or build()."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        network = build() if build else UNet(recipe.width, 2 * recipe.width)
+    return Run(recipe, network.to(device), FACTS | facts)
+
+
+# %% [markdown]
+# And this is the loop. It takes a run, a function that gives the batch of each step, and the loss. It is a generator:
+# after each step it hands out a `Progress` and waits until it is asked for the next. Plots, progress bars and files are
+# the business of the one who asks. Each optimiser remembers its peak rate; the loop sets the rate of the step, the share
+# of the peak that `rate` gives. Between `backward` and the step the gradient is **clipped**: if all its numbers together have a length over 1, it is shortened to 1. The first steps are
+# shortened, those in the second half of the training hardly ever (section 4 prints how many). Muon's steps have a fixed
+# length, clipped or not; there clipping limits the share that one batch has in the momentum.
+
+# %% tags=["export:diffusion_lab.training.loop"]
 class Progress(NamedTuple):
-    """What a step reports: steps done, loss, the gradient's length before clipping, share of the peak learning rate."""
+    """Steps done, loss, the gradient's length before clipping, share of the peak rate."""
 
     step: int
     loss: float
@@ -348,69 +448,37 @@ class Progress(NamedTuple):
     rate: float
 
 
-# %% tags=["export:diffusion_lab.training.loop"]
-@dataclass
-class Run:
-    """A training run at some step: all that is needed to go on as if it had never stopped."""
-
-    recipe: Recipe
-    network: torch.nn.Module
-    step: int = 0
-
-    def __post_init__(self):
-        for name, multiple_of in {"steps": 1, "batch": 1, "width": 8, "warm_up": 1}.items():
-            positive_int(getattr(self.recipe, name), name, multiple_of)
-        between_0_and_1(self.recipe.augment, "augment must be a share, from 0 to 1")
-        between_0_and_1(self.recipe.decay, "decay must be a number from 0 to 1")
-        self.network.to(memory_format=torch.channels_last)  # the order in memory that CPUs convolve fastest
-        self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self.optimizers = optimizers(self.network, self.recipe)
-        self.generator = torch.Generator().manual_seed(self.recipe.seed)
-
-
-def start(recipe, build=None):
-    """A new run, whose first weights depend on the recipe's seed alone. Its network is the recipe's, or `build()`."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        return Run(recipe, build() if build else UNet(recipe.width, 2 * recipe.width))
+def train(run, batches, loss):
+    """Take the run to its last step. Yields Progress after each step; `run` is up to date then."""
+    while run.step < run.recipe.steps:
+        batch = [part.to(run.device) for part in batches(run.step)]
+        value = loss(run.network, batch, run.generator)
+        value.backward()
+        gradient_norm = torch.nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
+        share = rate(run.step, run.recipe)
+        for optimizer in run.optimizers:
+            optimizer.param_groups[0]["lr"] = optimizer.defaults["lr"] * share
+            optimizer.step()
+            optimizer.zero_grad()
+        update_average(run.average, run.network, run.step, run.recipe.decay)
+        run.step += 1
+        yield Progress(run.step, value.item(), gradient_norm.item(), share)
 
 
 # %% [markdown]
-# And this is the loop. It is a generator: after each step it hands out a `Progress` and waits until it is asked for the
-# next. Plots, progress bars and files are the business of the one who asks. Between `backward` and the step the
-# gradient is **clipped**: if all its numbers together have a length over 1, it is shortened to 1. The first steps are
-# shortened, those in the second half of the training hardly ever (section 4 prints how many). Muon's steps have a fixed
-# length, clipped or not; there clipping limits the share that one batch has in the momentum. (`augmented` turns and
-# shifts some of the images a little. Here `augment` is 0. The shipped weights were trained for longer, and with it.)
+# In this notebook each run is trained on the 4,000 digits, with the loss (2).
 
-# %% tags=["export:diffusion_lab.training.loop"]
-def train(run, images, labels):
-    """Take the run from where it stands to its last step. Yields Progress after each; `run` is up to date then."""
-    recipe, schedule = run.recipe, cosine()
-    if len(images) < recipe.batch:
-        raise ValueError(f"one batch takes {recipe.batch} images, but there are only {len(images)}.")
-    while run.step < recipe.steps:
-        index = batch_at(run.step, len(images), recipe)
-        x_0 = images[index]
-        if recipe.augment:
-            chosen = torch.rand(len(x_0), 1, 1, 1, generator=run.generator) < recipe.augment
-            x_0 = torch.where(chosen, augmented(x_0, run.generator, strength=0.5), x_0)
-        loss = objective(run.network, x_0, labels[index], schedule, run.generator)
-        loss.backward()
-        gradient_norm = torch.nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
-        for optimizer, peak in zip(run.optimizers, (recipe.lr, recipe.lr_rest)):
-            optimizer.param_groups[0]["lr"] = peak * rate(run.step, recipe)
-            optimizer.step()
-            optimizer.zero_grad()
-        update_average(run.average, run.network, run.step, recipe.decay)
-        run.step += 1
-        yield Progress(run.step, loss.item(), gradient_norm.item(), rate(run.step - 1, recipe))
+# %%
+def train_on_digits(run):
+    """Take the run to its last step, as `train` does."""
+    batches = batches_of(images, labels, run.recipe)
+    return train(run, batches, partial(objective, schedule=schedule))
 
 
 # %% [markdown]
 # ## 4 · Two and a half minutes
 #
-# To watch the training we need samples. `draw` uses the sampler DPM-Solver++ in ten steps, and guidance; notebook 08
+# To watch the training we need samples. `drawn_by` uses the sampler DPM-Solver++ in ten steps, and guidance; notebook 08
 # explains both. The noise is the same each time, so that you see the same ten digits grow. `held_out_loss` is the loss of
 # digits that are not trained on, with times and noise fixed beforehand, so that two networks can be compared.
 #
@@ -418,30 +486,27 @@ def train(run, images, labels):
 # steps of a trial run by the clock, and says how many of them fit into some seconds: at most 2,000, and at least 300,
 # for with fewer there would be little to look at.
 #
-# Run both cells, and watch the second. Its bar tells the steps done, the time left and the loss; below it are the ten
+# Run the next cells, and watch the one that trains. Its bar tells the steps done, the time left and the loss; below it are the ten
 # digits as the network draws them now.
 
 # %%
-def draw(network, n=10, seed=1):
+def drawn_by(network, n=10, seed=1):
     """n digits with the labels 0, 1, …, 9, 0, …: float32 (n, 1, 28, 28)."""
-    label = torch.arange(n) % 10
-    x_T = torch.randn(n, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
     denoiser = guided(as_denoiser(network, schedule), guidance_weight=0.5)
-    with torch.no_grad():
-        *_, last = dpm_solver(denoiser, x_T, spaced(schedule.T, 10), label=label)
-    return last.x_s.clamp(-1, 1)
+    return draw(denoiser, torch.arange(n) % 10, dpm_solver, spaced(schedule.T, 10), seed)
 
 
+@torch.no_grad()
 def held_out_loss(network, n=500):
     """The loss on n test digits, always with the same times and noise."""
-    with torch.no_grad():
-        fixed = torch.Generator().manual_seed(9)
-        return objective(network, test_images[:n], test_labels[:n], schedule, fixed, drop=0.0).item()
+    fixed = torch.Generator().manual_seed(9)
+    held_out = test_images[:n], test_labels[:n]
+    return objective(network, held_out, fixed, schedule, drop=0.0).item()
 
 
 def steps_that_fit(seconds, least=300, most=2000, trial=20):
     """How many steps of the recipe this machine takes in so many seconds, within least…most."""
-    steps = train(start(Recipe()), images, labels)
+    steps = train_on_digits(start(Recipe()))
     for _ in range(3):  # the first steps also set things up
         next(steps)
     begin = perf_counter()
@@ -452,20 +517,27 @@ def steps_that_fit(seconds, least=300, most=2000, trial=20):
 
 # %% tags=["nbval-ignore-output"]
 run = start(Recipe(steps=steps_that_fit(130) if TRAIN else 20))
-watched = {round(run.recipe.steps * (k / 20) ** 2) for k in range(0, 21, 1 if TRAIN else 5)}  # close together at first
-losses, lengths, grown, moments = [], [], [draw(run.average)], [(0, 0.0)]
+every = 1 if TRAIN else 5
+watched = {round(run.recipe.steps * (k / 20) ** 2) for k in range(0, 21, every)}  # close at first
+losses = []
+lengths = []
+grown = [drawn_by(run.average)]
+moments = [(0, 0.0)]
 watch = Watch("Ten digits, drawn by the network in its present state.")
-for progress in (bar := tqdm(train(run, images, labels), total=run.recipe.steps, file=sys.stdout, leave=False)):
+bar = tqdm(train_on_digits(run), total=run.recipe.steps, file=sys.stdout, leave=False)
+for progress in bar:
     losses.append(progress.loss)
     lengths.append(progress.gradient_norm)
     bar.set_postfix(loss=f"{progress.loss:.3f}", refresh=False)
     if progress.step in watched:
-        grown, moments = [*grown, draw(run.average)], [*moments, (progress.step, bar.format_dict["elapsed"])]
+        grown.append(drawn_by(run.average))
+        moments.append((progress.step, bar.format_dict["elapsed"]))
         watch.show(mosaic(grown[-1]))
 trained = run.average if TRAIN else shipped
 clipped = [length > 1 for length in lengths]
+late = clipped[run.step // 2 :]
 print(f"{run.step} steps in {moments[-1][1]:.0f} seconds, with the time to draw")
-print(f"clipped: {sum(clipped[:20])} of the first 20 steps, {sum(clipped[run.step // 2 :])} of the last {run.step - run.step // 2}")
+print(f"clipped: {sum(clipped[:20])} of the first 20 steps, {sum(late)} of the last {len(late)}")
 
 # %% [markdown]
 # **Figure 3.** The digits 0 to 9 as the network draws them at the end of its training. While the cell runs, the picture is
@@ -474,11 +546,14 @@ print(f"clipped: {sum(clipped[:20])} of the first 20 steps, {sum(clipped[run.ste
 # **Try it.** Scrub through the training. At which step, and after how many seconds, can you read the first digit? Which one
 # is the last to become readable? Look at the background, too.
 
-# %% tags=["nbval-ignore-output"]
-readable = [10 * label_accuracy(judge, digits, torch.arange(10)) for digits in grown]
-Scrubber([mosaic(digits) for digits in grown], [f"after {step} steps, {seconds:.0f} s" for step, seconds in moments],
-         "Ten digits over training, always from the same noise.",
-         "Ten squares that hold grey noise at first, then blurred strokes on black, then digits from 0 to 9.")
+# %% tags=["figure", "nbval-ignore-output"]
+Scrubber(
+    [mosaic(digits) for digits in grown],
+    labels=[f"after {step} steps, {seconds:.0f} s" for step, seconds in moments],
+    caption="Ten digits over training, always from the same noise.",
+    alt="Ten squares that hold grey noise at first, then blurred strokes on black, "
+        "then digits from 0 to 9.",
+)
 
 # %% [markdown]
 # What to have seen: the background is black early, since it is the same in all images. Strokes come next, white lines
@@ -493,12 +568,20 @@ Scrubber([mosaic(digits) for digits in grown], [f"after {step} steps, {seconds:.
 # the loss of held-out digits.
 
 # %% tags=["nbval-ignore-output"]
+readable = [10 * label_accuracy(judge, digits, torch.arange(10)) for digits in grown]
+times_of_eight = [seconds for (_, seconds), n in zip(moments, readable) if n >= 8]
+print(f"eight of ten are readable after {min(times_of_eight, default=math.inf):.0f} s")
+
+# %% tags=["figure", "nbval-ignore-output"]
 fig, (left, right) = figure(columns=2, width=8.6, height=2.8)
-_ = curves(left, [(range(1, len(losses) + 1), losses, "data", "each batch"),
-                  ([1, len(losses)], [held_out_loss(trained)] * 2, "model", "test digits, in the end")], "step", "loss", yscale="log")
-_ = curves(right, [([seconds for _, seconds in moments], readable, "model", None)], "seconds", "readable digits of ten", ylim=(0, 10.5))
-print(f"eight of ten are readable after {next((s for (_, s), n in zip(moments, readable) if n >= 8), math.inf):.0f} s")
-show(fig, alt="Left: a ragged curve that falls fast, then ever slower, to a horizontal line. Right: a curve that rises, then levels off near ten.")
+test_loss = held_out_loss(trained)
+curves(left, [(range(1, len(losses) + 1), losses, "data", "each batch"),
+              ([1, len(losses)], [test_loss] * 2, "model", "test digits, in the end")],
+       "step", "loss", yscale="log")
+curves(right, [([seconds for _, seconds in moments], readable, "model", None)],
+       "seconds", "readable digits of ten", ylim=(0, 10.5))
+show(fig, alt="Left: a ragged curve that falls fast, then ever slower, to a horizontal line. "
+              "Right: a curve that rises, then levels off near ten.")
 
 # %% [markdown]
 # **Figure 4.** Left: the loss of each batch (blue), and of held-out digits at the end (orange). The orange one is measured with
@@ -507,7 +590,24 @@ show(fig, alt="Left: a ragged curve that falls fast, then ever slower, to a hori
 # be. Half-way, nearly all of the fall of the loss is done, and most digits are readable. What comes after that looks like
 # little in both pictures: scrub over it in Figure 3, and compare the strokes. Neither ten digits nor a loss curve can say
 # when to stop. Section 5 has the numbers that can.
-#
+
+# %% tags=["claim"]
+assert held_out_loss(trained) < 0.25
+assert all(clipped[:4])
+weights_of_yours = sum(p.numel() for p in run.network.parameters())
+assert 2 * weights_of_yours < sum(p.numel() for p in shipped.parameters())
+at_first = sum(losses[:10]) / 10
+middle = len(losses) // 2
+half_way = sum(losses[middle - 5 : middle + 5]) / 10
+at_last = sum(losses[-10:]) / 10
+background = [(digits[:, :, :3] + 1).abs().mean().item() for digits in grown]  # three upper rows
+if TRAIN:
+    assert at_first - half_way > 0.85 * (at_first - at_last)
+    assert sum(clipped[run.step // 2 :]) < 0.05 * run.step
+    assert background[10] < 0.25 * background[0]  # half-way
+    assert readable[-1] >= 5
+
+# %% [markdown]
 # ## 5 · Numbers for pictures
 #
 # Is a set of digits good? Ten pictures are few, and a look is no measure. Three numbers, all from the judge. It reads
@@ -535,34 +635,28 @@ show(fig, alt="Left: a ragged curve that falls fast, then ever slower, to a hori
 # Two values of (5) are known beforehand. If all features are moved by 1, only the first term is left, and $F = 64$. If
 # all are doubled, the covariance is four times as large, and $F = \|m\|^2 + \operatorname{tr} C$.
 
-# %% tags=["nbval-ignore-output"]
-n = 500
-drawn, asked = draw(trained, n, seed=2), torch.arange(n) % 10
-accuracy, distance = label_accuracy(judge, drawn, asked), distance_to_test(drawn, judge, test_images)
-floor, spread = floor_distance(judge, (images, labels), test_images, n=n)
-print(f"label accuracy {accuracy:.2f}; distance {distance:.2f}, which is {distance / floor:.1f} times the floor")
-print(f"floor {floor:.2f} ± {spread:.2f} (mean and deviation of five sets of {n} real digits)")
-
-# %%
+# %% tags=["check"]
 features = in_batches(judge.features, test_images).double()
 doubled = features.mean(dim=0).square().sum() + torch.cov(features.T).trace()
 assert abs(frechet_distance(features + 1, features) - 64) < 1e-3
 assert abs(frechet_distance(2 * features, features) / doubled - 1) < 1e-6
+
+# %% tags=["nbval-ignore-output"]
+n = 500
+drawn = drawn_by(trained, n, seed=2)
+accuracy = label_accuracy(judge, drawn, torch.arange(n) % 10)
+distance = distance_to_test(drawn, judge, test_images)
+floor, spread = floor_distance(judge, (images, labels), test_images, n=n)
+times_floor = distance / floor
+print(f"label accuracy {accuracy:.2f}; distance {distance:.2f}, "
+      f"which is {times_floor:.1f} times the floor")
+print(f"floor {floor:.2f} ± {spread:.2f} (mean and deviation of five sets of {n} real digits)")
+
+# %% tags=["claim"]
 assert label_accuracy(judge, test_images, test_labels) > 0.985
-enough = run.step >= 800 or not TRAIN  # a slow machine takes fewer steps, and its digits are worse
+enough = run.step >= 800 or not TRAIN  # a slow machine takes fewer steps: worse digits
 assert accuracy > (0.85 if enough else 0.6)
 assert distance < (10 if enough else 25) * floor
-assert held_out_loss(trained) < 0.25
-assert all(clipped[:4])
-assert 2 * sum(p.numel() for p in run.network.parameters()) < sum(p.numel() for p in shipped.parameters())
-first, half, last = (sum(losses[k : k + 10]) / 10 for k in (0, len(losses) // 2 - 5, len(losses) - 10))
-background = [(digits[:, :, :3] + 1).abs().mean().item() for digits in grown]  # three rows above the digits
-if TRAIN:
-    assert first - half > 0.85 * (first - last)
-    assert sum(clipped[run.step // 2 :]) < 0.05 * run.step
-    assert background[10] < 0.25 * background[0]  # half-way
-    assert readable[-1] >= 5
-print("most digits are read as what was asked for, and", "your loss has fallen, on test digits too" if TRAIN else "so it should be")
 
 # %% [markdown]
 # `python -m diffusion_lab train --out my-run` trains from a terminal, by the same recipe, in 1,400 steps, and
@@ -571,38 +665,51 @@ print("most digits are read as what was asked for, and", "your loss has fallen, 
 #
 # ## 6 · Stop and go on
 #
-# A run that cannot be stopped is one that you do not dare to start. `save_run` writes all of it into a folder, a
-# **checkpoint**: weights in the *safetensors* format and the rest as JSON, which is plain text, so that nothing in a
-# file can ever run as a program (in a pickle, Python's own format for objects, it can). It writes beside the old files and replaces them in one step at the end, so that a crash in between leaves the
-# old ones. In a terminal, Ctrl-C ends the training with a checkpoint, and the same command with `--resume` goes on.
+# A run that cannot be stopped is one that you do not dare to start. `save_run` writes all of it into one file in a
+# folder, `run.safetensors`, a **checkpoint**: the tensors in the *safetensors* format, and in the file's header the rest
+# as JSON, which is plain text, so that nothing in it can ever run as a program (in a pickle, Python's own format for
+# objects, it can). It writes beside the old file and replaces it in one step at the end, so that a crash in between
+# leaves the old one. In a terminal, Ctrl-C ends the training with a checkpoint, and the same command with `--resume` goes on.
 #
 # Below, a run is saved after three steps and goes on to five; then it is loaded and goes on from the third. The weights
 # must be equal, not nearly: bit by bit. For that, the random state, the order of the data and the momentum have to be
-# the same. And a run with another seed is another run: to go on with it is refused. (`loop` is the package's copy of
-# this notebook's loop, and what `load_run` returns is a run for that one.) The last lines save *your* run, load it as a
-# run that `loop` could go on with, and load its averaged weights as a denoiser.
+# the same. (`load_run` takes a run that has just been started, and puts into it what was saved.) And a run with another
+# seed is another run: to go on with it is refused. The last lines save *your* run, load it as a run that could go on,
+# and load its averaged weights as a denoiser.
 
 # %%
-folder, short = tempfile.mkdtemp(), loop.Recipe(steps=5, batch=16)
-uninterrupted = loop.start(short)
-for progress in loop.train(uninterrupted, images, labels):
+folder = tempfile.mkdtemp()
+short = Recipe(steps=5, batch=16)
+uninterrupted = start(short)
+for progress in train_on_digits(uninterrupted):
     if progress.step == 3:
         save_run(folder, uninterrupted)
-resumed = load_run(folder, short)
+
+# %% tags=["check"]
+resumed = load_run(folder, start(short))
 assert resumed.step == 3
-assert len(list(loop.train(resumed, images, labels))) == 2
+assert len(list(train_on_digits(resumed))) == 2
 for part in ("network", "average"):
+    whole = getattr(uninterrupted, part).state_dict()
     for name, weight in getattr(resumed, part).state_dict().items():
-        assert torch.equal(weight, getattr(uninterrupted, part).state_dict()[name])
+        assert torch.equal(weight, whole[name])
 print("three steps, a file, and two more steps: the same weights, bit by bit, as five steps")
+
+# %%
 try:
-    load_run(folder, loop.Recipe(steps=5, batch=16, seed=1))
+    load_run(folder, start(Recipe(steps=5, batch=16, seed=1)))
 except ValueError as error:
     print(str(error).replace(folder, "…"))
+
+# %%
 save_run(folder, run)
-assert load_run(folder, loop.Recipe(steps=run.recipe.steps)).step == run.step
-x_t = torch.randn(10, 1, 28, 28, generator=generator)
-yours, kept = as_denoiser(run.average, schedule), load_pretrained(folder)
+loaded = load_run(folder, start(run.recipe))
+kept = load_pretrained(folder)
+
+# %% tags=["claim"]
+assert loaded.step == run.step
+x_t = torch.randn(10, 1, 28, 28, generator=torch.Generator().manual_seed(8))
+yours = as_denoiser(run.average, schedule)
 assert torch.allclose(kept(x_t, 500, label=3), yours(x_t, 500, label=3), atol=1e-5)
 
 # %% [markdown]
@@ -631,11 +738,12 @@ def tiny():
 
 
 def followed(run, until, every=10):
-    """Train up to a step. Returns step numbers and the held-out losses of the weights and of their average."""
+    """Train to a step. Returns step numbers, held-out losses of weights, and of their average."""
     notes = []
-    for progress in train(run, images, labels):
+    for progress in train_on_digits(run):
         if progress.step % every == 0:
-            notes.append((progress.step, held_out_loss(run.network, 100), held_out_loss(run.average, 100)))
+            both = [held_out_loss(network, 100) for network in (run.network, run.average)]
+            notes.append((progress.step, *both))
         if progress.step == until:
             return [list(column) for column in zip(*notes)]
     return None
@@ -643,33 +751,34 @@ def followed(run, until, every=10):
 
 def told_too_early(denoiser, step=50):
     """The denoiser, told the time of the next step of the sampler instead of this one."""
-    def mistaken(x_t, t, label=None):
+    def mistaken(x_t, t, label):
         return denoiser(x_t, max(t - step, 1), label)
-    mistaken.schedule = denoiser.schedule
-    return mistaken
+
+    return Denoiser(mistaken, denoiser.schedule)
 
 
-def in_twenty_steps(denoiser):
-    """Fifty digits with the labels 0, 1, …, 9, 0, …, by the sampler DDIM of notebook 08."""
-    x_T = torch.randn(50, 1, 28, 28, generator=torch.Generator().manual_seed(3))
-    with torch.no_grad():
-        *_, last = ddim(denoiser, x_T, spaced(1000, 20), label=torch.arange(50) % 10)
-    return last.x_s.clamp(-1, 1)
-
-
-# %% tags=["nbval-ignore-output"]
+# %%
 good = start(Recipe(steps=120, batch=32, lr=0.05, lr_rest=8e-3), tiny)
 right = followed(good, 120)
 hasty = followed(start(Recipe(steps=120, batch=32, lr=1.0, lr_rest=0.16), tiny), 120)
-again = Run(Recipe(steps=100_000, batch=32, lr=0.05, lr_rest=8e-3), copy.deepcopy(good.average).requires_grad_(True))
+at_full_rate = Recipe(steps=100_000, batch=32, lr=0.05, lr_rest=8e-3)
+again = Run(at_full_rate, copy.deepcopy(good.average).requires_grad_(True))
 further, raw, averaged = followed(again, 100)
+
+# %% tags=["nbval-ignore-output"]
+print(f"held-out loss after 120 steps: {right[1][-1]:.2f} at peak rate 0.05, "
+      f"{hasty[1][-1]:.2f} at 1")
+
+# %% tags=["figure", "nbval-ignore-output"]
 fig, axes = figure(columns=2, width=8.4, height=2.8)
-_ = curves(axes[0], [(right[0], right[1], "data", "peak rate 0.05"), (hasty[0], hasty[1], "model", "peak rate 1")],
-           "step", "held-out loss", "rate too high", ylim=(0, 1))
-_ = curves(axes[1], [(further, raw, "noise", "the weights themselves"), (further, averaged, "model", "their average")],
-           "further steps", "held-out loss", "no average")
-print(f"held-out loss after 120 steps: {right[1][-1]:.2f} at peak rate 0.05, {hasty[1][-1]:.2f} at 1")
-show(fig, alt="Left: a falling curve, and one that turns flat far above it. Right: the average lies below the weights.")
+curves(axes[0], [(right[0], right[1], "data", "peak rate 0.05"),
+                 (hasty[0], hasty[1], "model", "peak rate 1")],
+       "step", "held-out loss", "rate too high", ylim=(0, 1))
+curves(axes[1], [(further, raw, "noise", "the weights themselves"),
+                 (further, averaged, "model", "their average")],
+       "further steps", "held-out loss", "no average")
+show(fig, alt="Left: a falling curve, and one that turns flat far above it. "
+              "Right: the average lies below the weights.")
 
 # %% [markdown]
 # **Figure 5.** Left: the high rate (orange) is no disaster at first sight. Then it stays flat, far above the other.
@@ -677,28 +786,36 @@ show(fig, alt="Left: a falling curve, and one that turns flat far above it. Righ
 # fall. But at the full rate the weights jump about with every step, and their average (orange) has the lower loss.
 # At the end of a full schedule the rate is nearly 0, and the difference vanishes. *The symptom*: none, in the loss of the
 # weights alone. You see what is lost only if you plot the average, too.
-#
-# The wrong time comes next.
+
+# %% tags=["claim"]
+assert hasty[1][-1] > max(1.5 * right[1][-1], 0.9 * hasty[1][-4])  # far above, and flat
+assert sum(averaged[2:]) < sum(raw[2:])
+assert abs(right[1][-1] - right[2][-1]) < 0.05 * right[1][-1]  # at the end of a schedule
+
+# %% [markdown]
+# The wrong time comes next: fifty digits with the labels 0, 1, …, 9, 0, …, by the sampler DDIM of notebook 08.
 
 # %% tags=["nbval-ignore-output"]
 right_time = guided(as_denoiser(trained, schedule), guidance_weight=0.5)
-made = {"right": in_twenty_steps(right_time), "off by one": in_twenty_steps(told_too_early(right_time))}
-edges = [(made[name][:, :, :4] + 1).abs().mean().item() for name in ("right", "off by one")]
-print(f"mean grey in the four rows above the digits, which should be black: {edges[0]:.3f} and {edges[1]:.3f}")
+wrong_time = told_too_early(right_time)
+made = {name: draw(denoiser, torch.arange(50) % 10, ddim, spaced(1000, 20), seed=3)
+        for name, denoiser in {"right": right_time, "off by one": wrong_time}.items()}
+grey = {name: (digits[:, :, :4] + 1).abs().mean().item() for name, digits in made.items()}
+print(f"mean grey in the four rows above the digits, which should be black: "
+      f"{grey['right']:.3f} and {grey['off by one']:.3f}")
+
+# %% tags=["figure", "nbval-ignore-output"]
 show(mosaic(torch.cat([made["right"][:10], made["off by one"][:10]]), columns=10),
-     alt="Two rows of ten digits; the upper row is nearly free of grains, the lower one is covered with them.")
+     alt="Two rows of ten digits; the upper row is nearly free of grains, "
+         "the lower one is covered with them.")
 
 # %% [markdown]
 # **Figure 6.** Above, the denoiser is told the right time; below, the time of the next step. *The symptom*: grains that stay. What
 # the network does not know to be noise, it takes for a part of the image, and keeps. No loss shows this failure: the training was
 # right, and only the sampler is wrong.
 
-# %%
-assert hasty[1][-1] > max(1.5 * right[1][-1], 0.9 * hasty[1][-4])  # far above, and flat
-assert sum(averaged[2:]) < sum(raw[2:])
-assert abs(right[1][-1] - right[2][-1]) < 0.05 * right[1][-1]  # at the end of a schedule
-assert edges[1] > 1.5 * edges[0]
-print("too high a rate: more loss. An average: less loss. A time off by one: grey in the border")
+# %% tags=["claim"]
+assert grey["off by one"] > 1.5 * grey["right"]
 
 # %% [markdown]
 # ## 8 · Where the time goes
@@ -707,21 +824,22 @@ print("too high a rate: more loss. An average: less loss. A time off by one: gre
 # We add up the time of those that belong to convolution, forward and backward, and compare.
 
 # %% tags=["nbval-ignore-output"]
-probe = train(loop.start(Recipe(steps=100)), images, labels)
+probe = train_on_digits(start(Recipe(steps=100)))
 for _ in range(3):  # the first steps also set things up
-    _ = next(probe)
+    next(probe)
 os.environ["KINETO_LOG_LEVEL"] = "99"  # the profiler writes notes to itself
 with profile() as measured:
-    _ = next(probe)
+    next(probe)
 operations = sorted(measured.key_averages(), key=lambda operation: -operation.self_cpu_time_total)
 total = sum(operation.self_cpu_time_total for operation in operations)
 for operation in operations[:6]:
-    print(f"{operation.key[:44]:44} {operation.self_cpu_time_total / total:5.0%} {operation.count:5} calls")
+    share = operation.self_cpu_time_total / total
+    print(f"{operation.key[:44]:44} {share:5.0%} {operation.count:5} calls")
 
-# %%
-convolution = sum(o.self_cpu_time_total for o in operations if "convolution" in o.key) / total
-assert convolution > max(o.self_cpu_time_total for o in operations if "convolution" not in o.key) / total
-print("convolution takes the largest part of a step")
+# %% tags=["claim"]
+spent = {operation.key: operation.self_cpu_time_total / total for operation in operations}
+convolution = sum(share for key, share in spent.items() if "convolution" in key)
+assert convolution > max(share for key, share in spent.items() if "convolution" not in key)
 
 # %% [markdown]
 # How to read the table: convolutions take the largest part, and of them mostly the backward pass, which has twice the
@@ -739,7 +857,10 @@ print("convolution takes the largest part of a step")
 
 # %% tags=["exercise"]
 def new_average(average, weight, step, decay):
-    """Equation (4). average, weight: tensors of one shape; step: int; decay: μ_max. Returns a new tensor."""
+    """Equation (4). average, weight: tensors of one shape; step: int; decay: μ_max.
+
+    Returns a new tensor.
+    """
     raise NotImplementedError
 
 
@@ -768,7 +889,7 @@ check_average(new_average)
 
 # %% tags=["exercise"]
 def drop_labels(label, null_label, p, generator):
-    """label: int64 (n,). Returns a copy in which each label is null_label with probability p, drawn by itself."""
+    """label: int64 (n,). Returns a copy: each label is null_label with probability p, by itself."""
     raise NotImplementedError
 
 
@@ -835,8 +956,11 @@ check_stratified_times(stratified_times)
 
 # %% tags=["exercise"]
 def train_step(weight, loss_of, optimizer):
-    """Take one step with the gradient clipped to length 1. weight: (2,). loss_of: a function without arguments that returns the loss,
-    a tensor of shape (). Returns the loss as a float."""
+    """Take one step with the gradient clipped to length 1. weight: (2,).
+
+    loss_of: a function without arguments that returns the loss, a tensor of shape ().
+    Returns the loss as a float.
+    """
     raise NotImplementedError
 
 
@@ -871,16 +995,20 @@ check_train_step(train_step)
 
 # %%
 network = tiny()
-right, wrong = copy.deepcopy(network), network
+right = copy.deepcopy(network)
+wrong = network
 for weight in network.parameters():  # a training step, of a kind
     weight.data += 1.0
 for average in (right, wrong):
     update_average(average, network, step=1000, decay=0.99)
 behind = {name: (network.leave[0].weight - average.leave[0].weight).mean().item()
-          for name, average in (("deepcopy", right), ("same object", wrong))}
+          for name, average in {"deepcopy": right, "same object": wrong}.items()}
+print(f"after the weights moved by 1, the average is behind by "
+      f"{behind['deepcopy']:.2f} (deepcopy), {behind['same object']:.2f} (same object)")
+
+# %% tags=["claim"]
 assert abs(behind["deepcopy"] - 0.99) < 1e-4
 assert behind["same object"] == 0
-print(f"after the weights moved by 1, the average is behind by {behind['deepcopy']:.2f} (deepcopy), {behind['same object']:.2f} (same object)")
 
 # %% [markdown]
 # *The symptom*: weights and average are equal, to the last bit, in the middle of training. *The test*: compare them after ten
@@ -894,7 +1022,8 @@ print(f"after the weights moved by 1, the average is behind by {behind['deepcopy
 # - A run is its weights and all the state around them. Saved whole, it goes on bit by bit.
 # - Too high a rate: a flat loss. No average: at the full rate, more loss. A wrong time: grains. And measure before you speed up.
 #
-# From now on: `from diffusion_lab.training.loop import Recipe, start, train`.
+# From now on: `from diffusion_lab.training.loop import start, train`, and `Recipe` from
+# `diffusion_lab.training.recipe`.
 #
 # ## Check yourself
 #

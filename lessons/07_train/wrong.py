@@ -132,7 +132,7 @@ WRONG = {
         (fixed_share, "never varies"),
     ],
     check_stratified_times: [
-        (stratified(lambda i, u, n, T: (T * (i + u) / n).long()), "off by one"),
+        (stratified(lambda i, u, n, T: (T * (i + u) / n).long()), "then add 1"),
         (upper_end_left_out, "is never trained"),
         (stratified(lambda i, u, n, T: (T * (i + u) / n).round().long() + 1), "round down"),
         (stratified(lambda i, u, n, T: (T * (i + u)).long() + 1), "divide by n"),

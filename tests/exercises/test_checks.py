@@ -37,8 +37,9 @@ def given_by(name):
     namespace = {}
     for cell in NOTEBOOKS[name]:
         if cell.cell_type == "code" and "exercise" not in tags(cell):
+            taught = any(tag.startswith("export:") for tag in tags(cell))  # constants, too: classes may need them
             kept = [node for node in ast.parse(cell.source).body
-                    if isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef))]
+                    if taught or isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef))]
             exec(compile(ast.Module(kept, type_ignores=[]), name, "exec"), namespace)
     return namespace
 
