@@ -38,8 +38,8 @@ test: $(DEVELOPER)  ## run the whole test suite, every notebook included
 	TQDM_DISABLE=1 $(PYTEST) -c tests/nbval.ini --rootdir=. --durations=15 notebooks
 
 notebooks: $(DEVELOPER)  ## build the notebooks whose lesson, or something that it uses, changed; bring the documents up to date
-	$(BIN)/python tools/build_notebooks.py
 	$(BIN)/python tools/build_documents.py
+	$(BIN)/python tools/build_notebooks.py
 
 lesson: $(DEVELOPER)  ## make a new lesson from a template: make lesson NAME=10_guidance
 	$(BIN)/python tools/new_lesson.py $(NAME)

@@ -24,6 +24,7 @@ import nbformat
 from addresses import INSTALL, badges
 from jupytext.combine import combine_inputs_with_outputs
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
 from diffusion_lab.course.lessons import read
 
@@ -35,6 +36,7 @@ FOLDED = {
     "claim": {"source_hidden": True, "outputs_hidden": True},
     "colab": {"source_hidden": True},
 }
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # of a traceback, for terminals
 FIRST_LINES = {"figure": "# draws the picture below", "claim": "# checks what the text says"}  # all that is seen
 DEEPER = "### Deeper: "
 CLOSED = "jp-MarkdownHeadingCollapsed"
@@ -324,15 +326,25 @@ def build(lesson, again=False):
 
 
 def main(chosen):
+    """Build those that are out of date, or those chosen; one that fails does not keep the others back."""
+    failed = []
     for lesson in lessons():
         if lesson.number in chosen if chosen else not is_current(lesson):
             print(f"building {lesson.name} …", flush=True)
             start = time.perf_counter()
-            was_run = build(lesson, again=bool(chosen))
-            done = f"run in {time.perf_counter() - start:.0f} s" if was_run else "its words alone had changed"
-            print(f"  {done}", flush=True)
+            try:
+                was_run = build(lesson, again=bool(chosen))
+            except CellExecutionError as error:
+                failed.append(lesson.name)
+                print(f"  failed, and not built:\n{COLOURS.sub('', str(error))}", flush=True)
+            else:
+                done = f"run in {time.perf_counter() - start:.0f} s" if was_run else "its words alone had changed"
+                print(f"  {done}", flush=True)
+    if failed:
+        return f"These lessons failed: {', '.join(failed)}. All others are up to date."
     print("notebooks are up to date" if not chosen else "done")
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -78,6 +78,9 @@ def main():
     print(f"| lesson | visible lines | taught | share | main lane, words (aim {AIM:,}) | deep lane | longest line |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for lesson in lessons():
+        if not notebook_of(lesson).exists():
+            print(f"| {lesson.name} | its notebook is not built: run `make notebooks` | | | | | |")
+            continue
         found = measure(notebook_of(lesson))
         print(f"| {lesson.name} | {found.visible} | {found.taught} | {found.share:.0%} | {found.main_words:,} | "
               f"{found.deep_words:,} | {found.longest} |")

@@ -162,6 +162,20 @@ def test_a_notebook_is_out_of_date_if_something_that_it_uses_changed(course, tmp
     assert build_notebooks.is_current(course) is not uses
 
 
+def test_a_lesson_that_fails_is_named_and_keeps_no_other_back(course, tmp_path, capsys):
+    """Of two lessons, the first raises: the second is built, and the answer to the shell says which was not."""
+    (tmp_path / "course.toml").write_text(LIST + LIST[LIST.index("[[lesson]]"):LIST.index("[[document]]")]
+                                          .replace("00_tiny", "01_other"))
+    first, second = lessons()
+    source_of(second).parent.mkdir()
+    source_of(second).write_text(TINY)
+    edit(first, "print(x + 1)", "raise ValueError('a fault of the lesson')")
+    assert "These lessons failed: 00_tiny" in build_notebooks.main([])
+    assert "a fault of the lesson" in capsys.readouterr().out
+    assert notebook_of(second).exists()
+    assert not notebook_of(first).exists()
+
+
 def test_imports_are_found_in_every_form(course):
     for code in ("import diffusion_lab.room.one as o", "from diffusion_lab.room import one",
                  "from diffusion_lab.room.one import (\n    x,\n)", "def f():\n    import diffusion_lab.room.one"):

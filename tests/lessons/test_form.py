@@ -235,6 +235,12 @@ def test_figures_have_captions_numbered_in_order(path):
     assert len(numbers) >= shown > 0
 
 
+@each_notebook
+def test_equations_are_numbered_in_order(path):
+    numbers = [int(n) for n in re.findall(r"\\tag\{(\d+)\}", text_of(path))]
+    assert numbers == list(range(1, len(numbers) + 1)), f"\\tag numbers of {path.stem}, from top to bottom"
+
+
 # Exercises
 
 @each_notebook
