@@ -19,7 +19,6 @@ ROOT = "For the root of a plain number write x ** 0.5."
 CHANGED = ("your function changed {name} itself (+=, [...] = and methods such as mul_ work in place), and whoever "
            "called it still needs {name}: compute something new, or work on {name}.clone().")
 NONE = "your function returned None: is the `return` missing?"
-NO_TENSOR = "a tensor was expected, but your function returned {kind}."
 NO_NUMBERS = "numbers were expected, but your function returned {kind}."
 NO_INT = "a whole number (int) was expected, but your function returned {kind}: int(…) makes one of a single number."
 NOT_SO_MANY = "{n} results were expected, in this order, as in `return a, b`; your function returned {kind}."
@@ -122,7 +121,7 @@ def diagnosed(attempt, right, causes, otherwise, numbers, tolerance=RIGHT):
         require_dtype(given, expected)
         raise Wrong(DIGITS, **difference(given[off], expected[off], right, numbers[off], tolerance))
     for cause, wrong in causes:
-        if all(agree(mine, results(wrong(*case)), NEARLY) for mine, case in zip(given, numbers)):
+        if all(agree(mine, results(wrong(*case)), max(tolerance, NEARLY)) for mine, case in zip(given, numbers)):
             raise Wrong(cause)
     for mine, due in zip(given[off], expected[off]):
         if mine.shape != due.shape:
@@ -162,7 +161,8 @@ def as_tensor(given, expected):
         tensor = torch.as_tensor(np.asarray(given))
     except (TypeError, ValueError, RuntimeError):
         raise Wrong(NO_NUMBERS, kind=type(given).__name__) from None
-    return tensor if hasattr(given, "dtype") or tensor.is_complex() else tensor.to(expected.dtype)
+    kept = hasattr(given, "dtype") or not torch.can_cast(tensor.dtype, expected.dtype)  # 833.3 is no whole number
+    return tensor if kept else tensor.to(expected.dtype)
 
 
 def agree(given, expected, tolerance):
@@ -195,7 +195,8 @@ def difference(given, expected, right, case, tolerance):
     worst = int((mine - due).abs().nan_to_num(torch.inf).argmax())
     where = [int(i) for i in np.unravel_index(worst, expected[part].shape)]
     place = f"entry {where}" if where else "the result"
-    digits = 12 if numbers_agree(mine, due, NEARLY) else 4
+    near = numbers_agree(mine, due, NEARLY) or shown(mine[worst]) == shown(due[worst])  # then four digits show nothing
+    digits = 12 if near else 4
     names = inspect.signature(right).parameters
     return {"place": f"{place} of result {part + 1}" if len(expected) > 1 else place,
             "expected": shown(due[worst], digits), "given": shown(mine[worst], digits),
@@ -213,11 +214,10 @@ def shown(value, digits=4):
 
 
 def tensor_like(given, expected):
-    """Return `given`; raise Wrong unless it is a tensor of the shape of `expected`, with no NaN in it."""
+    """Return `given` as a tensor; raise Wrong unless it has the shape of `expected`, with no NaN in it."""
     if given is None:
         raise Wrong(NONE)
-    if not torch.is_tensor(given):
-        raise Wrong(NO_TENSOR, kind=type(given).__name__)
+    given = as_tensor(given, expected)
     if given.shape != expected.shape:
         raise Wrong(SHAPE, expected=tuple(expected.shape), given=tuple(given.shape))
     if bool(torch.isnan(given).any()):

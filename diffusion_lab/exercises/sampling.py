@@ -1,121 +1,182 @@
 """The checks of the exercises of lessons/08_sampling."""
 
-import math
-
 import torch
 
-from diffusion_lab.exercises.feedback import Wrong, answers, close, tensor_like
+from diffusion_lab.exercises.feedback import answers, diagnosed
 
 X = torch.tensor([0.5, -0.5, 0.2, -0.8, 0.1], dtype=torch.float64)
 Y = torch.tensor([1.2, -0.3, 0.9, -2.0, 0.4], dtype=torch.float64)
+TABLE = torch.tensor([[0.3, -1.1, 0.6], [2.0, 0.7, -0.4]], dtype=torch.float64)
+OTHER = torch.tensor([[-0.2, 0.8, 1.5], [0.9, -1.3, 0.1]], dtype=torch.float64)
 
 
 @answers
 def check_guide(attempt):
-    given = tensor_like(attempt(X, Y, 2.0), X)
-    for other, cause in (
-        (3 * Y - 2 * X, "the two are swapped: the answer *with* the label gets the weight above 1."),
-        (2 * X - Y, "at w = 0 yours ignores the label: you used w and 1 - w. In (4) they are 1 + w and -w."),
-        (-1 * X + 2 * Y, "this goes towards the answer without the label. Go away from it."),
-        (3 * X + 2 * Y, "the weights must add up to 1: subtract the answer without the label."),
-        (X + 2 * Y, "add w times the *difference*, the answer with the label minus the one without."),
-        (2 * (X - Y), "that is the difference alone. It is added to the answer with the label."),
-        (X, "w has no effect."),
-    ):
-        if close(given, other):
-            raise Wrong(cause)
-    if not close(given, 3 * X - 2 * Y):
-        raise Wrong("at w = 0 the answer with the label is left; each unit of w adds the difference of the two once.")
-    if not close(attempt(X, Y, 0.0), X):
-        raise Wrong("at w = 0 there must be no guidance at all.")
+    def right(with_label, without_label, w):
+        return (1 + w) * with_label - w * without_label
+
+    causes = [
+        ("the two are swapped: the answer *with* the label gets the weight above 1.", lambda x, y, w: right(y, x, w)),
+        ("at w = 0 yours ignores the label: you used w and 1 - w. In (4) they are 1 + w and -w.",
+         lambda x, y, w: w * x + (1 - w) * y),
+        ("at w = 0 yours ignores the label: you used w and w - 1. In (4) they are 1 + w and -w, which add up to 1.",
+         lambda x, y, w: w * x - (1 - w) * y),
+        ("this goes towards the answer without the label. Go away from it.", lambda x, y, w: (1 - w) * x + w * y),
+        ("the weights must add up to 1: subtract the answer without the label.", lambda x, y, w: (1 + w) * x + w * y),
+        ("your weights are 1 + w and -1; they must add up to 1 for any w.", lambda x, y, w: (1 + w) * x - y),
+        ("your weights are 1 + w and -(1 + w), which add up to 0: at w = 0 the answer with the label must be left.",
+         lambda x, y, w: (1 + w) * (x - y)),
+        ("add w times the *difference*, the answer with the label minus the one without.", lambda x, y, w: x + w * y),
+        ("subtract w times the *difference*: as it is, your weights are 1 and -w.", lambda x, y, w: x - w * y),
+        ("that is the difference alone. It is added to the answer with the label.", lambda x, y, w: w * (x - y)),
+        ("w has no effect.", lambda x, y, w: x),
+    ]
+    diagnosed(attempt, right, causes, "Each unit of w adds the difference of the two once to the one with the label.",
+              [(X, Y, 2.0), (TABLE, OTHER, 0.5), (X, Y, 0.0)])
     return "One line: most programs that draw from a text use it."
 
 
 @answers
 def check_noise_shares(attempt):
-    for a_t, a_s, eta in ((0.3, 0.8, 0.5), (0.3, 0.8, 1.0), (0.3, 0.8, 0.0), (0.05, 0.4, 0.8), (0.6, 1.0, 0.7)):
-        given = attempt(a_t, a_s, eta)
-        if given is None:
-            raise Wrong("your function returned None: is the `return` missing?")
-        if not isinstance(given, (tuple, list)) or len(given) != 2:
-            raise Wrong("two numbers were expected: the factor of ε̂, then that of the fresh noise.")
-        if any(isinstance(share, complex) or math.isnan(share) for share in given):
-            raise Wrong("you took the root of a negative number: your fresh noise has more variance than 1-ᾱ_s, all "
-                        "that there is. Is the fraction in β tilde upside down, or a deviation taken for a variance?")
-        kept, fresh = (float(share) for share in given)
-        total, beta = 1 - a_s, 1 - a_t / a_s
-        var = eta**2 * beta * (1 - a_s) / (1 - a_t)
-        right = (total - var) ** 0.5, var**0.5
-        if same((kept, fresh), right):
-            continue
-        for other, cause in (
-            ((total - var, var), "these are the variances. The factors in (1) are their roots."),
-            ((var**0.5, (total - var) ** 0.5), "the two are swapped: first the old noise, ε̂, then the fresh one."),
-            ((total**0.5, var**0.5), "the two variances must add up to 1-ᾱ_s: what is fresh, the old noise gives up."),
-            ((total**0.5 - var**0.5, var**0.5), "variances are subtracted, not deviations: √(1-ᾱ_s-σ²)."),
-            (shares(total, eta * beta * total / (1 - a_t)), "σ² is η² times β tilde, and you have η."),
-            (shares(total, eta**2 * beta), "you took β for β tilde: it must be multiplied by (1-ᾱ_s)/(1-ᾱ_t)."),
-            (shares(total, eta**2 * total), "the step starts at t and ends at s, so β = 1 - ᾱ_t/ᾱ_s, not 1-ᾱ_t."),
-            (shares(total, beta * total / (1 - a_t)), "η has no effect."),
-            (shares(1 - a_t, var), "the noise is that of time s, where its variance is 1-ᾱ_s, not 1-ᾱ_t."),
-        ):
-            if other and same((kept, fresh), other):
-                raise Wrong(cause)
-        raise Wrong(f"for ᾱ_t = {a_t}, ᾱ_s = {a_s} and η = {eta} the factors are {right[0]:.3f} and {right[1]:.3f}, "
-                    f"but yours are {kept:.3f} and {fresh:.3f}.")
+    def right(alpha_bar_t, alpha_bar_s, eta):
+        return roots(1 - alpha_bar_s, eta**2 * beta_tilde(alpha_bar_t, alpha_bar_s))
+
+    causes = [
+        ("these are the variances. The factors in (1) are their roots.",
+         lambda t, s, eta: (1 - s - eta**2 * beta_tilde(t, s), eta**2 * beta_tilde(t, s))),
+        ("the two are swapped: first the old noise, ε̂, then the fresh one.", lambda t, s, eta: right(t, s, eta)[::-1]),
+        ("the two variances must add up to 1-ᾱ_s: what is fresh, the old noise gives up.",
+         lambda t, s, eta: ((1 - s) ** 0.5, eta * beta_tilde(t, s) ** 0.5)),
+        ("variances are subtracted, not deviations: √(1-ᾱ_s-σ²).",
+         lambda t, s, eta: ((1 - s) ** 0.5 - eta * beta_tilde(t, s) ** 0.5, eta * beta_tilde(t, s) ** 0.5)),
+        ("under the root you subtracted σ, a deviation; subtract σ², the variance. (Where σ is above 1-ᾱ_s, yours is "
+         "the root of a negative number.)",
+         lambda t, s, eta: ((1 - s - eta * beta_tilde(t, s) ** 0.5) ** 0.5, eta * beta_tilde(t, s) ** 0.5)),
+        ("σ² is η² times β tilde, and you have η.", lambda t, s, eta: roots(1 - s, eta * beta_tilde(t, s))),
+        ("the old noise is right. The fresh factor is σ = η √β tilde, and you have η².",
+         lambda t, s, eta: (right(t, s, eta)[0], eta**2 * beta_tilde(t, s) ** 0.5)),
+        ("you took β for β tilde: it must be multiplied by (1-ᾱ_s)/(1-ᾱ_t).",
+         lambda t, s, eta: roots(1 - s, eta**2 * (1 - t / s))),
+        ("the old noise is right. For the fresh one you took β for β tilde.",
+         lambda t, s, eta: (right(t, s, eta)[0], eta * (1 - t / s) ** 0.5)),
+        ("the fraction in β tilde is upside down. (So your σ² can be above 1-ᾱ_s, and the root is that of a negative "
+         "number.)", lambda t, s, eta: roots(1 - s, eta**2 * (1 - t / s) * (1 - t) / (1 - s))),
+        ("the step starts at t and ends at s, so β = 1 - ᾱ_t/ᾱ_s, not 1-ᾱ_t.",
+         lambda t, s, eta: roots(1 - s, eta**2 * (1 - s))),
+        ("η has no effect.", lambda t, s, eta: right(t, s, 1.0)),
+        ("the noise is that of time s, where its variance is 1-ᾱ_s, not 1-ᾱ_t.",
+         lambda t, s, eta: roots(1 - t, eta**2 * beta_tilde(t, s))),
+        ("the variance of all noise at time s is 1-ᾱ_s; you subtracted σ² from 1.",
+         lambda t, s, eta: roots(1, eta**2 * beta_tilde(t, s))),
+        ("the fresh noise is right. What is subtracted from 1-ᾱ_s is its variance, σ² = η² β tilde, not η² (1-ᾱ_s).",
+         lambda t, s, eta: (((1 - s) * (1 - eta**2)) ** 0.5, right(t, s, eta)[1])),
+    ]
+    look = "First √(1-ᾱ_s-σ²), the factor of ε̂; then σ = η √β tilde, that of the fresh noise."
+    diagnosed(as_floats(attempt), right, causes, look,
+              [(0.3, 0.8, 0.5), (0.3, 0.8, 1.0), (0.3, 0.8, 0.0), (0.05, 0.4, 0.8)])
+    diagnosed(as_floats(attempt), right, [], f"Right in between, but not where the step ends at the data. {look}",
+              [(0.6, 1.0, 0.7), (0.05, 1.0, 1.0)])
     return "Their squares add up to 1-ᾱ_s, for any η; and on the last step, where ᾱ_s = 1, both are 0."
 
 
-def shares(total, var):
-    """The two factors, if `var` of the variance `total` is fresh; None if there is not so much."""
-    return ((total - var) ** 0.5, var**0.5) if var <= total else None
+def beta_tilde(alpha_bar_t, alpha_bar_s):
+    return (1 - alpha_bar_t / alpha_bar_s) * (1 - alpha_bar_s) / (1 - alpha_bar_t)
 
 
-def same(given, expected):
-    return all(math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-6) for a, b in zip(given, expected))
+def roots(total, var):
+    """The two factors, if `var` of the variance `total` is fresh; the first is complex if there is not so much."""
+    return (total - var) ** 0.5, var**0.5
+
+
+def as_floats(attempt):
+    """The reader's function, where floats are due: a tensor made of one has torch's default dtype, no fault."""
+
+    def answer(*case):
+        given = attempt(*case)
+        if isinstance(given, (tuple, list)):
+            return type(given)(part.double() if torch.is_tensor(part) else part for part in given)
+        return given.double() if torch.is_tensor(given) else given
+
+    return answer
 
 
 @answers
 def check_ddim_step(attempt):
-    a_t, a_s = 0.3, 0.8
-    given = tensor_like(attempt(X, Y, a_t, a_s), X)
-    if not close(given, attempt(X, Y, a_t, a_s)):
-        raise Wrong("two calls with the same numbers differ: with η = 0 there is no fresh noise, only ε̂.")
-    eps = (X - a_t**0.5 * Y) / (1 - a_t) ** 0.5
-    for other, cause in (
-        (a_s**0.5 * Y + (1 - a_s) * eps, "1 - ᾱ_s is a variance: the factor of the noise is its root."),
-        (a_s * Y + (1 - a_s) ** 0.5 * eps, "the factor of x̂_0 is √ᾱ_s, not ᾱ_s."),
-        (Y + (1 - a_s) ** 0.5 * eps, "at time s the digit is still shrunk: √ᾱ_s times x̂_0."),
-        (a_s**0.5 * Y + (1 - a_s) ** 0.5 * X, "the noise is not x_t itself; take √ᾱ_t x̂_0 out of it and rescale."),
-        (a_s**0.5 * Y + (1 - a_s) ** 0.5 * (X - a_t**0.5 * Y), "ε̂ is not rescaled: divide by √(1-ᾱ_t)."),
-        (a_s**0.5 * Y + (1 - a_s) ** 0.5 * (X - Y) / (1 - a_t) ** 0.5, "in x_t the digit is shrunk: √ᾱ_t x̂_0."),
+    def right(x_t, x_0_hat, alpha_bar_t, alpha_bar_s):
+        return mixed(x_0_hat, noise_in(x_t, x_0_hat, alpha_bar_t), alpha_bar_s)
+
+    causes = [
+        ("1 - ᾱ_s is a variance: the factor of the noise is its root.",
+         lambda x, y, t, s: s**0.5 * y + (1 - s) * noise_in(x, y, t)),
+        ("1-√ᾱ_s is not √(1-ᾱ_s): subtract first, then take the root.",
+         lambda x, y, t, s: s**0.5 * y + (1 - s**0.5) * noise_in(x, y, t)),
+        ("the factor of x̂_0 is √ᾱ_s, not ᾱ_s.", lambda x, y, t, s: s * y + (1 - s) ** 0.5 * noise_in(x, y, t)),
+        ("at time s the digit is still shrunk: √ᾱ_s times x̂_0.",
+         lambda x, y, t, s: y + (1 - s) ** 0.5 * noise_in(x, y, t)),
+        ("the noise is not x_t itself; take √ᾱ_t x̂_0 out of it and rescale.", lambda x, y, t, s: mixed(y, x, s)),
+        ("ε̂ is not rescaled: divide by √(1-ᾱ_t).", lambda x, y, t, s: mixed(y, x - t**0.5 * y, s)),
+        ("in ε̂ you divided by 1-ᾱ_t; that is a variance: divide by its root.",
+         lambda x, y, t, s: mixed(y, (x - t**0.5 * y) / (1 - t), s)),
+        ("in x_t the digit is shrunk: √ᾱ_t x̂_0.", lambda x, y, t, s: mixed(y, (x - y) / (1 - t) ** 0.5, s)),
+        ("in x_t the factor of x̂_0 is √ᾱ_t; to find ε̂ you took out ᾱ_t x̂_0.",
+         lambda x, y, t, s: mixed(y, (x - t * y) / (1 - t) ** 0.5, s)),
         # taking ε̂ out and mixing it in at one and the same time gives x_t back, whichever of the two times it is
-        (X, "you are back at x_t: take ε̂ out of it with ᾱ_t, and mix as at time s, with ᾱ_s."),
-        (a_s**0.5 * Y, "the noise is missing: that is the middle of the place where x_s may lie."),
-    ):
-        if close(given, other):
-            raise Wrong(cause)
-    if not close(given, a_s**0.5 * Y + (1 - a_s) ** 0.5 * eps):
-        raise Wrong("find ε̂ from equation (1) of notebook 05 at time t; then use the same equation at time s.")
+        ("you are back at x_t: take ε̂ out of it with ᾱ_t, and mix as at time s, with ᾱ_s.", lambda x, y, t, s: x),
+        ("the two times are swapped: take ε̂ out of x_t with ᾱ_t, and mix as at time s, with ᾱ_s.",
+         lambda x, y, t, s: right(x, y, s, t)),
+        ("the sign of the noise is turned: in (1) it is added.", lambda x, y, t, s: mixed(y, -noise_in(x, y, t), s)),
+        ("the two factors of the mixture are swapped: √ᾱ_s belongs to x̂_0.",
+         lambda x, y, t, s: mixed(noise_in(x, y, t), y, s)),
+        ("that is ε̂, the noise in x_t. Mix x̂_0 and ε̂ as at time s.", lambda x, y, t, s: noise_in(x, y, t)),
+        ("the noise is missing: that is the middle of the place where x_s may lie.", lambda x, y, t, s: s**0.5 * y),
+    ]
+    diagnosed(attempt, right, causes,
+              "Find ε̂ from equation (1) of notebook 05 at time t; then use the same equation at time s.",
+              [(X, Y, 0.3, 0.8), (Y.flip(0), X, 0.05, 0.6)])
     return "The noise that was there stays; only its share becomes smaller."
+
+
+def noise_in(x_t, x_0, alpha_bar_t):
+    return (x_t - alpha_bar_t**0.5 * x_0) / (1 - alpha_bar_t) ** 0.5
+
+
+def mixed(x_0, eps, alpha_bar):
+    return alpha_bar**0.5 * x_0 + (1 - alpha_bar) ** 0.5 * eps
 
 
 @answers
 def check_better_guess(attempt):
-    before, now, after = -2.0, -1.5, -0.3
-    h, h_prev = after - now, now - before
-    given = tensor_like(attempt(X, Y, before, now, after), Y)
-    for other, cause in (
-        (Y + (Y - X) * h / h_prev, "that is the line at the *end* of the step. Its middle is half as far."),
-        (Y + (Y - X) * h_prev / (2 * h), "the slope is divided by the wrong length: by that of the previous step."),
-        (Y + (Y - X) / 2, "your steps are taken to be equally long; here they are not."),
-        (Y - (Y - X) * h / (2 * h_prev), "the sign is turned: this goes back towards the previous answer."),
-        (X + (Y - X) * h / (2 * h_prev), "start from the present answer, not from the previous one."),
-        ((X + Y) / 2, "that is the mean of the two, which lies in the past. Draw the line on, into the step."),
-        (Y, "that is DDIM: the previous answer is not used."),
-    ):
-        if close(given, other):
-            raise Wrong(cause)
-    if not close(given, Y + (Y - X) * h / (2 * h_prev)):
-        raise Wrong("slope = difference of the answers / difference of their times; then half a step from the present.")
+    def right(previous, current, lambda_prev, lambda_t, lambda_s):
+        return current + slope(previous, current, lambda_prev, lambda_t) * (lambda_s - lambda_t) / 2
+
+    def slope(previous, current, lambda_prev, lambda_t):
+        return (current - previous) / (lambda_t - lambda_prev)
+
+    causes = [
+        ("that is the line at the *end* of the step. Its middle is half as far.",
+         lambda p, c, a, b, e: c + slope(p, c, a, b) * (e - b)),
+        ("the slope is divided by the wrong length: by that of the previous step.",
+         lambda p, c, a, b, e: c + (c - p) / (e - b) * (b - a) / 2),
+        ("the two answers lie λ_t - λ_prev apart; you divided their difference by λ_s - λ_prev.",
+         lambda p, c, a, b, e: c + (c - p) / (e - a) * (e - b) / 2),
+        ("your steps are taken to be equally long; here they are not.", lambda p, c, a, b, e: c + (c - p) / 2),
+        ("the sign is turned: this goes back towards the previous answer.",
+         lambda p, c, a, b, e: c - slope(p, c, a, b) * (e - b) / 2),
+        ("start from the present answer, not from the previous one.",
+         lambda p, c, a, b, e: p + slope(p, c, a, b) * (e - b) / 2),
+        ("from λ_t to the middle of the step it is (λ_s - λ_t)/2; (λ_t + λ_s)/2 is where the middle lies.",
+         lambda p, c, a, b, e: c + slope(p, c, a, b) * (b + e) / 2),
+        ("the step begins at λ_t: from there to its middle it is (λ_s - λ_t)/2, and you went (λ_s - λ_prev)/2.",
+         lambda p, c, a, b, e: c + slope(p, c, a, b) * (e - a) / 2),
+        ("you went half a unit of λ along the line; half of the *step* is (λ_s - λ_t)/2.",
+         lambda p, c, a, b, e: c + slope(p, c, a, b) / 2),
+        ("that is the slope alone. Go along it from the present answer, half a step.",
+         lambda p, c, a, b, e: slope(p, c, a, b)),
+        ("that is the mean of the two, which lies in the past. Draw the line on, into the step.",
+         lambda p, c, a, b, e: (p + c) / 2),
+        ("that is DDIM: the previous answer is not used.", lambda p, c, a, b, e: c),
+    ]
+    diagnosed(attempt, right, causes,
+              "The slope is the difference of the answers over the difference of their times; go half a step along it.",
+              [(X, Y, -2.0, -1.5, -0.3), (TABLE, OTHER, 0.4, 2.1, 2.7)])
     return "That is all that makes DPM-Solver++ second order."

@@ -103,6 +103,42 @@ def weighted(exponent, dim=1):
     return attempt
 
 
+def moves_w(w, x, y):
+    w.grad = None
+    squared(w, x, y).backward()
+    with torch.no_grad():
+        w -= 0.1 * w.grad
+    return w.grad
+
+
+def clears_what_it_returns(w, x, y):
+    squared(w, x, y).backward()
+    slope = w.grad
+    w.grad.zero_()
+    return slope
+
+
+def kept_from_0(x, v, a):
+    x_0 = a**0.5 * x - (1 - a) ** 0.5 * v
+    return (x - a**0.5 * x_0) / max(1 - a, 1e-5) ** 0.5
+
+
+def v_of(factors, eps_and_x_0=lambda eps, x_0, x_t: (eps, x_0)):
+    """A target made of ε and x_0 with these factors, a function of ᾱ_t."""
+
+    def target(x_t, x_0, t, schedule):
+        a, eps = factors(schedule.alpha_bar[t, None]), eps_instead(x_t, x_0, t, schedule)
+        one, other = eps_and_x_0(eps, x_0, x_t)
+        return a[0] * one - a[1] * other
+
+    return target
+
+
+def in_place(x_0, schedule, generator):
+    x_t, t, v = example()(x_0, schedule, generator)
+    return x_0.copy_(x_t), t, v
+
+
 WRONG = {
     check_gradient: [
         (gradient(squared, backward=lambda loss: loss.backward(loss)), "multiplied by the loss"),
@@ -113,6 +149,15 @@ WRONG = {
         (gradient(squared, after=lambda g: -g), "the sign is turned"),
         (lambda w, x, y: (2 * x * (w * x - y)).mean(), "by hand"),
         (lambda w, x, y: (2 * x * (w.item() * x - y)).mean(), "by hand"),
+        (gradient(lambda w, x, y: (w * x - y).mean()), "the mean of w x - y"),
+        (gradient(lambda w, x, y: (w * x - y).mean() ** 2), "squared the mean"),
+        (gradient(lambda w, x, y: (w * x - y).abs().mean()), "not absolute values"),
+        (lambda w, x, y: torch.autograd.grad(squared(w, x, y), w), "its first entry, [0]"),
+        (lambda w, x, y: squared(w, x, y).backward(), "returned None"),
+        (gradient(squared, after=lambda g: g.float()), "should be float64"),
+        (gradient(squared, after=lambda g: 1.1 * g), "the result should be -0.6948, but yours is -0.7643"),
+        (clears_what_it_returns, "what you are about to return"),
+        (moves_w, "changed w itself"),
     ],
     check_eps_from_v: [
         (lambda x, v, a: a**0.5 * x - (1 - a) ** 0.5 * v, "that is x_0"),
@@ -123,6 +168,12 @@ WRONG = {
         (divided_by_noise, "at ᾱ_t = 1 it fails"),
         (lambda x, v, a: divided_by_noise(x, v, a) if a < 1 else 1 / 0, "at ᾱ_t = 1 it fails"),
         (divided_by_signal, "at ᾱ_t = 0 it fails"),
+        (lambda x, v, a: a * v + (1 - a) ** 0.5 * x, "the factor of v is a root"),
+        (lambda x, v, a: a**0.5 * v + (1 - a) * x, "the factor of x_t is a root"),
+        (lambda x, v, a: a**0.5 * v + (1 - a**0.5) * x, "subtract first"),
+        (lambda x, v, a: (v + (1 - a) ** 0.5 * x) / a**0.5, "in place of x_0"),
+        (lambda x, v, a: x - v, "entry [3] should be -2.147, but yours is 1.2"),
+        (kept_from_0, "not at both ends"),
     ],
     check_training_example: [
         (example(rand=torch.rand), "never negative"),
@@ -147,10 +198,26 @@ WRONG = {
         (seeded, "draw both afresh"),
         (with_a_seed_of_its_own, "draw both afresh"),
         (example(rand=lambda s, generator, dtype: torch.randn(s, generator=generator)), "the digits of float32"),
-        (in_float32, "should be torch.float64"),
+        (in_float32, "should be float64"),
         (times_first, "the times are the first"),
         (times_last, "the times are the last"),
         (v_first, "in each other's place"),
+        (example(target=v_of(lambda a: ((1 - a).sqrt(), a.sqrt()))), "the two factors are swapped"),
+        (example(target=v_of(lambda a: (a.sqrt(), -(1 - a).sqrt()))), "is subtracted"),
+        (example(target=v_of(lambda a: (a, 1 - a))), "the factors in v are roots"),
+        (example(target=v_of(lambda a: (a.sqrt(), (1 - a).sqrt()), lambda e, x_0, x_t: (e, x_t))),
+         "x_t in place of x_0"),
+        (example(target=lambda *four: v_from_x_0(*four).float().double()), "in the first digits only"),
+        (example(rand=lambda s, generator, **k: torch.randn(s, generator=generator, **k)
+                 * (2 * torch.rand(s, generator=generator, **k)).sqrt()), "the fourth powers"),
+        (example(target=v_of(lambda a: (a.sqrt(), 0.9 * (1 - a).sqrt()))), "For x_0 ="),
+        (example(noisy=lambda x_0, t, eps, s: s.alpha_bar[t, None].sqrt() * x_0), "there is no noise in x_t"),
+        (example(noisy=lambda x_0, t, eps, s: q_sample(x_0, t - 1, eps, s)), "it depends on x_0"),
+        (example(rand=lambda *a, **k: torch.randn(*a, **k).abs()), "both signs alike"),
+        (example(times=lambda n, s, g: torch.randint(1, s.T + 1, (n, 1), generator=g)), "a time for each"),
+        (example(times=lambda n, s, g: torch.randint(1, s.T + 1, (2,), generator=g).repeat(n // 2)),
+         "equally frequent"),
+        (in_place, "changed x_0 itself"),
     ],
     check_from_memory: [
         (lambda p, x, a: torch.softmax(-(torch.cdist(x, p) ** 2) / (2 * (1 - a)), dim=1) @ p, "have shrunk"),
@@ -161,5 +228,14 @@ WRONG = {
         (weighted(lambda d, var: -d / (2 * var), dim=0), "over the training points"),
         (lambda p, x, a: p[torch.cdist(x, a**0.5 * p).argmin(dim=1)], "the nearest training point"),
         (lambda p, x, a: torch.softmax(-(torch.cdist(x, a**0.5 * p) ** 2) / (2 - 2 * a), 1), "those are the weights"),
+        (lambda p, x, a: torch.exp(-(torch.cdist(x, a**0.5 * p) ** 2) / (2 - 2 * a)) @ p, "do not add up to 1"),
+        (lambda p, x, a: weighted(lambda d, var: -d / (2 * var))(p, x, a) * a**0.5, "averaged the shrunk points"),
+        (lambda p, x, a: torch.softmax(-(torch.cdist(x, a * p) ** 2) / (2 - 2 * a), 1) @ p, "not by ᾱ_t"),
+        (lambda p, x, a: torch.softmax(-(torch.cdist(x / a**0.5, p) ** 2) / (2 - 2 * a), 1) @ p,
+         "divided x_t by √ᾱ_t"),
+        (weighted(lambda d, var: -d / (2 * var**2)), "you squared 1-ᾱ_t"),
+        (weighted(lambda d, var: -d / 2 * var), "write brackets"),
+        (lambda p, x, a: p.mean(0).expand(len(x), -1), "the mean of all training points"),
+        (weighted(lambda d, var: -d / (3 * var)), "With points ="),
     ],
 }

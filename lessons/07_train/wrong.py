@@ -53,6 +53,16 @@ def fixed_share(label, null_label, p, generator):
     return given
 
 
+def every_tenth(label, null_label, p, generator):
+    given = label.clone()
+    given[:: round(1 / p)] = null_label
+    return given
+
+
+def one_kind(label, null_label, p, generator):
+    return label.masked_fill(label == int(torch.randint(0, 10, (1,), generator=generator)), null_label)
+
+
 def stratified(change=lambda i, u, n, T: (T * (i + u) / n).long() + 1):
     """An answer to the exercise on times: a function of the stretches' numbers i and the draws u."""
 
@@ -68,6 +78,18 @@ def without_the_generator(n, T, generator):
 
 def upper_end_left_out(n, T, generator):
     return torch.randint(0, T - 1, (n,), generator=generator)
+
+
+def without_any_generator_at_all(n, T, generator):
+    return (T * (torch.arange(n) + torch.rand(n, dtype=torch.float64)) / n).long() + 1
+
+
+def in_whole_stretches(n, T, generator):
+    return torch.arange(n) * (T // n) + torch.randint(1, T // n + 1, (n,), generator=generator)
+
+
+def one_time(n, T, generator):
+    return torch.randint(1, T + 1, (1,), generator=generator).expand(n)
 
 
 def each_by_itself(n, T, generator):
@@ -90,6 +112,12 @@ def step_by(*order):
                 weight.grad.clamp_(-1, 1)
             elif part == "stretch":
                 weight.grad /= weight.grad.norm()
+            elif part == "clip to 2":
+                torch.nn.utils.clip_grad_norm_([weight], 2.0)
+            elif part == "up":
+                weight.grad.neg_()
+            elif part == "by hand":
+                weight.data -= optimizer.param_groups[0]["lr"] * weight.grad
             elif part == "clip":
                 torch.nn.utils.clip_grad_norm_([weight], 1.0)
             else:
@@ -109,6 +137,10 @@ def returns_a_tensor(weight, loss_of, optimizer):
     return loss_of()
 
 
+def returns_a_bare_tensor(weight, loss_of, optimizer):
+    return torch.tensor(step_by("clear", "backward", "clip", "step")(weight, loss_of, optimizer))
+
+
 WRONG = {
     check_average: [
         (averaged(warm, swapped=True), "swapped"),
@@ -117,6 +149,14 @@ WRONG = {
         (lambda average, weight, step, decay: weight, "nothing is averaged"),
         (averaged(lambda step, decay: min(decay, (2 + step) / (20 + step))), "μ is"),
         (lambda average, weight, step, decay: average.lerp_(weight, 1 - warm(step, decay)), "in place"),
+        (averaged(lambda step, decay: max(decay, (1 + step) / (10 + step))), "you took the larger"),
+        (averaged(lambda step, decay: decay * (1 + step) / (10 + step)), "you multiplied by it"),
+        (averaged(lambda step, decay: min(decay, (1 + step) / 10 + step)), "without brackets"),
+        (averaged(lambda step, decay: decay if step > 10 else (1 + step) / (10 + step)), "μ is the smaller"),
+        (averaged(lambda step, decay: min(decay, 1 + step / 10 + step)), "with all these brackets"),
+        (lambda average, weight, step, decay: warm(step, decay) * average + weight, "1-μ of the new weight is missing"),
+        (lambda average, weight, step, decay: (average + weight) / 2, "the plain mean"),
+        (lambda *four: averaged(warm)(*four).float(), "should be float64"),
     ],
     check_drop_labels: [
         (in_place, "changed label itself"),
@@ -126,10 +166,18 @@ WRONG = {
         (dropped(lambda label, null_label: (label + 3) % 10), "other digits"),
         (dropped(null, keep=lambda r, p: r < p), "the other way round"),
         (whole_batch, "once for the batch"),
+        (lambda label, null_label, p, generator: label, "0% of the labels were dropped"),
         (dropped(null, keep=lambda r, p: r >= p / 2), "the share"),
         (dropped(null, seeded=False), "with the generator"),
         (without_any_generator, "equal generators"),
         (fixed_share, "never varies"),
+        (dropped(lambda label, null_label: torch.full_like(label, 10)), "with null_label = 7 some labels became 10"),
+        (dropped(null, keep=lambda r, p: r >= 0.1), "with p = 0.35"),
+        (dropped(lambda label, null_label: label + null_label), "some labels became 11"),
+        (lambda *four: dropped(null)(*four).int(), "int64"),
+        (lambda *four: dropped(null)(*four) == four[1], "torch.bool"),
+        (every_tenth, "of the labels 0, 100.0% were dropped"),
+        (one_kind, "should not depend on what they are"),
     ],
     check_stratified_times: [
         (stratified(lambda i, u, n, T: (T * (i + u) / n).long()), "then add 1"),
@@ -145,6 +193,14 @@ WRONG = {
         (stratified(lambda i, u, n, T: T * i // n + 1), "the same times each time"),
         (without_the_generator, "with the generator"),
         (stratified(lambda i, u, n, T: (T * i / n + u).long() + 1), "add it inside"),
+        (without_any_generator_at_all, "two equal generators"),
+        (in_whole_stretches, "with n = 8 and T = 50"),
+        (one_time, "all times of a batch are the same"),
+        (stratified(lambda i, u, n, T: (T // n * (i + u)).long() + 1), "with n = 8 and T = 50"),
+        (stratified(lambda i, u, n, T: (T * (i + u) / n).round().long()), "then add 1"),
+        (stratified(lambda i, u, n, T: (T * (i + 1 + u) / n).long() + 1), "reach from 51 to 1050"),
+        (stratified(lambda i, u, n, T: (T * (i + 0.25 + u / 2) / n).long() + 1), "equally frequent"),
+        (stratified(lambda i, u, n, T: ((T * (i + u) / n).long() + 1).int()), "int64"),
     ],
     check_train_step: [
         (step_by("clear", "backward by the loss", "clip", "step"), "multiplied by the loss"),
@@ -159,5 +215,12 @@ WRONG = {
         (step_by("backward", "clear", "clip", "step"), "has not moved"),
         (step_by("clear", "backward", "clip"), "has not moved"),
         (returns_a_tensor, "loss.item()"),
+        (step_by("clear", "backward", "clip", "by hand"), "without `optimizer.step()`"),
+        (step_by("clear", "backward", "clip", "up", "step"), "you went up"),
+        (step_by("clear", "backward", "clip", "step", "step"), "two steps were taken"),
+        (step_by("backward", "step", "clear"), "not clipped, and at the first call"),
+        (step_by("backward", "step"), "neither cleared nor clipped"),
+        (step_by("clear", "backward", "clip to 2", "step"), "should be 2.814, but yours is 2.629"),
+        (returns_a_bare_tensor, "your function returned Tensor"),
     ],
 }
