@@ -3,6 +3,8 @@
 import torch
 import torch.nn.functional as F
 
+from diffusion_lab.guard import check_data, check_generator, check_number, require
+
 
 def augmented(images, generator, strength=1.0):
     """Each image turned, slanted, stretched and shifted a little, by amounts drawn for it alone.
@@ -10,6 +12,10 @@ def augmented(images, generator, strength=1.0):
     At strength 1: turn and slant up to 0.2 radians, stretch up to 12 % in each direction, shift up to 1.4 pixels.
     images: float32 (n, 1, h, w), -1 for black. Returns the same shape; what comes in from outside is black.
     """
+    check_data(images)
+    require(images.ndim == 4, f"images must have shape (n, 1, h, w), but got {tuple(images.shape)}.")
+    check_generator(generator)
+    check_number(strength, "strength", 0)
     amounts = torch.rand(6, len(images), generator=generator).to(images)  # drawn on the CPU, wherever the images are
     turn, slant, wide, high, x, y = strength * (2 * amounts - 1)
     turn, slant, wide, high = 0.2 * turn, 0.2 * slant, 1 + 0.12 * wide, 1 + 0.12 * high

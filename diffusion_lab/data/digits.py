@@ -23,7 +23,7 @@ def load_digits(split=None):
     Raises ValueError for another split, OSError if the file is missing or damaged.
     """
     parts = {None: slice(None), "train": slice(N_TRAIN), "test": slice(N_TRAIN, None)}
-    require(split in parts, f'split must be "train", "test" or None (all), but got {split!r}.')
+    require(split in list(parts), f'split must be "train", "test" or None (all), but got {split!r}.')
     if not FILE.is_file():
         raise OSError(f"{FILE} is missing, or no file. Restore it with: git checkout -- {FILE}")
     if sha256(FILE.read_bytes()).hexdigest() != SHA256:
@@ -34,5 +34,11 @@ def load_digits(split=None):
 
 
 def as_images(pixels):
-    """Pixels 0…255, (n, 28, 28), as images: float32 (n, 1, 28, 28), -1 for black and 1 for white."""
+    """Pixels 0…255, (n, 28, 28), as images: float32 (n, 1, 28, 28), -1 for black and 1 for white.
+
+    Raises ValueError for other shapes or values.
+    """
+    require(pixels.ndim == 3, f"pixels must have shape (n, 28, 28), but got {pixels.shape}.")
+    require(bool(((pixels >= 0) & (pixels <= 255)).all()),
+            f"pixels must lie within 0…255, but these run from {pixels.min()} to {pixels.max()}.")
     return torch.from_numpy(pixels.astype(np.float32) / 127.5 - 1).unsqueeze(1)

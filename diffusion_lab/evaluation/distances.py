@@ -5,6 +5,7 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 
 from diffusion_lab.evaluation.judge import checked, fit_classifier, in_batches, read_digits
+from diffusion_lab.guard import check_classes, check_count, require
 
 
 def frechet_distance(a, b):
@@ -16,6 +17,7 @@ def frechet_distance(a, b):
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
         raise ValueError("two sets of features must have shapes (n, d) and (m, d), n and m at least 2, "
                          f"but got {tuple(a.shape)} and {tuple(b.shape)}.")
+    require(bool(torch.isfinite(a).all() and torch.isfinite(b).all()), "the features hold NaN or infinite values.")
     a, b = a.double(), b.double()
     cov_a, cov_b = torch.cov(a.T).reshape(a.shape[1], -1), torch.cov(b.T).reshape(b.shape[1], -1)
     root = torch.linalg.eigvalsh(half(cov_a) @ cov_b @ half(cov_a)).clamp(min=0).sqrt().sum()  # tr (C_a C_b)^½
@@ -25,6 +27,7 @@ def frechet_distance(a, b):
 
 def half(cov):
     """The symmetric square root of a covariance."""
+    require(torch.allclose(cov, cov.mT), "a covariance is symmetric, but this matrix is not.")
     value, vector = torch.linalg.eigh(cov)
     return vector * value.clamp(min=0).sqrt() @ vector.T
 
@@ -42,6 +45,9 @@ def floor_distance(judge, train, test, n=1000, draws=5):
     from test digits with equally many of each. train: pair (images, labels), at least n/10 of each kind; test: images.
     """
     images, labels = train
+    check_classes(labels, len(images))
+    check_count(n, "n")
+    check_count(draws, "draws")
     if labels.bincount(minlength=10).min() < -(-n // 10):
         raise ValueError(f"the floor of {n} digits needs {-(-n // 10)} training digits of each kind, "
                          f"but got {labels.bincount(minlength=10).tolist()}. Give more of them, or take a smaller n.")
@@ -55,6 +61,7 @@ def floor_distance(judge, train, test, n=1000, draws=5):
 
 def label_accuracy(judge, images, labels):
     """Share of images in which the judge reads the digit that was asked for."""
+    check_classes(labels, len(images))
     return (read_digits(judge, images) == labels).double().mean().item()
 
 

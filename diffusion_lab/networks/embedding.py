@@ -5,7 +5,7 @@ Taught in: lessons/05_denoiser
 
 import torch
 
-from diffusion_lab.guard import require
+from diffusion_lab.guard import check_count, check_number, check_numbers
 
 
 def time_embedding(t, dim, max_period=10_000):
@@ -17,8 +17,9 @@ def time_embedding(t, dim, max_period=10_000):
     t: whole numbers or floats, shape (n,). dim: even, at least 2. Returns float64, shape (n, dim), entries in [-1, 1].
     Raises ValueError for other shapes or dims.
     """
-    require(t.ndim == 1 and dim >= 2 and dim % 2 == 0,
-            f"t must have shape (n,) and dim be even, but got {tuple(t.shape)} and {dim!r}.")
+    check_count(dim, "dim", multiple_of=2)
+    check_number(max_period, "max_period", 1)
+    check_numbers(t, "t")
     i = torch.arange(dim // 2, dtype=torch.float64, device=t.device)
     angle = t[:, None] * max_period ** (-2 * i / dim)
     return torch.cat([angle.sin(), angle.cos()], dim=1)

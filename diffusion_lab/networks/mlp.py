@@ -6,7 +6,7 @@ Taught in: lessons/05_denoiser
 import torch
 from torch import nn
 
-from diffusion_lab.guard import check_no_label
+from diffusion_lab.guard import check_count, check_input, check_no_label
 from diffusion_lab.networks.embedding import time_embedding
 
 
@@ -18,6 +18,10 @@ class MLP(nn.Module):
     """
 
     def __init__(self, dim=2, hidden=64, depth=3, time_dim=32):
+        check_count(dim, "dim")
+        check_count(hidden, "hidden")
+        check_count(depth, "depth")
+        check_count(time_dim, "time_dim", multiple_of=2)
         super().__init__()
         self.time_dim = time_dim
         sizes = [dim + time_dim] + [hidden] * depth
@@ -30,5 +34,6 @@ class MLP(nn.Module):
         The network knows no labels: one that is not None raises ValueError.
         """
         check_no_label(label)
+        check_input(x_t, t, self.layers[-1].weight, (self.layers[-1].out_features,))
         time = time_embedding(t, self.time_dim).to(x_t.dtype)
         return self.layers(torch.cat([x_t, time], dim=1))

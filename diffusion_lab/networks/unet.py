@@ -3,11 +3,13 @@
 Taught in: lessons/06_unet
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from diffusion_lab.guard import require
+from diffusion_lab.guard import check_count, check_input, check_label
 from diffusion_lab.networks.embedding import time_embedding
 
 
@@ -26,6 +28,8 @@ class Condition(nn.Module):
     """
 
     def __init__(self, labels, dim):
+        check_count(labels, "labels")
+        check_count(dim, "dim")
         super().__init__()
         self.null_label = labels
         self.time = nn.Sequential(nn.Linear(64, dim), nn.SiLU(), nn.Linear(dim, dim))
@@ -33,10 +37,9 @@ class Condition(nn.Module):
 
     def forward(self, t, label=None):
         """t: int64 (n,). label: int64 (n,) in 0…labels, an int for all, or None: the null label for all."""
+        check_label(label, len(t), self.null_label)
         label = self.null_label if label is None else label
         label = torch.as_tensor(label, device=t.device).expand(len(t))
-        require(bool(((label >= 0) & (label <= self.null_label)).all()),
-                f"labels must lie within 0…{self.null_label - 1} ({self.null_label} means any class), but got {label}.")
         time = time_embedding(t, 64).to(self.label.weight.dtype)
         return F.silu(self.time(time) + self.label(label))
 
@@ -49,6 +52,8 @@ class ResidualBlock(nn.Module):
     """
 
     def __init__(self, channels_in, channels, dim):
+        check_count(channels_in, "channels_in", multiple_of=8)
+        check_count(channels, "channels", multiple_of=8)
         super().__init__()
         self.norm_1 = nn.GroupNorm(8, channels_in)
         self.norm_2 = nn.GroupNorm(8, channels)
@@ -72,6 +77,8 @@ class Attention(nn.Module):
     """
 
     def __init__(self, channels, heads=4):
+        check_count(heads, "heads")
+        check_count(channels, "channels", multiple_of=math.lcm(8, heads))
         super().__init__()
         self.heads = heads
         self.norm = nn.GroupNorm(8, channels)
@@ -94,6 +101,8 @@ class UNet(nn.Module):
     """
 
     def __init__(self, fine=48, coarse=96, dim=128, labels=10):
+        check_count(fine, "fine", multiple_of=8)
+        check_count(coarse, "coarse", multiple_of=8)
         super().__init__()
         self.null_label = labels
         self.condition = Condition(labels, dim)
@@ -115,6 +124,7 @@ class UNet(nn.Module):
 
     def forward(self, x_t, t, label=None):
         """x_t: float32 (n, 1, 28, 28). t: int64 (n,). label: int64 (n,), an int, or None for the null label."""
+        check_input(x_t, t, self.enter.weight, (1, 28, 28))
         condition = self.condition(t, label)
         fine = self.fine_down(self.enter(F.pixel_unshuffle(x_t, 2)), condition)
         coarse = self.coarse_down(self.shrink(fine), condition)

@@ -37,7 +37,10 @@ def pairs(timesteps, T):
 
     timesteps: ints or int64 (n,), strictly decreasing, within 1…T. Raises ValueError otherwise.
     """
-    times = list(range(T, 0, -1)) if timesteps is None else torch.as_tensor(timesteps).tolist()
+    try:
+        times = list(range(T, 0, -1)) if timesteps is None else torch.as_tensor(timesteps).tolist()
+    except (RuntimeError, TypeError, ValueError):  # what makes no tensor makes no chain
+        times = timesteps
     fits = isinstance(times, list) and times and all(type(t) is int and 1 <= t <= T for t in times)
     require(fits and all(t > s for t, s in zip(times, times[1:])),
             f"timesteps must be whole numbers in a list, falling strictly, within 1…{T}, but got {times}.")
@@ -65,6 +68,7 @@ def draw(denoiser, labels, sampler, timesteps=None, seed=0, batch=64):
     """
     require(torch.is_tensor(labels) and labels.dtype == torch.int64 and labels.ndim == 1 and len(labels) > 0,
             f"labels must be int64, shape (n,), at least one, but got {labels!r}.")
+    check_count(batch, "batch")
     generator = torch.Generator().manual_seed(seed)
     digits = []
     for label in labels.split(batch):

@@ -5,7 +5,7 @@ Taught in: lessons/08_sampling
 
 import torch
 
-from diffusion_lab.guard import check_number
+from diffusion_lab.guard import check_data, check_denoiser, check_number
 from diffusion_lab.sampling.chain import Step, pairs
 from diffusion_lab.theory.forward import noise_like
 from diffusion_lab.theory.parameterization import eps_from_x_0
@@ -23,6 +23,8 @@ def ddim(denoiser, x_T, timesteps=None, eta=0.0, label=None, generator=None):
     Yields Step(t, s, x_t, x_0_hat, mean, x_s). Raises ValueError at the first step for arguments that do not fit.
     """
     check_number(eta, "eta", 0, 1)
+    check_denoiser(denoiser)
+    check_data(x_T)
     schedule = denoiser.schedule
     x_t = x_T
     for t, s in pairs(timesteps, schedule.T):

@@ -5,6 +5,7 @@ Taught in: lessons/03_reverse_posterior
 
 import torch
 
+from diffusion_lab.guard import check_data, check_denoiser
 from diffusion_lab.sampling.chain import Step, pairs
 from diffusion_lab.theory.forward import noise_like
 from diffusion_lab.theory.posterior import posterior_mean, reverse_var
@@ -19,6 +20,8 @@ def ddpm(denoiser, x_T, timesteps=None, variance="small", label=None, generator=
     timesteps: strictly decreasing within 1…T; None is every one. variance: as in `reverse_var`.
     Yields Step(t, s, x_t, x_0_hat, mean, x_s). Raises ValueError at the first step for arguments that do not fit.
     """
+    check_denoiser(denoiser)
+    check_data(x_T)
     schedule = denoiser.schedule
     x_t = x_T
     for t, s in pairs(timesteps, schedule.T):

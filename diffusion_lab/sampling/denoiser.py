@@ -5,7 +5,14 @@ Taught in: lessons/05_denoiser, lessons/08_sampling
 
 import torch
 
-from diffusion_lab.guard import check_choice, check_label, check_times, same_shape
+from diffusion_lab.guard import (
+    check_choice,
+    check_denoiser,
+    check_label,
+    check_schedule,
+    check_times,
+    same_shape,
+)
 from diffusion_lab.theory.denoiser import Denoiser
 from diffusion_lab.theory.parameterization import x_0_from_eps, x_0_from_score, x_0_from_v
 
@@ -24,6 +31,7 @@ def as_denoiser(network, schedule, predicts="v"):
     predicts: what the network returns: "eps", "v", "x_0" or "score". Raises ValueError for any other word.
     The denoiser takes t from 1 to T (at 0 there is nothing to denoise) and returns shape and dtype of x_t.
     """
+    check_schedule(schedule)
     check_choice(predicts, "predicts", TO_X_0)
 
     def answer(x_t, t, label):
@@ -39,6 +47,7 @@ def as_denoiser(network, schedule, predicts="v"):
 
 def clipped(denoiser):
     """The denoiser with its answers limited to [-1, 1], the range of pixels (Ho et al. 2020's code does so)."""
+    check_denoiser(denoiser)
 
     def answer(x_t, t, label):
         return denoiser(x_t, t, label).clamp(-1, 1)

@@ -5,7 +5,7 @@ Taught in: lessons/08_sampling
 
 import torch
 
-from diffusion_lab.guard import same_shape
+from diffusion_lab.guard import check_data, check_denoiser, same_shape
 from diffusion_lab.sampling.chain import Step, pairs
 
 
@@ -20,6 +20,8 @@ def dpm_solver(denoiser, x_T, timesteps=None, label=None):
     timesteps: strictly decreasing within 1…T; None is every one.
     Yields Step(t, s, x_t, x_0_hat, mean, x_s). Raises ValueError at the first step for arguments that do not fit.
     """
+    check_denoiser(denoiser)
+    check_data(x_T)
     schedule = denoiser.schedule
     alpha_bar = schedule.alpha_bar
     x_t = x_T

@@ -3,7 +3,7 @@
 Taught in: lessons/08_sampling
 """
 
-from diffusion_lab.guard import check_number
+from diffusion_lab.guard import check_denoiser, check_number
 from diffusion_lab.theory.denoiser import Denoiser
 
 
@@ -14,6 +14,7 @@ def guided(denoiser, guidance_weight):
     guidance_weight: w, finite, at least 0; 0 is the plain conditional denoiser. Costs two evaluations where w > 0.
     Raises ValueError for another weight. Without a label the denoiser is left as it is: there is nothing to overdo.
     """
+    check_denoiser(denoiser)
     check_number(guidance_weight, "guidance_weight", 0)
 
     def answer(x_t, t, label):

@@ -12,7 +12,18 @@ from typing import NamedTuple
 
 import torch
 
-from diffusion_lab.guard import check_choice, check_pixels, check_times, require, same_shape
+from diffusion_lab.guard import (
+    check_choice,
+    check_count,
+    check_data,
+    check_denoiser,
+    check_pixels,
+    check_positive,
+    check_schedule,
+    check_times,
+    require,
+    same_shape,
+)
 from diffusion_lab.theory.forward import noise_like, q_sample
 from diffusion_lab.theory.gaussian import kl, log_prob
 from diffusion_lab.theory.posterior import posterior_mean, posterior_var, reverse_var, weight_of
@@ -31,6 +42,8 @@ def kl_prior(x_0, schedule):
 
     x_0: float, (n, …). Returns float64 (n,), nats. Nothing in it is learned.
     """
+    check_data(x_0)
+    check_schedule(schedule)
     alpha_bar_T = schedule.alpha_bar[-1]
     return kl(alpha_bar_T.sqrt() * x_0.double(), 1 - alpha_bar_T, 0.0, 1.0).flatten(1).sum(dim=1)
 
@@ -41,6 +54,8 @@ def kl_t(x_0, x_t, t, denoiser, variance="small"):
     x_0, x_t: float, (n, …). t: int, 2…T (at t = 1 the posterior has no width: that is `nll_recon`). variance: as in
     `reverse_var`. Returns float64 (n,), nats. Raises ValueError for t out of range or shapes that differ.
     """
+    check_denoiser(denoiser)
+    check_data(x_0)
     schedule = denoiser.schedule
     require(isinstance(t, int), f"t must be one time for all examples, an int, but got {t!r}.")
     check_times(t, schedule.T, first=2)
@@ -56,6 +71,7 @@ def decoder_var(schedule, variance="small"):
 
     log var = w log β_1 + (1-w) log β̃_2, w as in `reverse_var`. Returns float64, shape (). Needs T of at least 2.
     """
+    check_schedule(schedule)
     require(schedule.T >= 2, f"this needs a chain of at least 2 steps, but the schedule has T = {schedule.T}.")
     w = weight_of(variance)
     return schedule.beta[1] ** w * posterior_var(2, schedule) ** (1 - w)
@@ -69,6 +85,7 @@ def discretised_log_prob(x, mean, var):
     digits. x, mean, var: broadcast. Returns float64, nats. Raises ValueError if x holds other values than pixels.
     """
     check_pixels(x)
+    check_positive(var=var)
     x = torch.as_tensor(x).double()
     std = torch.as_tensor(var, dtype=torch.float64).sqrt()
     a = torch.where(x < -0.999, -math.inf, (x - 1 / 255 - mean) / std)
@@ -85,10 +102,13 @@ def nll_recon(x_0, x_1, denoiser, variance="small", decoder="gaussian"):
     The decoder's mean is x̂_0(x_1), its variance `decoder_var`. decoder: "gaussian" (a density) or "discretised" (a
     probability, for 8-bit pixels). Returns float64 (n,), nats. Raises ValueError for another decoder.
     """
+    check_denoiser(denoiser)
+    check_data(x_0)
     same_shape(x_0=x_0, x_1=x_1)
     check_choice(decoder, "decoder", ("gaussian", "discretised"))
     log_p = log_prob if decoder == "gaussian" else discretised_log_prob
     mean = denoiser(x_1, 1).double()
+    same_shape(x_0=x_0, x_0_hat=mean)
     log_p_x_0 = log_p(x_0.double(), mean, decoder_var(denoiser.schedule, variance))
     return -log_p_x_0.flatten(1).sum(dim=1)
 
@@ -98,6 +118,7 @@ def elbo_terms(denoiser, x_0, variance="small", decoder="gaussian", generator=No
 
     x_0: float, (n, …). Returns `Terms`; the mean over draws of kl_prior + kl_t.sum(1) + nll_recon bounds -log p(x_0).
     """
+    check_denoiser(denoiser)
     schedule = denoiser.schedule
 
     def draw(t):
@@ -110,4 +131,5 @@ def elbo_terms(denoiser, x_0, variance="small", decoder="gaussian", generator=No
 
 def bits_per_dim(nats, d):
     """Nats for one example of d dimensions as bits per dimension: nats / (d log 2)."""
+    check_count(d, "d")
     return nats / (d * math.log(2))

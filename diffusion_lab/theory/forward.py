@@ -5,7 +5,7 @@ Taught in: lessons/02_forward_markov_chain
 
 import torch
 
-from diffusion_lab.guard import check_times, same_shape
+from diffusion_lab.guard import check_data, check_generator, check_schedule, check_times, same_shape
 from diffusion_lab.theory.schedule import at
 
 
@@ -15,6 +15,7 @@ def q_step(x_s, t, eps, schedule):
     x_s: float, shape (n, …), the state at t-1. t: int or int64 (n,), 1…T. eps: standard normal, shape of x_s.
     Returns x_t, shape and dtype of x_s. Raises ValueError for t out of range or shapes that differ.
     """
+    check_schedule(schedule)
     same_shape(x_s=x_s, eps=eps)
     check_times(t, schedule.T, first=1)
     beta_t = at(schedule.beta, t, like=x_s)
@@ -28,6 +29,7 @@ def q_sample(x_0, t, eps, schedule):
     x_0: float, shape (n, …). t: int or int64 (n,), 0…T; t = 0 gives x_0 back. eps: standard normal, shape of x_0.
     Returns x_t, shape and dtype of x_0. Raises ValueError for t out of range or shapes that differ.
     """
+    check_schedule(schedule)
     same_shape(x_0=x_0, eps=eps)
     alpha_bar_t = at(schedule.alpha_bar, t, like=x_0)
     x_t = alpha_bar_t.sqrt() * x_0 + (1 - alpha_bar_t).sqrt() * eps
@@ -39,4 +41,6 @@ def noise_like(x, generator=None):
 
     So one seed gives the same noise wherever x is. generator: on the CPU; None is PyTorch's own.
     """
+    check_data(x)
+    check_generator(generator)
     return torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)

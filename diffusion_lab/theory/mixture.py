@@ -6,10 +6,13 @@ Taught in: lessons/03_reverse_posterior
 import torch
 
 from diffusion_lab.guard import (
+    check_count,
     check_density,
+    check_generator,
     check_mixture,
     check_no_label,
     check_points,
+    check_schedule,
     check_times,
     require,
 )
@@ -57,12 +60,15 @@ class GaussianMixture:
 
     def sample(self, n, generator=None):
         """n points, shape (n, d): first choose a component, then draw from it."""
+        check_count(n, "n")
+        check_generator(generator)
         k = torch.multinomial(self.weight, n, replacement=True, generator=generator)
         eps = torch.randn(n, self.mean.shape[1], generator=generator, dtype=torch.float64)
         return self.mean[k] + self.var[k, None].sqrt() * eps
 
     def marginal(self, t, schedule):
         """The marginal q(x_t), itself a mixture: means √ᾱ_t m_k, variances ᾱ_t v_k + 1 - ᾱ_t. t: int, 0…T."""
+        check_schedule(schedule)
         require(isinstance(t, int), f"t must be one time, an int, but got {t!r}.")
         alpha_bar_t = at(schedule.alpha_bar, t)
         return GaussianMixture(self.weight, alpha_bar_t.sqrt() * self.mean, alpha_bar_t * self.var + (1 - alpha_bar_t))
@@ -76,6 +82,7 @@ class GaussianMixture:
         x_t: float, (n, …) with d numbers an example. t: int or int64 (n,), 1…T. Returns shape and dtype of x_t.
         Raises ValueError for t out of range or another number of dimensions.
         """
+        check_schedule(schedule)
         check_times(t, schedule.T, first=1, like=x_t)
         x = x_t.reshape(len(x_t), -1).to(self.mean)
         y = x / at(schedule.alpha_bar, t, like=x).sqrt()
@@ -102,6 +109,7 @@ class GaussianMixture:
 
     def _seen(self, x_t, t, schedule):
         """y = x_t/√ᾱ_t (n, d), the variance 1/SNR_t of its noise (1, 1) or (n, 1), and Bayes' weights r (n, K)."""
+        check_schedule(schedule)
         check_times(t, schedule.T, first=1, like=x_t)
         x = x_t.reshape(len(x_t), -1).to(self.mean)
         y = x / at(schedule.alpha_bar, t, like=x).sqrt()
@@ -120,6 +128,8 @@ class GaussianMixture:
 
     def denoiser(self, schedule):
         """`expected_x_0` as a Denoiser. A mixture has no labels: one that is not None raises ValueError."""
+
+        check_schedule(schedule)
 
         def answer(x_t, t, label):
             check_no_label(label)
@@ -155,6 +165,8 @@ class FullMixture(GaussianMixture):
 
     def sample(self, n, generator=None):
         """n points, shape (n, d): first choose a component, then draw from it."""
+        check_count(n, "n")
+        check_generator(generator)
         k = torch.multinomial(self.weight, n, replacement=True, generator=generator)
         eps = torch.randn(n, self.mean.shape[1], generator=generator, dtype=torch.float64)
         x = self.mean[k]
@@ -164,6 +176,7 @@ class FullMixture(GaussianMixture):
 
     def marginal(self, t, schedule):
         """The marginal q(x_t): means √ᾱ_t m_k, covariances ᾱ_t C_k + (1 - ᾱ_t) I. t: int, 0…T   (Bishop, eq. 2.115)."""
+        check_schedule(schedule)
         require(isinstance(t, int), f"t must be one time, an int, but got {t!r}.")
         alpha_bar_t = at(schedule.alpha_bar, t)
         noise = (1 - alpha_bar_t) * torch.eye(self.mean.shape[1], dtype=torch.float64)

@@ -5,7 +5,7 @@ A step from t to s uses α = ᾱ_t/ᾱ_s and β = 1-α; for s = t-1 these are α
 Taught in: lessons/03_reverse_posterior
 """
 
-from diffusion_lab.guard import check_choice, check_number, check_step, same_shape
+from diffusion_lab.guard import check_choice, check_number, check_schedule, check_step, same_shape
 from diffusion_lab.theory.schedule import at
 
 
@@ -17,6 +17,7 @@ def posterior_mean(x_0, x_t, t, schedule, s=None):
     x_0, x_t: float, shape (n, …). t, s: int or int64 (n,), 0 <= s < t <= T; s defaults to t-1.
     Returns shape and dtype of x_t. Raises ValueError for times out of order or range, or shapes that differ.
     """
+    check_schedule(schedule)
     same_shape(x_0=x_0, x_t=x_t)
     check_step(t, s, schedule.T)
     alpha_bar_t = at(schedule.alpha_bar, t, like=x_t)
@@ -33,6 +34,7 @@ def posterior_var(t, schedule, s=None):
     t, s: int or int64 (n,), 0 <= s < t <= T; s defaults to t-1.
     Returns float64, shape () for an int t or (n,); 0 where s = 0. Raises ValueError for times out of order or range.
     """
+    check_schedule(schedule)
     check_step(t, s, schedule.T)
     alpha_bar_t = at(schedule.alpha_bar, t)
     alpha_bar_s = at(schedule.alpha_bar, t - 1 if s is None else s)

@@ -7,7 +7,7 @@ Taught in: lessons/02_forward_markov_chain
 
 import torch
 
-from diffusion_lab.guard import check_count, check_times, require
+from diffusion_lab.guard import check_count, check_tables, check_times, require
 
 
 class Schedule:
@@ -16,7 +16,8 @@ class Schedule:
     α_t = 1 - β_t,   ᾱ_t = α_1 α_2 … α_t   (Ho et al. 2020, below eq. 3),
     SNR_t = ᾱ_t / (1 - ᾱ_t)   (Kingma et al. 2021, eq. 2)
 
-    beta: shape (T+1,) with beta[0] = 0 and the rest in (0, 1); ValueError otherwise.
+    beta: shape (T+1,) with beta[0] = 0 and the rest in (0, 1), such that noise grows at each step as far as float64 can
+    tell, and ᾱ_T is at least 1e-60; ValueError otherwise.
     Then alpha_bar[0] = 1 and snr[0] = inf: at time 0 there is only signal.
     """
 
@@ -34,6 +35,7 @@ class Schedule:
         self.alpha_bar = torch.cumprod(self.alpha, dim=0)
         self.snr = self.alpha_bar / (1 - self.alpha_bar)
         self.log_snr = torch.log(self.snr)
+        check_tables(self.log_snr)
 
 
 def linear(T=1000):

@@ -3,16 +3,21 @@
 Taught in: lessons/07_train
 """
 
+import math
+
 import torch
 
 from diffusion_lab.data.augment import augmented
-from diffusion_lab.guard import require
+from diffusion_lab.guard import check_classes, check_images, require
 
 
 def batch_at(step, n, recipe):
     """The indices of the batch of a step, from a fresh order of the n images in each epoch. Returns int64 (batch,)."""
+    require(step >= 0, f"steps are counted from 0, but got {step}.")
+    require(n >= recipe.batch, f"one batch takes {recipe.batch} images, but there are only {n}.")
     epoch, place = divmod(step, n // recipe.batch)
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(1_000_003 * recipe.seed + epoch))
+    generator = torch.Generator().manual_seed(1_000_003 * recipe.seed + epoch)
+    order = torch.randperm(n, generator=generator)
     return order[place * recipe.batch:(place + 1) * recipe.batch]
 
 
@@ -22,7 +27,8 @@ def batches_of(images, labels, recipe):
     images: float32 (n, 1, 28, 28) in [-1, 1], labels: int64 (n,). A share recipe.augment of the images of a batch is
     turned and shifted a little. Raises ValueError for fewer images than one batch holds.
     """
-    require(len(images) == len(labels), f"each image needs its label, but got {len(images)} and {len(labels)}.")
+    check_images(images)
+    check_classes(labels, len(images), classes=math.inf)
     require(len(images) >= recipe.batch,
             f"one batch takes {recipe.batch} images, but there are only {len(images)}.")
 

@@ -5,6 +5,8 @@ Taught in: lessons/07_train
 
 import torch
 
+from diffusion_lab.guard import check_count, check_number, require
+
 
 def orthogonalised(matrix, rounds=5):
     """Nearly U Vᵀ, where matrix = U S Vᵀ: singular values become about 1.
@@ -14,6 +16,8 @@ def orthogonalised(matrix, rounds=5):
     X ← a X + (b X Xᵀ + c (X Xᵀ)²) X, five times, from X = matrix / ‖matrix‖, a, b, c = 3.4445, -4.7750, 2.0315
     (Jordan et al. 2024, "Muon"). matrix: float (m, n). Returns the same shape.
     """
+    require(matrix.ndim == 2, f"a matrix has two axes, but got the shape {tuple(matrix.shape)}.")
+    check_count(rounds, "rounds")
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
     x = x / (x.norm() + 1e-7)
@@ -21,7 +25,8 @@ def orthogonalised(matrix, rounds=5):
     one = product = torch.eye(len(x), dtype=x.dtype, device=x.device)
     for _ in range(rounds):
         factor = 3.4445 * one - 4.7750 * gram + 2.0315 * gram @ gram
-        gram, product = factor @ gram @ factor, factor @ product
+        gram = factor @ gram @ factor
+        product = factor @ product
     x = product @ x
     return x.T if tall else x
 
@@ -34,6 +39,8 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(self, parameters, lr, momentum=0.95):
+        check_number(lr, "lr", 0)
+        check_number(momentum, "momentum", 0, 1)
         super().__init__(parameters, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()

@@ -5,13 +5,25 @@ Taught in: lessons/07_train
 
 import torch
 
-from diffusion_lab.guard import check_choice, check_number, same_shape
+from diffusion_lab.guard import (
+    check_choice,
+    check_classes,
+    check_count,
+    check_data,
+    check_generator,
+    check_number,
+    check_schedule,
+    same_shape,
+)
 from diffusion_lab.theory.forward import noise_like, q_sample
 from diffusion_lab.theory.parameterization import v_from_x_0
 
 
 def uniform_times(n, T, generator):
     """n times, each drawn from 1…T by itself  (Ho et al. 2020, algorithm 1). Returns int64 (n,)."""
+    check_count(n, "n")
+    check_count(T, "T")
+    check_generator(generator)
     return torch.randint(1, T + 1, (n,), generator=generator)
 
 
@@ -21,7 +33,11 @@ def spread_times(n, T, generator):
     t_i = 1 + ⌊T ((u + i/n) mod 1)⌋, u uniform. Each t_i alone is uniform; the batch as a whole misses no part of the
     chain, so that its loss varies less from batch to batch. Returns int64 (n,).
     """
-    u = torch.rand(1, generator=generator, dtype=torch.float64) + torch.arange(n, dtype=torch.float64) / n
+    check_count(n, "n")
+    check_count(T, "T")
+    check_generator(generator)
+    u = torch.rand(1, generator=generator, dtype=torch.float64)
+    u = u + torch.arange(n, dtype=torch.float64) / n
     return (T * (u % 1)).long().clamp(max=T - 1) + 1
 
 
@@ -35,9 +51,11 @@ def objective(network, batch, generator, schedule, predicts="v", times=spread_ti
     Raises ValueError for another word in `predicts`, a `drop` outside 0…1 and labels or answers of other shapes.
     """
     x_0, label = batch
+    check_data(x_0)
+    check_schedule(schedule)
     check_choice(predicts, "predicts", ("eps", "v", "x_0"))
     check_number(drop, "drop", 0, 1)
-    same_shape(label=label, one_for_each_x_0=x_0.flatten(1)[:, 0])
+    check_classes(label, len(x_0), network.null_label)
     t = times(len(x_0), schedule.T, generator).to(x_0.device)
     eps = noise_like(x_0, generator)
     x_t = q_sample(x_0, t, eps, schedule)

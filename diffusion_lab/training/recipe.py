@@ -47,4 +47,5 @@ def rate(step, recipe):
 
     step: int, from 0. Returns a float, at most 1; 0 when all steps are done.
     """
+    require(0 <= step <= recipe.steps, f"step must lie within 0…{recipe.steps}, but got {step}.")
     return min(1, (step + 1) / recipe.warm_up) * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))

@@ -8,6 +8,7 @@ from IPython.display import clear_output
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from tqdm import tqdm
 
+from diffusion_lab.view.pictures import check_picture
 from diffusion_lab.view.style import BLACK
 
 DELAY = 2  # seconds after which a drawing shows its progress
@@ -18,11 +19,13 @@ def painter(fig, artists):
 
     artists: lines, points or texts of the figure that change. Axes, ticks and all else are drawn once, here, so
     limits must be set beforehand, and are those of the first drawing; this takes a few milliseconds instead of
-    fifty. Raises ValueError if there are no artists.
+    fifty. Raises ValueError if there are no artists, or one is another figure's.
     """
     artists = list(artists)
     if not artists:
         raise ValueError("a figure needs at least one artist that changes, but got none.")
+    if any(artist.get_figure() is not fig for artist in artists):
+        raise ValueError("an artist is part of another figure: it cannot be drawn on this one.")
     for artist in artists:
         artist.set_animated(True)  # left out of the background
     canvas = FigureCanvasAgg(fig)
@@ -63,8 +66,11 @@ def with_marker(fig, ax, places):
 def beside(*tracks, gap=12):
     """Tracks of equally many frames (uint8, (H, W) or (H, W, 3)) put side by side, to be scrubbed together.
 
-    Lower frames are centred on white. Returns a list of uint8 arrays. Raises ValueError for tracks of different length.
+    gap: white pixels between them. Lower frames are centred on white. Returns a list of uint8 arrays.
+    Raises ValueError for tracks of different length, other frames, or a gap that is no whole number.
     """
+    if isinstance(gap, bool) or not isinstance(gap, int) or gap < 0:
+        raise ValueError(f"gap must be a whole number of at least 0, but got {gap!r}.")
     lengths = [len(track) for track in tracks]
     if len(set(lengths)) != 1:
         raise ValueError(f"tracks need equally many frames, but got {lengths}.")
@@ -73,6 +79,8 @@ def beside(*tracks, gap=12):
 
 def row(pictures, gap):
     """Pictures in a row, centred in height, `gap` white pixels between them; grey unless one of them has colours."""
+    for picture in pictures:
+        check_picture(picture)
     height = max(len(picture) for picture in pictures)
     colours = (3,) if any(picture.ndim == 3 for picture in pictures) else ()
     width = sum(picture.shape[1] + gap for picture in pictures) - gap

@@ -18,6 +18,9 @@ def curves(ax, lines, xlabel, ylabel, title=None, **limits):
 
 def histogram(ax, values, role, label, bins=60, **limits):
     """Draw a histogram of 1-D samples as a density (its area is 1), to lay beside a curve."""
+    values = np.asarray(values)
+    if not np.isfinite(values).all():
+        raise ValueError("the values of a histogram must be finite, but some are not.")
     ax.hist(values, bins=bins, density=True, color=ROLES[role]["color"], alpha=0.35, label=label)
     ax.set(**limits)
     ax.legend()
@@ -26,6 +29,9 @@ def histogram(ax, values, role, label, bins=60, **limits):
 
 def clouds(panels, lim=3.0, size=2.6):
     """A figure of 2-D clouds side by side: a list of (points (n, 2), role, title), role from `POINTS`."""
+    for points, _, title in panels:
+        if points.ndim != 2 or points.shape[1] != 2:
+            raise ValueError(f"points must have shape (n, 2), but those of {title!r} have {tuple(points.shape)}.")
     fig, axes = figure(columns=len(panels), width=size * len(panels), height=size + 0.3, squeeze=False)
     for ax, (points, role, title) in zip(axes[0], panels):
         ax.scatter(points[:, 0], points[:, 1], **POINTS[role])

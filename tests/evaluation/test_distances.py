@@ -1,5 +1,7 @@
 """Distances between sets of digits: closed forms, another library, and what they must be for known sets."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -11,12 +13,15 @@ from diffusion_lab.evaluation.distances import (
     distance_to_test,
     floor_distance,
     frechet_distance,
+    half,
     label_accuracy,
     memorisation_ratio,
     report,
     share_of_real,
 )
 from diffusion_lab.evaluation.judge import in_batches, load_judge
+
+LABELS = torch.tensor([3, 1, 4])
 
 
 def normal(*shape, seed=0):
@@ -110,11 +115,52 @@ def test_sets_that_have_no_distance_are_refused(a, b):
     assert f"{a} and {b}" in str(refusal.value)
 
 
+@pytest.mark.parametrize("name", ["n", "draws"])
+def test_a_floor_of_nothing_is_refused(judge, digits, name):
+    train, (test, _) = digits
+    with pytest.raises(ValueError, match=f"{name} must be a whole number, at least 1, but got 0"):
+        floor_distance(judge, train, test, **{name: 0})
+
+
+def test_features_and_matrices_that_have_no_distance_are_refused():
+    with pytest.raises(ValueError, match="features hold NaN or infinite values"):
+        frechet_distance(torch.zeros(5, 3), torch.full((5, 3), math.nan))
+    with pytest.raises(ValueError, match="a covariance is symmetric"):
+        half(torch.tensor([[1.0, 2.0], [0.0, 1.0]]))
+
+
+SCALED = {"uint8": lambda x: ((x + 1) * 127.5).byte(), "0…255": lambda x: (x + 1) * 127.5, "bool": lambda x: x > 0}
+
+
+@pytest.mark.parametrize("scale", SCALED.values(), ids=SCALED)
+@pytest.mark.parametrize("measure", [
+    lambda x, judge, train, test: distance_to_test(x, judge, test[0]),
+    lambda x, judge, train, test: distance_to_test(train[0], judge, x),
+    lambda x, judge, train, test: label_accuracy(judge, x, test[1][:3]),
+    lambda x, judge, train, test: memorisation_ratio(x, train[0], test[0]),
+    lambda x, judge, train, test: memorisation_ratio(test[0], x, test[0]),
+    lambda x, judge, train, test: share_of_real(x, test[1][:3], train, test),
+])
+def test_images_of_another_range_or_dtype_are_refused(judge, digits, measure, scale):
+    with pytest.raises(ValueError, match=r"images must (be floats|lie within \[-1, 1\])"):
+        measure(scale(digits[1][0][:3]), judge, *digits)
+
+
+@pytest.mark.parametrize("labels", [LABELS[:1], LABELS[:, None], LABELS.float(), LABELS + 7, LABELS - 100, 3,
+                                    LABELS.repeat(2)], ids=str)
+def test_labels_that_do_not_fit_are_refused(judge, digits, labels):
+    train, test = digits
+    for measure in (lambda x: label_accuracy(judge, x, labels), lambda x: share_of_real(x, labels, train, test),
+                    lambda x: floor_distance(judge, (x, labels), test[0])):
+        with pytest.raises(ValueError, match="labels must"):
+            measure(test[0][:3])
+
+
 def test_distance_to_test_is_that_of_the_features(judge, digits):
     (images, _), (test, _) = digits
     expected = frechet_distance(judge.features(images), judge.features(test))
     assert distance_to_test(images, judge, test) == pytest.approx(expected, rel=1e-4)
-    noise = normal(200, 1, 28, 28)
+    noise = normal(200, 1, 28, 28).clamp(-1, 1)
     assert distance_to_test(noise, judge, test) > 10 * distance_to_test(images, judge, test)
 
 
@@ -140,17 +186,17 @@ def test_the_floor_is_of_real_digits_and_always_the_same(judge, digits):
 
 
 class KindJudge:
-    """Features that are the kind alone, one-hot: 1 at the kind that the first pixel tells."""
+    """Features that are the kind alone, one-hot: 1 at the kind of which the first pixel is a tenth."""
 
     def features(self, images):
-        return torch.eye(10)[images[:, 0, 0, 0].long()]
+        return torch.eye(10)[(10 * images[:, 0, 0, 0]).round().long()]
 
 
 @pytest.mark.parametrize("n", [20, 100, 27])
 def test_each_draw_of_the_floor_holds_equally_many_of_each_kind(n):
     """Only the kinds are seen: a set with the kinds 0, 1, … 9, 0, … in turn is the same in each draw."""
     labels = torch.randint(10, (400,), generator=torch.Generator().manual_seed(1))
-    images = labels.float().reshape(-1, 1, 1, 1).expand(-1, 1, 28, 28)
+    images = (labels / 10).reshape(-1, 1, 1, 1).expand(-1, 1, 28, 28)
     in_turn = torch.eye(10)[torch.arange(n) % 10]
     equal = images[torch.cat([(labels == kind).nonzero()[:10, 0] for kind in range(10)])]
     mean, std = floor_distance(KindJudge(), (images, labels), equal, n=n)
@@ -192,6 +238,11 @@ def test_memorisation_ratio_of_copies_and_of_fresh_digits(digits):
     assert memorisation_ratio(test, train, test) == 1
     fresh = load_digits("test")[0][200:600]
     assert memorisation_ratio(fresh, train, test) == pytest.approx(1, abs=0.1)
+
+
+def test_memorisation_ratio_takes_images_that_need_a_gradient(digits):
+    (train, _), (test, _) = digits
+    assert memorisation_ratio(train[:5].clone().requires_grad_(), train, test) == 0
 
 
 def test_memorisation_ratio_by_hand(digits):
@@ -236,9 +287,10 @@ def test_the_report_holds_all_measures(monkeypatch, judge, digits):
 
 @pytest.mark.parametrize("measure", [
     lambda bad, judge, train, test: distance_to_test(bad, judge, test[0]),
-    lambda bad, judge, train, test: label_accuracy(judge, bad, torch.zeros(3)),
+    lambda bad, judge, train, test: label_accuracy(judge, bad, LABELS),
     lambda bad, judge, train, test: memorisation_ratio(bad, train[0], test[0]),
-    lambda bad, judge, train, test: report(bad, torch.zeros(3), judge, train, test),
+    lambda bad, judge, train, test: share_of_real(bad, LABELS, train, test),
+    lambda bad, judge, train, test: report(bad, LABELS, judge, train, test),
 ])
 def test_images_of_a_chain_that_diverged_are_refused(judge, digits, measure):
     with pytest.raises(ValueError, match="NaN or infinite"):

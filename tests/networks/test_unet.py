@@ -130,6 +130,11 @@ def test_a_new_network_answers_0():
     assert not UNet()(normal(2, 1, 28, 28), TIMES[:2]).any()
 
 
+def test_the_default_network_is_that_of_the_lesson():
+    assert UNet().arguments == {"fine": 48, "coarse": 96, "dim": 128, "labels": 10}
+    assert UNet().condition.label.weight.shape == (11, 128)
+
+
 def test_it_begins_with_the_same_weights_from_the_same_seed_and_is_small():
     one, other = made(UNet, zeros=True), made(UNet, zeros=True)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters()))

@@ -8,7 +8,7 @@ from samplers import SAMPLERS, normal, seeded, waves
 
 from diffusion_lab.sampling.chain import spaced
 from diffusion_lab.sampling.denoiser import Denoiser, as_denoiser
-from diffusion_lab.theory.schedule import cosine, linear
+from diffusion_lab.theory.schedule import Schedule, cosine, linear
 
 every = pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
 PREDICTIONS = ("eps", "v", "x_0", "score")
@@ -139,6 +139,18 @@ def test_every_number_is_finite(sampler, predicts, make, T):
             assert len(steps) == n
             numbers = torch.stack([torch.stack([step.x_0_hat, step.mean, step.x_s]) for step in steps])
             assert torch.isfinite(numbers).all(), (dtype, n)
+
+
+@every
+@pytest.mark.parametrize("predicts", PREDICTIONS)
+@pytest.mark.parametrize("beta", [[0.5] * 199, [0.999] * 19, [1.2e-16, 0.1], [0.1, 1e-15, 0.1]],
+                         ids=["nothing left", "fast", "little at first", "little between"])
+def test_every_number_is_finite_over_the_hardest_tables_that_a_schedule_takes(sampler, predicts, beta):
+    T = len(beta)
+    denoiser = as_denoiser(lambda x_t, t, label: torch.tanh(x_t - t[:, None] / T), Schedule([0.0, *beta]), predicts)
+    for dtype in (torch.float32, torch.float64):
+        for step in sampler(denoiser, normal(2, 1, dtype=dtype), generator=seeded()):
+            assert torch.isfinite(torch.stack([step.x_0_hat, step.mean, step.x_s])).all(), (dtype, step.t)
 
 
 @every

@@ -196,6 +196,13 @@ def test_denoiser_keeps_shape_and_dtype_and_reads_each_examples_time(shape, dtyp
     assert denoiser.schedule is schedule
 
 
+def test_near_points_are_told_apart_far_from_the_origin():
+    """Forty points, a hundredth from a centre at 1e6: |x|² + |m|² - 2 x m would lose the distance to rounding."""
+    x = 1e6 + 0.01 * normal(40, 1)
+    far = GaussianMixture([1.0], [[1e6]], [1e-4])
+    assert far.log_prob(x).numpy() == pytest.approx(stats.norm.logpdf(x[:, 0].numpy(), 1e6, 0.01), abs=1e-6)
+
+
 def test_far_away_everything_stays_finite():
     x = torch.tensor([[1e5], [-1e5]])
     nearest = torch.tensor([[1.8], [-2.0]])

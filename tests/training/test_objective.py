@@ -185,7 +185,7 @@ def test_a_drop_that_is_no_share_is_refused(drop):
 
 def test_labels_and_answers_that_would_broadcast_are_refused():
     x_0, label = batch()
-    with pytest.raises(ValueError, match=r"same shape, but got label \(6, 1\)"):
+    with pytest.raises(ValueError, match=r"one label for each example, \(6,\), but got torch.int64, \(6, 1\)"):
         objective(Fixed(), (x_0, label[:, None]), seeded(), cosine())
     network = Fixed()
     network.forward = lambda x_t, t, label: x_t[:, :, :1]

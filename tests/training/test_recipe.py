@@ -96,7 +96,7 @@ def test_the_share_of_images_that_are_augmented(monkeypatch):
     monkeypatch.setattr(batches, "augmented", lambda x, generator, strength: torch.ones_like(x))
     images, shares, chosen = torch.full((400, 1, 28, 28), -1.0), [], []
     for augment in (0.0, 0.3, 1.0):
-        batch = batches_of(images, torch.zeros(400), Recipe(batch=400, augment=augment))
+        batch = batches_of(images, torch.zeros(400).long(), Recipe(batch=400, augment=augment))
         flat = [batch(step)[0].flatten(1) for step in range(2)]
         assert all(((x == 1).all(1) | (x == -1).all(1)).all() for x in flat)
         shares.append((flat[0] == 1).all(1).double().mean().item())
@@ -110,5 +110,5 @@ def test_the_share_of_images_that_are_augmented(monkeypatch):
 def test_too_few_images_or_labels_are_refused():
     with pytest.raises(ValueError, match="one batch takes 17 images, but there are only 16"):
         batches_of(*some_images(16), Recipe(batch=17))
-    with pytest.raises(ValueError, match="each image needs its label, but got 12 and 11"):
+    with pytest.raises(ValueError, match=r"one label for each example, \(12,\), but got torch.int64, \(11,\)"):
         batches_of(some_images(12)[0], torch.arange(11), Recipe(batch=2))

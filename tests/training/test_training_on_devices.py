@@ -12,6 +12,7 @@ from diffusion_lab.theory import forward, parameterization, schedule
 from diffusion_lab.theory.forward import q_sample
 from diffusion_lab.theory.parameterization import v_from_x_0
 from diffusion_lab.theory.schedule import cosine
+from diffusion_lab.training import objective as loss
 from diffusion_lab.training.average import update_average
 from diffusion_lab.training.loop import train
 from diffusion_lab.training.muon import Muon
@@ -31,9 +32,9 @@ def generator():
 @pytest.fixture
 def no_guards(monkeypatch):
     """Guards look at values, and meta tensors have none."""
-    for module in (schedule, forward, parameterization):
-        monkeypatch.setattr(module, "check_times", lambda *_, **__: None, raising=False)
-    monkeypatch.setattr(unet, "bool", lambda _: True, raising=False)
+    for module in (schedule, forward, parameterization, loss, unet):
+        for name in ("check_times", "check_classes", "check_label"):
+            monkeypatch.setattr(module, name, lambda *_, **__: None, raising=False)
 
 
 def test_meta_refuses_what_cuda_refuses():

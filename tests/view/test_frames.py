@@ -65,6 +65,11 @@ def test_a_figure_without_artists_is_refused():
             draw(sines()[0])
 
 
+def test_an_artist_of_another_figure_is_refused():
+    with pytest.raises(ValueError, match="part of another figure"):
+        painter(sines()[0], [sines()[1]])
+
+
 def test_a_painter_shows_its_artists_as_they_are_now():
     fig, line, text = sines()
     paint = painter(fig, [line, text])
@@ -112,3 +117,11 @@ def test_tracks_stand_side_by_side_centred_on_white():
 def test_tracks_of_different_length_are_refused():
     with pytest.raises(ValueError, match=r"\[1, 2\]"):
         beside([np.zeros((2, 2), np.uint8)], [np.zeros((2, 2), np.uint8)] * 2)
+
+
+@pytest.mark.parametrize(("frame", "gap", "words"), [
+    (np.zeros((2, 2)), 12, "a uint8 array, .* but got float64"), (np.zeros(2, np.uint8), 12, "but got uint8, .2,."),
+    (np.zeros((2, 2), np.uint8), -3, "gap must be a whole number of at least 0, but got -3")])
+def test_what_cannot_stand_side_by_side_is_refused(frame, gap, words):
+    with pytest.raises(ValueError, match=words):
+        beside([frame], [frame], gap=gap)

@@ -31,6 +31,42 @@ def test_mosaic_shows_values_beyond_the_range_as_black_or_white():
     assert mosaic(images, scale=1, gap=0).tolist() == [[0, 255]]
 
 
+def test_mosaic_takes_what_training_gives():
+    """A tensor that needs a gradient, or in half precision, is shown as any other."""
+    images = torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1)
+    for some in (images.requires_grad_(), images.bfloat16(), images.detach().numpy()):
+        assert mosaic(some, scale=1, gap=0).tolist() == [[0, 255]]
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    *(({"images": images}, f"images must be floats, \\(n, 1, H, W\\), but got {words}") for words, images in {
+        "float64, \\(2, 3, 4, 4\\)": np.zeros((2, 3, 4, 4)), "float64, \\(4, 4\\)": np.zeros((4, 4)),
+        "uint8": np.zeros((2, 1, 4, 4), np.uint8), "float64, \\(0, 1, 4, 4": np.zeros((0, 1, 4, 4))}.items()),
+    *(({"images": np.full((2, 1, 4, 4), value)}, "NaN or infinite") for value in (np.nan, np.inf)),
+    *(({name: value}, f"{name} must be a whole number of at least {least}, but got {value}") for name, least, value in (
+        ("columns", 1, 0), ("columns", 1, True), ("scale", 1, 0), ("scale", 1, 1.5), ("gap", 0, -1))),
+])
+def test_what_makes_no_mosaic_is_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        mosaic(**{"images": np.zeros((2, 1, 4, 4))} | changes)
+
+
+@pytest.mark.parametrize("array", [
+    np.zeros(4, np.uint8), np.zeros((4, 4), bool), np.zeros((4, 4), np.uint16), np.zeros((4, 4)),
+    np.zeros((4, 4, 2), np.uint8), np.zeros((2, 4, 4, 3), np.uint8), [[0, 255]]],
+    ids=["1-d", "bool", "uint16", "float", "2 colours", "4-d", "list"])
+@pytest.mark.parametrize("encode", [png, quick_png])
+def test_what_is_no_picture_is_refused(encode, array):
+    with pytest.raises(ValueError, match=r"a picture must be a uint8 array, \(H, W\) or \(H, W, 3\), but got"):
+        encode(array)
+
+
+@pytest.mark.parametrize("see", [lambda it: show(it, alt="Nothing."), lambda it: Watch("nothing").show(it), pixels])
+def test_what_is_no_figure_is_refused(see):
+    with pytest.raises(ValueError, match="a matplotlib figure or a uint8 array, but got NoneType"):
+        see(None)
+
+
 def test_png_keeps_a_grey_picture_exactly():
     array = np.arange(256, dtype=np.uint8).reshape(16, 16)
     assert (np.asarray(Image.open(BytesIO(png(array)))) == array).all()

@@ -46,6 +46,13 @@ def test_clouds_show_each_point_where_it_is():
     assert one.get_xlim() == one.get_ylim() == (-4, 4)
 
 
+def test_numbers_that_a_picture_would_hide_are_refused():
+    with pytest.raises(ValueError, match="histogram must be finite"):
+        histogram(figure()[1], [0.0, 1.0, np.nan], "data", "samples")
+    with pytest.raises(ValueError, match=r"shape \(n, 2\), but those of 'deep' have \(4, 3\)"):
+        clouds([(np.zeros((4, 2)), "data", "flat"), (np.zeros((4, 3)), "data", "deep")])
+
+
 def test_a_figure_has_the_look_of_the_course():
     _, ax = figure()
     assert not ax.spines["top"].get_visible()
