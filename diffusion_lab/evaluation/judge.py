@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from diffusion_lab.data.augment import augmented
+from diffusion_lab.guard import check_classes, check_count, check_images, check_positive
 
 FILE = Path(__file__).with_name("judge.safetensors")
 
@@ -54,12 +55,9 @@ def in_batches(function, images, size=250):
 
 
 def checked(images):
-    """Return images as float32; raise ValueError unless they are (n, 1, 28, 28) and finite."""
-    if images.ndim != 4 or images.shape[1:] != (1, 28, 28) or len(images) == 0:
-        raise ValueError(f"digits must have shape (n, 1, 28, 28), but got {tuple(images.shape)}.")
-    if not bool(torch.isfinite(images).all()):
-        raise ValueError("the images hold NaN or infinite values: the chain that made them has diverged.")
-    return images.float()
+    """Return images as float32; raise ValueError unless they are float, (n, 1, 28, 28), and within [-1, 1]."""
+    check_images(images)
+    return images.detach().float()
 
 
 def read_digits(judge, images):
@@ -72,6 +70,11 @@ def fit_classifier(images, labels, epochs, generator, lr=2e-3, batch=64):
 
     images: float32 (n, 1, 28, 28) in [-1, 1]. labels: int64 (n,). Returns the network in evaluation mode.
     """
+    check_images(images)
+    check_classes(labels, len(images))
+    check_count(epochs, "epochs")
+    check_count(batch, "batch")
+    check_positive(lr=lr)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
         network = Judge()

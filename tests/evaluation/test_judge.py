@@ -110,6 +110,15 @@ def test_a_classifier_learns_and_a_seed_fixes_it():
     assert not any(weight.requires_grad for weight in readers[0].parameters())
 
 
+@pytest.mark.parametrize("changes", [{"lr": 0}, {"lr": math.nan}, {"epochs": 0}, {"batch": 0},
+                                     {"labels": torch.arange(5)}, {"images": torch.full((4, 1, 28, 28), math.nan)}])
+def test_a_training_that_cannot_be_is_refused(changes):
+    [name] = changes
+    with pytest.raises(ValueError, match="NaN" if name == "images" else f"{name} must be"):
+        fit_classifier(**{"images": torch.zeros(4, 1, 28, 28), "labels": torch.arange(4), "epochs": 1,
+                          "generator": torch.Generator()} | changes)
+
+
 def test_a_classifier_sees_every_digit_once_an_epoch(monkeypatch):
     """Which images were asked for is told by their one grey value; the last batch is smaller."""
     seen, images = [], (torch.arange(7.0) / 10).reshape(-1, 1, 1, 1).expand(-1, 1, 28, 28)
