@@ -23,6 +23,7 @@ class Measures:
     """What is measured of one lesson."""
 
     visible: int
+    exported: int
     taught: int
     main_words: int
     deep_words: int
@@ -67,6 +68,7 @@ def measure(path):
     seen = [cell for cell in main if cell.cell_type == "code" and not is_folded(cell)]
     return Measures(
         visible=sum(code_lines(cell.source) for cell in seen),
+        exported=sum(code_lines(cell.source) for cell in seen if taught_module(cell)),
         taught=sum(code_lines(cell.source) for cell in seen if taught_module(cell) or "check" in tags(cell)),
         main_words=sum(words(cell) for cell in main if cell.cell_type == "markdown"),
         deep_words=sum(words(cell) for cell, below in zip(cells, deep) if below and cell.cell_type == "markdown"),
@@ -75,15 +77,15 @@ def measure(path):
 
 
 def main():
-    print(f"| lesson | visible lines | taught | share | main lane, words (aim {AIM:,}) | deep lane | longest line |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
+    print(f"| lesson | visible | exported | taught | share | main lane, words (aim {AIM:,}) | deep | longest line |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for lesson in lessons():
         if not notebook_of(lesson).exists():
-            print(f"| {lesson.name} | its notebook is not built: run `make notebooks` | | | | | |")
+            print(f"| {lesson.name} | its notebook is not built: run `make notebooks` | | | | | | |")
             continue
         found = measure(notebook_of(lesson))
-        print(f"| {lesson.name} | {found.visible} | {found.taught} | {found.share:.0%} | {found.main_words:,} | "
-              f"{found.deep_words:,} | {found.longest} |")
+        print(f"| {lesson.name} | {found.visible} | {found.exported} | {found.taught} | {found.share:.0%} | "
+              f"{found.main_words:,} | {found.deep_words:,} | {found.longest} |")
 
 
 if __name__ == "__main__":

@@ -108,13 +108,13 @@ x = torch.linspace(-4, 4, 401, dtype=torch.float64)
 scipys = torch.from_numpy(stats.norm.logpdf(x, 0.5, 2.0**0.5))
 assert torch.allclose(log_prob(x, 0.5, 2.0), scipys, atol=1e-12)
 
-# %% tags=["check"]
+# %%
 area, _ = integrate.quad(lambda x: log_prob(x, 0.5, 2.0).exp().item(), -20, 20)
 square, _ = integrate.quad(lambda x: (x - 0.5) ** 2 * log_prob(x, 0.5, 2.0).exp().item(), -20, 20)
 print(f"area under the density: {area:.6f};  "
       f"average squared distance from the mean: {square:.6f}")
 
-# %% tags=["check"]
+# %%
 log_density = log_prob(noise, 0, 1)
 print(f"product of 784 densities: {log_density.exp().prod():.0f};  "
       f"sum of their logarithms: {log_density.sum():.0f} nats")
@@ -131,7 +131,7 @@ assert log_density.exp().prod() == 0
 # Now the heights. People's heights have a deviation of about 0.1 m, so the density at its top is
 # $1/\sqrt{2\pi \cdot 0.01}$.
 
-# %% tags=["check"]
+# %%
 top = log_prob(1.7, 1.7, 0.1**2).exp().item()
 within, _ = integrate.quad(lambda x: log_prob(x, 1.7, 0.1**2).exp().item(), 1.6, 1.8)
 print(f"density at 1.70 m: {top:.2f} per metre;  probability of 1.60 m to 1.80 m: {within:.3f}")
@@ -491,7 +491,7 @@ print(f"the other way round: {kl(0.0, 1.0, 1.0, 0.25):.2f} nats")
 # %% tags=["claim"]
 assert abs(stats.norm.moment(4) - 3) < 1e-9  # the average of x⁴
 
-# %% tags=["check"]
+# %%
 norms = {d: torch.randn(5_000, d, generator=generator, dtype=torch.float64).norm(dim=1)
          for d in (1, 10, 100, 784)}
 mean = norms[784].mean()
@@ -526,7 +526,7 @@ show(fig, alt="Four histograms of the norm: near 0 for d = 1, around 3 for 10, a
 # $r^{784}$, so the room shrinks by $2^{784}$, about $10^{236}$. Room wins by more than a hundred powers of ten. The next
 # cells check that with the exact law, and walk from one noise image to another.
 
-# %% tags=["check"]
+# %%
 print(f"chance of a norm below 14: 10^{stats.chi.logcdf(14, 784) / np.log(10):.0f}")
 
 # %%

@@ -156,7 +156,7 @@ assert article.min() < 0
 # its sign, and against the rule for Gaussians. By that rule each peak, on its own, has its mean multiplied by
 # $\sqrt{1-\beta}$ and its variance $v$ turned into $(1-\beta)\,v + \beta$.
 
-# %% tags=["check"]
+# %%
 start = GaussianMixture([0.3, 0.7], [[-1.5], [1.0]], [0.05, 0.05])
 q_before = start.log_prob(grid[:, None]).exp()
 kernel = log_prob(grid[:, None], (1 - 0.3) ** 0.5 * grid[None, :], 0.3).exp()
@@ -246,7 +246,7 @@ a_t = (t / 1000 + 0.008) / 1.008 * torch.pi / 2
 squared_cosine = torch.cos(a_t) ** 2 / torch.cos(a_t[0]) ** 2
 assert torch.allclose(cosine().alpha_bar[:1000], squared_cosine, rtol=1e-11, atol=0)
 
-# %% tags=["check"]
+# %%
 in_single = 1 - (1 - linear().beta.float()).cumprod(0)[1].item()
 print(f"1 - ᾱ_1: exactly 0.0001, in single precision {in_single:.8f}")
 
@@ -559,7 +559,7 @@ assert 0.59 < trap.alpha_bar[-1] < 0.61
 # known $x_0$, which is that of the noise alone, with $\sigma^2 = 1-\bar\alpha_T$. So the information is the first
 # entropy less the second.
 
-# %% tags=["check"]
+# %%
 def nats_from_noise(schedule):
     """The three terms of (6) for the mixture `start`, in nats."""
     alpha_bar_T = schedule.alpha_bar[-1]

@@ -698,7 +698,7 @@ assert to_centre(in_50["exact denoiser"]).square().mean() / 2 < 0.9 * 0.03  # na
 # possible* training loss has learned nothing about where data could also be. Then the cell trains a network on the same
 # 25 points, by the same loop.
 
-# %% tags=["check"]
+# %%
 noisy = torch.tensor([[0.5], [-0.5], [0.2], [-0.8], [0.1]], dtype=torch.float64)
 candidates = torch.linspace(-1, 1, 21, dtype=torch.float64)[:, None]
 article = torch.softmax(2 * candidates.T + 1 * noisy, dim=1) @ candidates
