@@ -1,20 +1,25 @@
 # %% [markdown]
-# # Measure a model in nats: the bound
+# # Measure a model in bits: the bound
 #
-# How good is a model that turns noise into data? One answer is a number: how much probability it gives to data that it
-# has not seen. For a diffusion model that number can in general not be computed, but a **bound** on it can. This
-# notebook derives the bound, and then computes it where the truth is known to many digits.
+# Two models draw digits. Which one is better? You can look and choose, and your neighbour will choose the other one. We
+# want a number that does not depend on taste.
+#
+# Here is one. How many bits does it take to *store* a digit? If you know nothing about digits, 8 for each pixel. If you
+# know which pictures are likely, give those short names. A picture of probability $p$ can have a name of $-\log_2 p$ bits,
+# and on average nothing is shorter than the names by the true probabilities. So the number of bits says how well a
+# model knows digits.
 #
 # You will be able to
 #
-# - **derive** the evidence lower bound (ELBO) of a diffusion model, line by line,
-# - **compute** each of its terms, exactly and by Monte Carlo with honest error bars,
-# - **say** where the gap between bound and truth lies, and what moves it,
-# - **turn** nats into bits per dimension, for pixels,
-# - **recognise** the usual training loss as a reweighted bound.
+# - **derive** the bound on $-\log p(x_0)$ of a diffusion model, and say what each of its terms pays for,
+# - **compute** it, and compare it with an exact answer,
+# - **explain** why with many steps the schedule does not matter,
+# - **recognise** the usual training loss as this bound with other weights,
+# - **judge** which claims follow from a bound.
 #
-# **You need** notebooks 01 (KL), 02 (the jump) and 03 (posterior, denoised mean). **Time to read** 75 minutes ·
-# **to run** 20 seconds. **Paper sections**: Ho et al. 2020, sections 2 and 3 (eqs. 3, 5, 8–14).
+# **You need** notebooks 01 (KL), 02 (the jump, SNR) and 03 (posterior, exact denoiser); first-year probability and
+# calculus. **Time to read** 70 minutes, with the core exercises 110, with everything 170 · **to run** 20 seconds.
+# **Paper sections**: Ho et al. 2020, sections 2 and 3 (eqs. 3, 5, 8–14); Kingma et al. 2021, sections 3 to 5.
 #
 # ## Set-up
 
@@ -25,7 +30,9 @@ import math
 from typing import NamedTuple
 
 import ipywidgets as widgets
+import numpy as np
 import torch
+from matplotlib.patches import FancyArrowPatch
 from scipy.special import ndtr
 
 from diffusion_lab.data.digits import load_digits
@@ -37,96 +44,169 @@ from diffusion_lab.theory.mixture import GaussianMixture
 from diffusion_lab.theory.parameterization import eps_from_x_0
 from diffusion_lab.theory.posterior import posterior_mean, posterior_var, reverse_var, weight_of
 from diffusion_lab.theory.schedule import cosine, linear
-from diffusion_lab.view.frames import beside, drawn, painter, with_marker
+from diffusion_lab.view.frames import painter
 from diffusion_lab.view.live import Live
 from diffusion_lab.view.plots import curves
-from diffusion_lab.view.scrubber import Scrubber
 from diffusion_lab.view.show import show
-from diffusion_lab.view.style import ROLES, figure
+from diffusion_lab.view.style import BLACK, BLUE, GREY, ORANGE, ROLES, figure
 
 generator = torch.Generator().manual_seed(0)
-grid = torch.linspace(-8, 8, 8001, dtype=torch.float64)
+LOG_2 = math.log(2)
 
 # %% [markdown]
-# The idea in one picture: what a density makes likely is cheap, what it makes unlikely is expensive.
+# With natural logarithms the unit is the **nat**; a bit is $\log 2 = 0.693$ nats. Divided by the number of pixels, bits
+# become **bits per dimension**.
 
-# %%
-two = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [0.05, 0.05])
-log_q = two.log_prob(grid[:, None])
-entropy = -torch.trapezoid(log_q.exp() * log_q, grid)
+# %% tags=["export:diffusion_lab.theory.elbo"]
+def bits_per_dim(nats, d):
+    """Nats for an example of d dimensions, as bits per dimension."""
+    return nats / (d * math.log(2))
+
+
+# %% tags=["check"]
+def pixels_of(part):
+    """The digits' pixels as whole numbers, 0 to 255."""
+    images, _ = load_digits(part)
+    return ((images + 1) * 127.5).round().to(torch.uint8)
+
+
+counts = torch.bincount(pixels_of("train").flatten().int(), minlength=256).double()
+levels = (counts + 1) / (counts + 1).sum()
+test = pixels_of("test")
+raw = test.numpy().tobytes()
+bits = {
+    "uniform": bits_per_dim(784 * math.log(256), 784),
+    "histogram": bits_per_dim(-levels.log()[test.flatten().int()].mean().item(), 1),
+    "gzip": 8 * len(gzip.compress(raw, 9)) / len(raw),
+    "xz": 8 * len(lzma.compress(raw, preset=9)) / len(raw),
+}
+assert 8 == bits["uniform"] > bits["histogram"] > bits["gzip"] > bits["xz"]
+print(", ".join(f"{name} {value:.1f}" for name, value in bits.items()), "bits per dimension")
 
 # %% tags=["figure"]
-fig, (left, right) = figure(columns=2, width=8, height=2.6)
-lines = [(grid, log_q.exp(), "data", None)]
-curves(left, lines, "$x_0$", "density $q(x_0)$", xlim=(-2.2, 2.2))
-lines = [
-    (grid, -log_q, "data", "$-\\log q(x_0)$"),
-    (grid, torch.full_like(grid, entropy), "exact", "average: the entropy"),
-]
-curves(right, lines, "$x_0$", "surprise, nats", xlim=(-2.2, 2.2), ylim=(-1, 16))
+fig, (left, right) = figure(columns=2, width=8.4, height=2.9, width_ratios=[1, 2.1])
+rows = [np.hstack(list(test[i : i + 3, 0])) for i in (215, 435, 755)]
+left.imshow(255 - np.vstack(rows), cmap="gray_r", vmin=0, vmax=255)
+left.set(xticks=[], yticks=[], title="test digits")
+left.grid(False)
+names = ["a byte for each pixel", "how often each grey occurs", "gzip", "xz", "a diffusion model"]
+right.barh(names[:4], list(bits.values()), color=GREY)
+for i, value in enumerate(bits.values()):
+    right.text(value + 0.1, i, f"{value:.1f}", va="center")
+right.barh(names[4:], [1.2], color="none", edgecolor=ORANGE, hatch="///")
+right.text(1.3, 4, "?", va="center", color=ORANGE, fontsize=14)
+right.set(xlabel="bits per pixel", xlim=(0, 9))
+right.invert_yaxis()
 show(
     fig,
-    alt="Left two peaks at -1 and 1. Right the negative logarithm: two valleys, with a dashed line "
-    "at 0.6 across.",
+    alt="Nine digits, and beside them bars: a byte 8 bits, the histogram of greys 2.0, gzip 1.7, xz "
+    "1.5, a diffusion model: a question mark.",
 )
 
 # %% [markdown]
-# **Figure 1.** Left: data that is near -1 or near 1. Right: the **surprise** $-\log q$, low where data is common. Its average
-# over the data is the **entropy** $H$ (dashed). A model $p$ that is not the truth is surprised by more than that, on average;
-# the excess is its price.
+# **Figure 1.** What 1,000 test digits cost. Programs that look for repetitions need 1.5 bits a pixel. A model that knows digits
+# should do better. Its bar nobody can compute exactly, but we can put a roof over it.
 #
 # ## Predict first
 #
-# Data at -1 or +1, slightly blurred. Two models walk back from noise with the *exact* denoiser, one in 10 steps, one in
-# 1,000. Is either of them a perfect model of the data? Which one is nearer, and where in the chain does it lose: near
-# the noise, in the middle, or near the data?
+# The data is a coin: $x_0$ is $+1$ or $-1$, with even odds. To store one toss takes 1 bit. A model walks back from noise
+# with the exact denoiser, in 20 steps.
 #
-# ## 1 · The bound, line by line
+# 1. Will our bound say 1 bit, less, or more?
+# 2. Where is most of it charged: near the noise, in the middle, or near the data?
+# 3. If the 20 steps lie elsewhere, does the bound change? And with infinitely many steps?
 #
-# The model draws $x_T$ from $\mathcal N(0, I)$ and then steps back; we write $p(x_T)$ and $p(x_{t-1}\mid x_t)$ for what
-# it draws from. Each step is that of notebook 03,
-# $p(x_{t-1}\mid x_t) = \mathcal N\big(\tilde\mu(\hat x_0(x_t), x_t),\, \sigma_t^2 I\big)$, where the model's variance
-# $\sigma_t^2$ is $\beta_t$, $\tilde\beta_t$ or between. (The letter $p$ stands for what is or could be learned, $q$ for
-# what is fixed.) The probability of a whole chain is the product, and that of the data is the sum over all chains that
-# end in it (Ho et al., eq. 1):
+# ## 1 · The bound, in three moves
+#
+# The model draws $x_T$ from pure noise, $p(x_T) = \mathcal N(0, I)$, and steps back as in notebook 03,
+# $p(x_{t-1}\mid x_t) = \mathcal N\big(\tilde\mu(\hat x_0(x_t), x_t),\, \sigma_t^2 I\big)$. The letter $p$ stands for the model,
+# $q$ for the truth. What probability does the model give to one picture $x_0$? Every chain that ends in it counts:
 #
 # $$ p(x_0) = \int p(x_T) \prod_{t=1}^T p(x_{t-1}\mid x_t)\; dx_1\cdots dx_T \tag{1} $$
 #
-# In general nobody can do this integral. $p(x_0)$ is called the model's **likelihood** of $x_0$ (in notebook 03 the
-# word stood for what $x_t$ says about an earlier state). **First**, multiply and divide by $q(x_1,\dots,x_T\mid x_0)$,
-# the product of the forward steps, so that the integral becomes an average over chains that we can draw; we write
-# $\mathbb E_q$ for it:
+# This is the **likelihood**, or **evidence**: in 1,000 steps an integral over 784,000 dimensions, and almost all chains end
+# nowhere near our picture. But we know which ones do pass by: the *forward* chains that start in it.
 #
-# $$ -\log p(x_0) = -\log \mathbb E_q\Big[\, p(x_T) \prod_{t=1}^T \frac{p(x_{t-1}\mid x_t)}{q(x_t\mid x_{t-1})} \Big] $$
+# **First move: average over forward chains.** Multiply and divide by $q(x_1,\dots,x_T\mid x_0)$, and the integral becomes an
+# average $\mathbb E_q$ over chains that we can draw. **Second move: Jensen.** The curve $-\log$ bends upwards, so its value at
+# an average is at most the average of its values:
 #
-# **Jensen, once.** The curve $-\log$ bends upwards, so the average of $-\log$ is never below $-\log$ of the average (Ho et
-# al., eq. 3):
+# $$ -\log p(x_0) = -\log \mathbb E_q\Big[ p(x_T) \prod_{t=1}^T \frac{p(x_{t-1}\mid x_t)}{q(x_t\mid x_{t-1})} \Big]
+#    \;\le\; \mathbb E_q\Big[ -\log p(x_T) - \sum_{t=1}^T \log \frac{p(x_{t-1}\mid x_t)}{q(x_t\mid x_{t-1})} \Big] \tag{2} $$
 #
-# $$ -\log p(x_0) \;\le\; \mathbb E_q\Big[ -\log p(x_T) - \sum_{t=1}^T \log \frac{p(x_{t-1}\mid x_t)}{q(x_t\mid x_{t-1})} \Big] \tag{2} $$
-#
-# **Bayes, once.** Both factors should be about $x_{t-1}$. The forward chain forgets, so we may add $x_0$ to what is given,
-# and then turn the step around; for $t \ge 2$:
+# Only here is anything lost. **Third move: turn the forward steps around.** In (2) the model walks back and the truth walks
+# forth. Bayes' rule turns a forward step; since the chain forgets, we may add $x_0$ to what is given. For $t\ge2$:
 #
 # $$ q(x_t\mid x_{t-1}) = q(x_t\mid x_{t-1}, x_0) = q(x_{t-1}\mid x_t, x_0)\,\frac{q(x_t\mid x_0)}{q(x_{t-1}\mid x_0)} $$
 #
-# **Telescoping, once.** In (2) these forward steps are the denominators, so their logarithms enter with a plus. Added
-# up over $t = 2\dots T$, those of the last fraction cancel in pairs, and $\log q(x_T\mid x_0) - \log q(x_1\mid x_0)$ is
-# left. The step $t = 1$ brings $+\log q(x_1\mid x_0)$, which cancels too. So the right side of (2) is
-#
-# $$ \mathbb E_q\Big[ \log\frac{q(x_T\mid x_0)}{p(x_T)} + \sum_{t=2}^T \log\frac{q(x_{t-1}\mid x_t, x_0)}{p(x_{t-1}\mid x_t)} - \log p(x_0\mid x_1) \Big] $$
-#
-# and each average of a logarithm of $q$ over $p$ is a KL (Ho et al., eq. 5):
+# The fractions **telescope**: multiplied over $t = 2\dots T$, everything cancels but $q(x_T\mid x_0)$ above and $q(x_1\mid x_0)$
+# below, which cancels against the forward step of $t = 1$. Now each $q$ has its $p$, and the average of $\log q/p$ under $q$
+# is a KL (Ho et al., eq. 5):
 #
 # $$ -\log p(x_0) \;\le\; \underbrace{\mathrm{KL}\big(q(x_T\mid x_0)\,\|\,p(x_T)\big)}_{L_T}
 #    + \sum_{t=2}^T \underbrace{\mathbb E_q\,\mathrm{KL}\big(q(x_{t-1}\mid x_t, x_0)\,\|\,p(x_{t-1}\mid x_t)\big)}_{L_{t-1}}
 #    + \underbrace{\mathbb E_q\big[-\log p(x_0\mid x_1)\big]}_{L_0} \tag{3} $$
+
+# %% tags=["figure"]
+fig, ax = figure(width=8.6, height=2.5)
+digit = load_digits("test")[0][215:216].double()
+times = [0, 60, 350, 450, 1000]
+names = ["$x_0$", "$x_1$", "$x_{t-1}$", "$x_t$", "$x_T$"]
+places = [0.0, 2.6, 5.2, 7.8, 10.4]
+noise = torch.randn(digit.shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+for t, x, name in zip(times, places, names):
+    picture = q_sample(digit, t, noise, cosine(1000))[0, 0]
+    area = [x - 0.6, x + 0.6, -0.6, 0.6]
+    ax.imshow(picture, cmap="gray", vmin=-1.6, vmax=1.6, extent=area, zorder=2)
+    ax.text(x, -0.95, name, ha="center", fontsize=13)
+
+look = {"connectionstyle": "arc3,rad=0.25", "arrowstyle": "-|>", "mutation_scale": 14, "linewidth": 1.8}
+for x, after in ((places[0], places[1]), (places[2], places[3])):
+    forth = [(x + 0.65, -0.4), (after - 0.65, -0.4)]
+    back = [(after - 0.65, 0.4), (x + 0.65, 0.4)]
+    ax.add_patch(FancyArrowPatch(*forth, color=GREY, linestyle="--", **look))
+    ax.add_patch(FancyArrowPatch(*back, color=ORANGE, **look))
+for x in (3.9, 9.1):
+    ax.text(x, 0, "· · ·", ha="center", va="center", fontsize=16, color=GREY)
+box = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": ORANGE}
+says = [
+    (1.3, "$L_0$: which picture was it?", ORANGE),
+    (6.5, "$L_{t-1}$: the step of one who knows $x_0$,\nbeside the model's, which guesses it", ORANGE),
+]
+for x, words, color in says:
+    ax.text(x, 1.5, words, ha="center", va="center", fontsize=10, bbox=box)
+    ax.plot([x, x], [0.72, 1.1], color=color, linewidth=1, linestyle=":")
+ax.text(10.4, 1.5, "$L_T$: is it noise?", ha="center", va="center", fontsize=10, bbox=box)
+ax.plot([10.4, 10.4], [0.65, 1.2], color=ORANGE, linewidth=1, linestyle=":")
+ax.text(1.3, -1.05, "$q$, known", ha="center", color=GREY)
+ax.text(6.5, -1.05, "$q$, known", ha="center", color=GREY)
+ax.text(1.3, 0.28, "$p$", ha="center", color=ORANGE, fontsize=12)
+ax.text(6.5, 0.28, "$p$", ha="center", color=ORANGE, fontsize=12)
+ax.set(xlim=(-0.9, 11.7), ylim=(-1.3, 1.95), aspect="equal")
+ax.axis("off")
+show(
+    fig,
+    alt="A digit and four ever noisier states of it in a row. Dashed grey arrows go to the right, "
+    "orange ones back. Boxes hang on the orange arrows and on the last state: L_0, L_{t-1}, L_T.",
+)
+
+# %% [markdown]
+# **Figure 2.** The chain, with the bill hung on it: a term for each step back, and one for the start.
 #
-# Three kinds of terms. $L_T$, the **prior term**, asks whether the chain ends in noise; nothing in it is learned. The
-# **step terms** compare two Gaussians each; the $\mathbb E_q$ in front averages over $x_t$, and `kl_t` below is for one
-# $x_t$. $L_0$, the **reconstruction term**, is the last step, to the data. The negative of the right side is called the
-# **evidence lower bound**, ELBO ("evidence" is $\log p(x_0)$); we keep the sign in which smaller is better.
+# The **prior term** $L_T$ asks whether the chain ends in noise; nothing in it is learned. A **step term** $L_{t-1}$ compares
+# the step of someone who has seen $x_0$ with that of the model, who must guess it. The **reconstruction term** $L_0$ is the
+# last step, to the data. Minus the right side is the **evidence lower bound**, or **ELBO**; we keep the sign in which
+# smaller is better.
 #
-# Every term is a function of one example $x_0$. Together they make a record:
+# Have you met the **variational autoencoder**? It has the same bound: an encoder $q$ turns a picture into a hidden
+# state, a decoder $p$ turns it back. A diffusion model is such an autoencoder with $T$ hidden layers and a *fixed* encoder,
+# which adds noise and learns nothing. So the hidden states compress nothing. But the decoder's targets stand still while
+# it learns, and each layer can be trained without the others.
+#
+# ## 2 · What each term costs
+#
+# Every term belongs to one example. (In `Terms`, column 0 of `kl_t` is $t = 2$, that is $L_1$.) The prior term compares two
+# Gaussians that we know:
 
 # %% tags=["export:diffusion_lab.theory.elbo"]
 class Terms(NamedTuple):
@@ -144,6 +224,9 @@ def kl_prior(x_0, schedule):
     return kl(alpha_bar_T.sqrt() * x_0.double(), 1 - alpha_bar_T, 0.0, 1.0).flatten(1).sum(dim=1)
 
 
+# %% [markdown]
+# A step term calls the same function `posterior_mean` twice, once with the true $x_0$ and once with the guess:
+
 # %% tags=["export:diffusion_lab.theory.elbo"]
 def kl_t(x_0, x_t, t, denoiser, variance="small"):
     """L_{t-1}: KL(q(x_{t-1} given x_t, x_0) ‖ p(x_{t-1} given x_t)), per example, t from 2 to T."""
@@ -156,26 +239,37 @@ def kl_t(x_0, x_t, t, denoiser, variance="small"):
 
 
 # %% [markdown]
-# Note the shape of `kl_t`: the same function `posterior_mean` twice, once with the true $x_0$ and once with the
-# denoised mean. The model differs from the posterior in that one replacement and, with β, in the variance. (That is no
-# error yet: even the best model does not know $x_0$. Section 3 tells apart what must be paid and what is lost.) In
-# `Terms`, each field is named after the function that computes it, and column 0 of `kl_t` is $t = 2$, that is $L_1$.
+# Give the model the variance of the posterior, $\sigma_t^2 = \tilde\beta_t$ (`"small"`). Then only the means differ, and only
+# because $\hat x_0$ is not $x_0$. Everything else collapses into one clean line:
 #
-# ## 2 · The last step: density or pixels
+# $$ L_{t-1} = \tfrac12\,\big(\mathrm{SNR}_{t-1} - \mathrm{SNR}_t\big)\;\mathbb E_q\,\|x_0 - \hat x_0(x_t)\|^2 \tag{4} $$
 #
-# The step to $t = 0$ needs a variance of its own, because $\tilde\beta_1 = 0$. We take $\tilde\beta_2$ with the small
-# variances and $\beta_1$ with the large ones. (DDPM's published code takes $\tilde\beta_2$ for both.) What the last
-# step gives is called the **decoder**: a Gaussian around $\tilde\mu = \hat x_0(x_1)$. The sampler of notebook 03 shows
-# its mean, without noise; the bound counts its width, too. For continuous data it is a density, `"gaussian"`. For 8-bit
-# pixels it should be a *probability*: the area under the Gaussian over the pixel's bin, which reaches $1/255$ to each
-# side; the bins at -1 and 1 are open to the outside (Ho et al., eq. 13):
+# A step costs *how wrong the guess is*, times *how much the signal gains in this step*. No $\beta$ is left: the
+# chain enters by its SNR alone.
+
+# %% tags=["check"]
+coin = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [0.0, 0.0])
+schedule = cosine(20)
+denoiser = coin.denoiser(schedule)
+x_0 = coin.sample(500, generator)
+eps = torch.randn(500, 1, generator=generator, dtype=torch.float64)
+for t in range(2, 21):
+    x_t = q_sample(x_0, t, eps, schedule)
+    squared_error = (x_0 - denoiser(x_t, t))[:, 0] ** 2
+    gain = schedule.snr[t - 1] - schedule.snr[t]
+    assert torch.allclose(kl_t(x_0, x_t, t, denoiser), gain * squared_error / 2, atol=1e-9)
+print("equation (4) holds for each draw at every t")
+
+# %% [markdown]
+# The last step is another matter: the state at time 0 is $x_0$ itself, a point, and no Gaussian can be compared with it.
+# So the last step is a **decoder**, which gives the data a probability. For numbers on a line we take a Gaussian around
+# $\hat x_0(x_1)$. A pixel has one of 256 greys, and gets the *area* under that Gaussian over its own bin, $1/255$ to each
+# side; the outermost bins are open to the outside (Ho et al., eq. 13):
 #
-# $$ p(x_0\mid x_1) = \Phi(b) - \Phi(a), \qquad a = \frac{x_0 - 1/255 - \hat x_0}{\sigma}, \quad b = \frac{x_0 + 1/255 - \hat x_0}{\sigma} \tag{4} $$
+# $$ p(x_0\mid x_1) = \Phi(b) - \Phi(a), \qquad a, b = \frac{x_0 \mp 1/255 - \hat x_0}{\sigma} \tag{5} $$
 #
-# $\sigma$ is the root of `decoder_var`, and $\Phi$ the area under the standard normal up to a point. Far from the mean
-# both values round to 1, and their difference to 0, so its logarithm is lost. Two tricks keep the digits: by symmetry,
-# always work in the lower tail; and take $\log\Phi$ from a library, so that
-# $\log(\Phi(b)-\Phi(a)) = \log\Phi(b) + \log(1 - e^{\log\Phi(a)-\log\Phi(b)})$.
+# $\Phi$ is the area under the standard normal up to a point. $\sigma^2$ is $\beta_1$ with the large variances, and with the small
+# ones $\tilde\beta_2$, since $\tilde\beta_1 = 0$.
 
 # %% tags=["export:diffusion_lab.theory.elbo"]
 def decoder_var(schedule, variance="small"):
@@ -186,7 +280,7 @@ def decoder_var(schedule, variance="small"):
 
 # %% tags=["export:diffusion_lab.theory.elbo"]
 def discretised_log_prob(x, mean, var):
-    """Logarithm of (4) for pixel values x = -1 + k/127.5."""
+    """Logarithm of (5) for pixel values x = -1 + k/127.5."""
     x = torch.as_tensor(x).double()
     std = torch.as_tensor(var, dtype=torch.float64).sqrt()
     a = torch.where(x < -0.999, -math.inf, (x - 1 / 255 - mean) / std)
@@ -196,29 +290,6 @@ def discretised_log_prob(x, mean, var):
     log_b = torch.special.log_ndtr(torch.where(upper, -a, b))
     return log_b + torch.log(-torch.expm1(log_a - log_b))
 
-
-# %% [markdown]
-# The check: 256 probabilities add up to 1, and the plain difference of two $\Phi$ from scipy agrees where it has
-# digits. Far out in the upper tail it has none, and is 0. (The course's tests compare all 256 with a computation in 60
-# digits.)
-
-# %% tags=["check"]
-pixels = torch.arange(256, dtype=torch.float64) / 127.5 - 1
-log_p = discretised_log_prob(pixels, torch.tensor(-0.5), 0.004)
-assert abs(log_p.exp().sum() - 1) < 1e-12
-
-edges = torch.cat([torch.tensor([-math.inf]), pixels[:-1] + 1 / 255, torch.tensor([math.inf])])
-plain = torch.from_numpy(ndtr(((edges + 0.5) / 0.004**0.5).numpy())).diff()
-assert torch.allclose(log_p[:100].exp(), plain[:100], rtol=1e-9, atol=0)
-print(f"pixel 254: plain probability {plain[-2]:.0f}, log-probability {log_p[-2]:.0f} nats")
-
-# %% tags=["claim"]
-assert plain[-2] == 0
-
-# %% [markdown]
-# Now the reconstruction term, the draw of all terms, and the unit in which images are compared. One nat is $1/\log 2$
-# bits;
-# **bits per dimension** are the bits for one image over the number of its pixels.
 
 # %% tags=["export:diffusion_lab.theory.elbo"]
 def nll_recon(x_0, x_1, denoiser, variance="small", decoder="gaussian"):
@@ -242,44 +313,262 @@ def elbo_terms(denoiser, x_0, variance="small", decoder="gaussian", generator=No
     return Terms(kl_prior(x_0, schedule), torch.stack(steps, dim=1), recon)
 
 
-# %% tags=["export:diffusion_lab.theory.elbo"]
-def bits_per_dim(nats, d):
-    """Nats for an example of d dimensions, as bits per dimension."""
-    return nats / (d * math.log(2))
-
+# %% tags=["check"]
+pixels = torch.arange(256, dtype=torch.float64) / 127.5 - 1
+log_p = discretised_log_prob(pixels, torch.tensor(-0.5), 0.004)
+assert abs(log_p.exp().sum() - 1) < 1e-12
+print(f"the probabilities of 256 greys add up to {log_p.exp().sum():.6f}")
 
 # %% [markdown]
-# ## 3 · Where truth is known
+# ### Deeper: equation (4) in three lines
 #
-# For which model can we tell whether the bound is right? For data with a known density and the exact denoiser. Average
-# (3) over the data as well. Then the left side is at least the **entropy** of the data, $H = \mathbb E[-\log q(x_0)]$,
-# since no model gives data a higher log-density, on average, than the truth does. And on the right, in one dimension
-# and with a Gaussian decoder, the averages need only the average of $x_0^2$ and, for each $t$, the error of the
-# denoiser, $\mathrm{mse}_t = \mathbb E\,(x_0-\hat x_0(x_t))^2$. (It is $\mathbb E\,x_0^2 - \mathbb E\,\hat x_0^2$: as
-# $\hat x_0$ is the mean of $x_0$ given $x_t$, $\mathbb E\,x_0\hat x_0 = \mathbb E\,\hat x_0^2$.) For, with
-# $A_t = \sqrt{\bar\alpha_{t-1}}\,\beta_t/(1-\bar\alpha_t)$, the factor of $x_0$ in $\tilde\mu$, the two means of a step
-# term differ by $A_t(x_0-\hat x_0)$. By equation (9) of notebook 01 their KL is that of the widths plus
-# $A_t^2(x_0-\hat x_0)^2/2\sigma_t^2$, with $\sigma_t^2$ the model's variance; now average:
+# The mean $\tilde\mu$ contains $x_0$ with the factor $A_t = \sqrt{\bar\alpha_{t-1}}\,\beta_t/(1-\bar\alpha_t)$, so the two means
+# differ by $A_t(x_0-\hat x_0)$. The KL of two Gaussians of equal variance is the squared distance of their means over
+# twice that variance. And $\tilde\beta_t = \beta_t(1-\bar\alpha_{t-1})/(1-\bar\alpha_t)$, so
 #
-# $$ \mathbb E\,L_{t-1} = \mathrm{KL}\big(\mathcal N(0,\tilde\beta_t)\,\|\,\mathcal N(0,\sigma_t^2)\big) + \frac{A_t^2\,\mathrm{mse}_t}{2\sigma_t^2} \tag{5} $$
+# $$ \frac{A_t^2}{\tilde\beta_t} = \frac{\bar\alpha_{t-1}\,\beta_t}{(1-\bar\alpha_t)(1-\bar\alpha_{t-1})}
+#    = \frac{\bar\alpha_{t-1}-\bar\alpha_t}{(1-\bar\alpha_t)(1-\bar\alpha_{t-1})} = \mathrm{SNR}_{t-1}-\mathrm{SNR}_t . $$
+#
+# ### Deeper: far from the mean
+#
+# Far out, both values of $\Phi$ in (5) round to 1, their difference to 0, and its logarithm is lost. Two tricks keep the
+# digits. By symmetry, always work in the lower tail. And take $\log\Phi$ from a library, so that
+# $\log(\Phi(b)-\Phi(a)) = \log\Phi(b) + \log(1 - e^{\log\Phi(a)-\log\Phi(b)})$. Where the plain difference has digits,
+# the two agree:
+
+# %% tags=["check"]
+edges = torch.cat([torch.tensor([-math.inf]), pixels[:-1] + 1 / 255, torch.tensor([math.inf])])
+plain = torch.from_numpy(ndtr(((edges + 0.5) / 0.004**0.5).numpy())).diff()
+assert torch.allclose(log_p[:100].exp(), plain[:100], rtol=1e-9, atol=0)
+print(f"pixel 254: plain probability {plain[-2]:.0f}, log-probability {log_p[-2]:.0f} nats")
+
+# %% tags=["claim"]
+assert plain[-2] == 0
+
+# %% [markdown]
+# ## 3 · The sum, against the exact answer
+#
+# Is the bound any good? For the coin we know the exact answer: 1 bit, the **entropy** $H$ of the data. No model needs fewer
+# on average. The exact denoiser is known, too, and its error is an integral over the noise. The two sides are alike, so
+# take $x_0 = 1$. Then $x_t/\sqrt{\bar\alpha_t} = 1 + z/\sqrt{\mathrm{SNR}_t}$, and all depends on the SNR alone.
+#
+# The decoder of a coin is simple. If $\hat x_0$ is its average, the probability of $+1$ is $(1+\hat x_0)/2$. The surprise
+# $-\log$ of that, averaged, is what is **still unknown** about the coin when one sees $x_t$.
+
+# %% tags=["check"]
+z = torch.linspace(-9, 9, 1801, dtype=torch.float64)
+weight = log_prob(z, 0.0, 1.0).exp() * 0.01  # of z, for a sum in place of the integral
+
+
+def log_odds(snr):
+    """Half the log-odds of +1 against -1, if x_0 = 1, for each noise z: snr (…) -> (…, 1801)."""
+    snr = torch.as_tensor(snr, dtype=torch.float64)[..., None]
+    return snr + snr.sqrt() * z
+
+
+def mse(snr):
+    """E(x_0 - x̂_0)² of the coin's exact denoiser, x̂_0 = tanh(half the log-odds)."""
+    return (1 - torch.tanh(log_odds(snr))) ** 2 @ weight
+
+
+def unknown(snr):
+    """E[-log q(x_0 given x_t)] of the coin, in nats."""
+    return torch.nn.functional.softplus(-2 * log_odds(snr)) @ weight
+
+
+x_t = q_sample(torch.ones_like(z)[:, None], 8, z[:, None], schedule)
+x_0_hat = torch.tanh(log_odds(schedule.snr[8]))
+assert torch.allclose(denoiser(x_t, 8)[:, 0], x_0_hat)  # the mixture's denoiser agrees
+
+
+# %% tags=["check"]
+def coin_terms(schedule):
+    """The terms of (3), averaged over the coin, by (4); bits."""
+    snr = schedule.snr
+    prior = kl_prior(torch.ones(1, 1), schedule)[0]
+    steps = (snr[1:-1] - snr[2:]) * mse(snr[2:]) / 2
+    return Terms(prior / LOG_2, steps / LOG_2, unknown(snr[1]) / LOG_2)
+
+
+def total(terms):
+    """The bound: all terms added up."""
+    return terms.kl_prior + terms.kl_t.sum(-1) + terms.nll_recon
+
+
+terms = coin_terms(schedule)
+tosses = coin.sample(20_000, generator)
+draws = elbo_terms(denoiser, tosses, generator=generator).kl_t.sum(1) / LOG_2
+assert abs(draws.mean() - terms.kl_t.sum()) < 4 * draws.std() / 20_000**0.5
+assert total(terms) > 1
+print(f"one toss costs 1 bit; the bound says {total(terms):.3f} bits "
+      f"(L_T {terms.kl_prior:.5f}, steps {terms.kl_t.sum():.3f}, L_0 {terms.nll_recon:.5f})")
+
+# %% [markdown]
+# More than 1 bit, although the denoiser is perfect. Why?
+#
+# A step term mixes two things: a *price* that even a perfect model pays, because it does not know $x_0$, and a *loss*,
+# because its step is not the true one. The price is the information about $x_0$ that is lost between $t-1$ and $t$. Added
+# over all steps, the prices make the entropy of the data; the losses make the gap.
+#
+# For the coin we can see both. The price of a step is what is still unknown at $t$, less what is still unknown at $t-1$.
+# At first one bit is unknown, at last nothing, so the prices add up to one bit. The rest of a term is loss: the true step
+# back towards a coin has two humps, and the model takes a single Gaussian.
+
+# %% tags=["check"]
+unknown_t = unknown(schedule.snr[1:]) / LOG_2  # at t = 1…T
+price = unknown_t.diff()
+loss = terms.kl_t - price
+assert abs(price.sum() - 1) < 1e-4
+assert loss.min() >= 0
+print(f"the prices add up to {price.sum():.3f} bits, the losses to {loss.sum():.3f}")
+
+# %% tags=["figure"]
+fig, (left, right) = figure(columns=2, width=8.6, height=3.1)
+t = np.arange(2, 21)
+left.bar(t, price, color=BLUE, label="price: what must be learned about the coin")
+left.bar(t, loss, bottom=price, color=ORANGE, hatch="//", edgecolor="white", label="loss")
+left.set(xlim=(21, 0.5), ylim=(0, 0.19), xlabel="t  (the model walks to the right)", ylabel="bits")
+left.set_title("each step term")
+left.legend(loc="upper left")
+back = t[::-1]
+right.step(back, price.flip(0).cumsum(0), where="post", color=BLUE, label="prices so far")
+sums = terms.kl_t.flip(0).cumsum(0)
+right.step(back, sums, where="post", color=ORANGE, label="terms so far")
+right.axhline(1, **ROLES["exact"], label="one bit, the entropy")
+right.annotate("", (2.6, sums[-1]), (2.6, 1), arrowprops={"arrowstyle": "<->", "color": ORANGE})
+right.text(3.2, 1.07, "gap", color=ORANGE, ha="right")
+right.set(xlim=(21, 0.5), ylim=(0, 1.7), xlabel="t", ylabel="bits", title="added up")
+right.legend(loc="upper left")
+show(
+    fig,
+    alt="Left bars over t, highest at t = 8, blue with an orange top. Right two stairs that rise "
+    "from noise to data: blue ends at 1 bit, orange at 1.22.",
+)
+
+# %% [markdown]
+# **Figure 3.** The bill for one toss, in 20 steps. Left: little is charged near the noise, where nothing can be known, or
+# near the data, where all is. Right: the blue stairs end at the entropy; orange ends above it, by the gap.
+#
+# **Try it: spoil the model.** Make the perfect guess too sure of itself, or too timid, or biased towards one side of the
+# coin. Which terms grow? Is it worse to be twice as sure as you should be, or half as sure? Can you bring the bill below
+# what the perfect guess pays?
+
+# %% tags=["check"]
+def spoiled(confidence, lean):
+    """Step terms of a wrong guess, and their KL from the right guess's, t = 2…T; bits."""
+    snr = schedule.snr
+    half_gain = ((snr[1:-1] - snr[2:]) / 2)[:, None]
+    y = log_odds(snr[2:])
+    costs = []
+    excess = []
+    for sign in (1, -1):  # the two sides of the coin
+        guess = torch.tanh(confidence * y + sign * lean)
+        costs.append(half_gain * (1 - guess) ** 2 @ weight / LOG_2)
+        excess.append(half_gain * (torch.tanh(y) - guess) ** 2 @ weight / LOG_2)
+    return torch.stack(costs).mean(dim=0), torch.stack(excess).mean(dim=0)
+
+
+for confidence, lean in ((1.0, 0.0), (2.0, 0.0), (0.5, 0.0), (1.0, 1.0), (3.0, -0.7)):
+    costs, excess = spoiled(confidence, lean)
+    assert torch.allclose(costs, terms.kl_t + excess, atol=1e-9)
+print("a wrong guess costs what the right one costs, plus the KL between the two models' steps")
+
+
+# %% tags=["figure"]
+def spoiled_picture():
+    """Draws bars of the step terms and the bill, for a spoiled guess."""
+    fig, (left, right) = figure(columns=2, width=8.6, height=3.2, width_ratios=[2.4, 1])
+    left.bar(t, terms.kl_t, color=BLUE, label="the right guess")
+    extra = left.bar(t, 0 * t + 1e-9, bottom=terms.kl_t, color=ORANGE, hatch="//", edgecolor="white",
+                     label="added by the wrong one")
+    left.set(xlim=(21, 0.5), ylim=(0, 0.45), xlabel="t", ylabel="bits", title=" ")
+    left.set_xticks([20, 15, 10, 5])
+    left.legend(loc="upper left")
+    right.bar([0], [total(terms)], color=BLUE)
+    tower = right.bar([0], [1e-9], bottom=total(terms), color=ORANGE, hatch="//", edgecolor="white")
+    right.axhline(1, **ROLES["exact"], label="one bit")
+    right.set(xlim=(-0.8, 0.8), ylim=(0, 3), xticks=[], ylabel="bits", title="the bound")
+    right.legend(loc="upper left")
+    paint = painter(fig, [*extra, *tower, left.title])
+
+    def draw(confidence, lean):
+        costs, excess = spoiled(confidence, lean)
+        for bar, height in zip(extra, excess.tolist()):
+            bar.set_height(height)
+        tower[0].set_height(excess.sum().item())
+        left.title.set_text(f"bound {total(terms):.2f} + KL {excess.sum():.2f} "
+                            f"= {total(terms) + excess.sum():.2f} bits")
+        return paint()
+
+    return draw
+
+
+Live(
+    spoiled_picture(),
+    caption="Confidence multiplies the log-odds of the guess, lean shifts them. Blue: what the right "
+    "guess pays. Orange: what the wrong one adds, the KL between the two models.",
+    alt="Blue bars of the step terms over t with orange bars on top of them, and beside them one "
+    "tower, the whole bound.",
+    confidence=widgets.FloatLogSlider(value=0.5, base=2, min=-3, max=3, step=0.25,
+                                      description="confidence"),
+    lean=widgets.FloatSlider(value=0.4, min=-2, max=2, step=0.1, description="lean"),
+)
+
+# %% [markdown]
+# Twice as sure costs 0.08 bits more, half as sure 0.14. A lean costs most while the coin is still undecided. And nothing
+# goes below the blue bars. The reason is Pythagoras': $\hat x_0$ is the mean of $x_0$ given $x_t$, so the squared error
+# of another guess is that of $\hat x_0$, plus its own squared distance from $\hat x_0$. That, weighted as in (4), is the KL
+# between the two models. So *whoever lowers the bound moves their denoiser towards $\mathbb E[x_0\mid x_t]$*. This is why the
+# bound can train a network.
+
+# %% tags=["claim"]
+assert abs(spoiled(2.0, 0.0)[1].sum() - 0.08) < 0.005
+assert abs(spoiled(0.5, 0.0)[1].sum() - 0.14) < 0.005
+assert spoiled(1.0, 1.0)[1].argmax() in (5, 6, 7, 8, 9)
+assert 7 <= terms.kl_t.argmax() + 2 <= 9
+
+# %% [markdown]
+# ### Deeper: price and loss, for any data
+#
+# Averaged over the data, (2) says that bound minus entropy is a KL between whole chains, the true one and the model's.
+# Read both backwards, from $x_T$ down. Each is a product of steps, so the KL is a sum over steps:
+#
+# $$ \text{gap} = \mathrm{KL}\big(q(x_T)\,\|\,p(x_T)\big) + \sum_{t=1}^T \mathbb E\,\mathrm{KL}\big(q(x_{t-1}\mid x_t)\,\|\,p(x_{t-1}\mid x_t)\big) \tag{6} $$
+#
+# Here $q(x_{t-1}\mid x_t)$ does *not* know $x_0$: it is the true step back of notebook 03. These are the losses. The price
+# is the rest of the term, the KL from $q(x_{t-1}\mid x_t, x_0)$ to $q(x_{t-1}\mid x_t)$: what $x_{t-1}$ tells about $x_0$ and
+# $x_t$ does not, a difference of two mutual informations, $I(x_0;x_{t-1}) - I(x_0;x_t)$. Likewise
+# $\mathbb E\,L_T = \text{loss} + I(x_0;x_T)$ and $\mathbb E\,L_0 = \text{loss} + H - I(x_0;x_1)$. In the sum all informations
+# cancel, and $H$ is left. For a Gaussian, all of it is in closed form:
+
+# %% tags=["check"]
+v = 0.25  # data N(0, v)
+chain = cosine(100)
+alpha_bar = chain.alpha_bar
+t = torch.arange(2, 101)
+mse_t = v * (1 - alpha_bar) / (alpha_bar * v + 1 - alpha_bar)  # precisions add: 1/v + SNR
+A = alpha_bar[t - 1].sqrt() * chain.beta[t] / (1 - alpha_bar[t])
+step_var = posterior_var(t, chain) + A**2 * mse_t[t]  # of the true step back, x_0 unknown
+true_step = kl(0.0, step_var, 0.0, posterior_var(t, chain))
+terms_t = (chain.snr[t - 1] - chain.snr[t]) * mse_t[t] / 2
+information = 0.5 * torch.log(1 + v * chain.snr[1:])
+assert torch.allclose(terms_t, true_step - information.diff(), atol=1e-12)
+print("each step term is the KL of the true step back, plus the information lost in the step")
+
+# %% [markdown]
+# ### Deeper: an honest error bar
+#
+# For a network there is no quadrature; one draws, and averages. Does the usual error bar of two standard errors say the
+# truth? For two hundred estimates from a hundred draws each, count how often it covers the exact bound. The data are two
+# narrow peaks here, with a Gaussian decoder.
 
 # %%
-def expected_terms(square, mse, schedule, variance):
-    """The terms of (3) averaged over 1-D data, from E[x_0²] and mse (T+1,); Gaussian decoder."""
-    alpha_bar = schedule.alpha_bar
-    prior = kl(0.0, 1 - alpha_bar[-1], 0.0, 1.0) + 0.5 * alpha_bar[-1] * square
-
-    t = torch.arange(2, schedule.T + 1)
-    A = alpha_bar[t - 1].sqrt() * schedule.beta[t] / (1 - alpha_bar[t])
-    p_var = reverse_var(t, schedule, variance)
-    steps = kl(0.0, posterior_var(t, schedule), 0.0, p_var) + 0.5 * A**2 * mse[t] / p_var
-
-    last_var = decoder_var(schedule, variance)
-    recon = 0.5 * torch.log(2 * torch.pi * last_var) + 0.5 * mse[1] / last_var
-    return Terms(prior, steps, recon)
+grid = torch.linspace(-8, 8, 1601, dtype=torch.float64)
+two = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [0.05, 0.05])
+log_q = two.log_prob(grid[:, None])
+entropy = -torch.trapezoid(log_q.exp() * log_q, grid)
 
 
-# %%
 def mse_by_quadrature(data, schedule):
     """E(x_0 - x̂_0)² = E x_0² - E x̂_0² for t = 0…T, by an integral over x_t on the grid."""
     square = (data.weight * (data.mean[:, 0] ** 2 + data.var)).sum()
@@ -291,257 +580,37 @@ def mse_by_quadrature(data, schedule):
     return square, torch.stack(mse)
 
 
-def information(data, schedule):
-    """Mutual information of x_0 and x_t, t = 1…T, nats: entropy of x_t less that of its noise."""
-    times = range(1, schedule.T + 1)
-    log_q = torch.stack([data.marginal(t, schedule).log_prob(grid[:, None]) for t in times])
-    noise = 0.5 * torch.log(2 * math.pi * math.e * (1 - schedule.alpha_bar[1:]))
-    return -torch.trapezoid(log_q.exp() * log_q, grid) - noise
-
-
-def total(terms):
-    return terms.kl_prior + terms.kl_t.sum(-1) + terms.nll_recon
-
-
-# %% [markdown]
-# First for Gaussian data $\mathcal N(0, v)$, where
-# $\mathrm{mse}_t = v(1-\bar\alpha_t)/(\bar\alpha_t v + 1-\bar\alpha_t)$ and $H = \tfrac12\log(2\pi e v)$ are known in
-# closed form. (Precisions add: $1/\mathrm{mse}_t = 1/v + \mathrm{SNR}_t$.) Quadrature must agree.
-
-# %% tags=["check"]
-schedule = cosine(100)
-v = 0.25
-gaussian = GaussianMixture([1.0], [[0.0]], [v])
-alpha_bar = schedule.alpha_bar
-mse_closed = v * (1 - alpha_bar) / (alpha_bar * v + 1 - alpha_bar)
-square, mse = mse_by_quadrature(gaussian, schedule)
-assert torch.allclose(mse, mse_closed, atol=1e-9, rtol=0)
-
-# %%
-gaussian_entropy = 0.5 * math.log(2 * math.pi * math.e * v)
-print("data N(0, 0.25), cosine, T = 100, exact denoiser, Gaussian decoder; nats")
-for variance in ("small", "large"):
-    bound = total(expected_terms(v, mse_closed, schedule, variance))
-    print(f"variance {variance}: bound {bound:.4f}, entropy {gaussian_entropy:.4f}, "
-          f"gap {bound - gaussian_entropy:.4f}")
-
-# %% tags=["claim"]
-for variance in ("small", "large"):
-    bound = total(expected_terms(v, mse_closed, schedule, variance))
-    assert abs(bound - total(expected_terms(square, mse, schedule, variance))) < 1e-9
-    assert bound > gaussian_entropy
-
-# %% [markdown]
-# The bound holds; with β it is close. Where does the gap come from? Averaged over the data, (2) says that bound minus
-# entropy is a KL between whole chains, $\mathrm{KL}\big(q(x_0,\dots,x_T)\,\|\,p(x_0,\dots,x_T)\big)$. Read both chains
-# backwards, from $x_T$ down ($q$, too, is then a product of steps, $q(x_{t-1}\mid x_t)$), and the logarithm of each is
-# a sum over steps. So the gap is a sum, too: how far is the noise that we start with from $q(x_T)$, and how far is each
-# step of the model from the true step back *without* $x_0$? This is all that is lost. (It is the KL between data and
-# model, plus what Jensen's line lost.)
-#
-# $$ \text{gap} = \mathrm{KL}\big(q(x_T)\,\|\,p(x_T)\big) + \sum_{t=1}^T \mathbb E\,\mathrm{KL}\big(q(x_{t-1}\mid x_t)\,\|\,p(x_{t-1}\mid x_t)\big) \tag{6} $$
-#
-# A term of (3) is not its part here. Put $q(x_{t-1}\mid x_t)$ between the two densities of a step term: the step from
-# $q(x_{t-1}\mid x_t, x_0)$ to it is what $x_{t-1}$ tells about $x_0$ and $x_t$ does not, a difference of two mutual
-# informations (notebook 02, whose equation (6) is the middle one); the rest is the part of (6). In the same way for
-# the ends:
-#
-# $$ \mathbb E\,L_{t-1} = \text{part} + I(x_0;x_{t-1}) - I(x_0;x_t), \qquad \mathbb E\,L_T = \text{part} + I(x_0;x_T),
-#    \qquad \mathbb E\,L_0 = \text{part} + H - I(x_0;x_1) $$
-#
-# In the sum all informations cancel, and $H$ is left. So a large step term is no fault of the model; a large part of
-# (6) is.
-#
-# For Gaussian data the true step back is a Gaussian with the model's mean and the variance
-# $\tilde\beta_t + A_t^2\,\mathrm{mse}_t$ (what would stay uncertain even if $x_0$ were known, plus what is uncertain
-# because it is not). So each part of (6) is the KL of two Gaussians with equal means. The next cell checks the sum and
-# these three equations. For data $\mathcal N(0, 1)$ and β nothing is lost at all.
-
-# %% tags=["check"]
-def gap_by_steps(mse, schedule, variance, square):
-    """The parts of (6) for Gaussian data: prior, then t = 1…T."""
+def expected_bound(data, schedule, variance):
+    """The bound averaged over 1-D data, exact denoiser, Gaussian decoder, any variance; nats."""
+    square, mse = mse_by_quadrature(data, schedule)
     alpha_bar = schedule.alpha_bar
-    prior = kl(0.0, alpha_bar[-1] * square + 1 - alpha_bar[-1], 0.0, 1.0)
-
-    t = torch.arange(1, schedule.T + 1)
+    prior = kl(0.0, 1 - alpha_bar[-1], 0.0, 1.0) + 0.5 * alpha_bar[-1] * square
+    t = torch.arange(2, schedule.T + 1)
     A = alpha_bar[t - 1].sqrt() * schedule.beta[t] / (1 - alpha_bar[t])
-    true_var = posterior_var(t, schedule) + A**2 * mse[t]
+    p_var = reverse_var(t, schedule, variance)
+    steps = kl(0.0, posterior_var(t, schedule), 0.0, p_var) + 0.5 * A**2 * mse[t] / p_var
     last_var = decoder_var(schedule, variance)
-    p_var = torch.cat([last_var[None], reverse_var(t[1:], schedule, variance)])
-    return prior, kl(0.0, true_var, 0.0, p_var)
+    recon = 0.5 * torch.log(2 * torch.pi * last_var) + 0.5 * mse[1] / last_var
+    return prior + steps.sum() + recon
 
-
-information_t = information(gaussian, schedule)
-for variance in ("small", "large"):
-    prior, steps = gap_by_steps(mse_closed, schedule, variance, v)
-    terms = expected_terms(v, mse_closed, schedule, variance)
-    assert abs(prior + steps.sum() - (total(terms) - gaussian_entropy)) < 1e-9
-    assert torch.allclose(terms.kl_t, steps[1:] - information_t.diff(), atol=1e-9, rtol=0)
-    assert abs(terms.kl_prior - (prior + information_t[-1])) < 1e-9
-    assert abs(terms.nll_recon - (steps[0] + gaussian_entropy - information_t[0])) < 1e-9
-print("the gap is the sum of (6), to nine digits")
-
-# %% tags=["claim"]
-lost = gap_by_steps(1 - schedule.alpha_bar, schedule, "large", 1.0)  # data N(0, 1)
-assert sum(part.sum() for part in lost) < 1e-12
-
-# %% tags=["figure"]
-fig, ax = figure(width=7.5, height=2.9)
-_, small = gap_by_steps(mse_closed, schedule, "small", v)
-_, large = gap_by_steps(mse_closed, schedule, "large", v)
-lines = [
-    (torch.arange(1, 101), small, "model", "$\\tilde\\beta_t$ (small)"),
-    (torch.arange(1, 101), large, "data", "$\\beta_t$ (large)"),
-]
-curves(ax, lines, "t", "part of the gap, nats", yscale="log", ylim=(1e-8, 1))
-show(
-    fig,
-    alt="The small variance is highest at t = 2 and falls; the large one is low at both ends, "
-    "highest near t = 30.",
-)
-
-# %% [markdown]
-# **Figure 2.** Where the gap lies, for $\mathcal N(0, 0.25)$ in 100 steps. With $\tilde\beta$ (orange) nearly all of it is near
-# the data: the first five $t$ hold four fifths of the 0.79 nats. There the true step back is almost as wide as β, and
-# $\tilde\beta$ is the wrong variance by the largest factor. (The first point is lower, because the decoder has $\tilde\beta_2$ in
-# place of $\tilde\beta_1 = 0$.) With β (blue) the whole gap is 0.006 nats, spread over the middle of the chain.
-
-# %% tags=["claim"]
-_, steps = gap_by_steps(mse_closed, schedule, "small", v)
-assert steps[:5].sum() > 0.8 * steps.sum()
-
-# %% [markdown]
-# Now data that is no Gaussian: two narrow peaks. Entropy, errors and information come from quadrature; all else is the
-# same code, and the parts of (6) come from these three equations, read backwards. A second, independent way to the same
-# number is **Monte Carlo**: draw data, draw noise, average `elbo_terms`.
-
-# %%
-print("data ½N(-1, 0.05) + ½N(1, 0.05), cosine, exact denoiser, Gaussian decoder; "
-      "nats; small variance, then large")
-parts = {}
-for T in (10, 100, 1000):
-    square, mse = mse_by_quadrature(two, cosine(T))
-    information_t = information(two, cosine(T))
-    bounds = []
-    for variance in ("small", "large"):
-        terms = expected_terms(square, mse, cosine(T), variance)
-        bounds.append(total(terms))
-        part_1 = terms.nll_recon - entropy + information_t[0]
-        parts[T, variance] = torch.cat([part_1[None], terms.kl_t + information_t.diff()])
-    small, large = bounds
-    print(f"T = {T:4}: bound {small:.3f} and {large:.3f}; above the entropy {entropy:.3f} "
-          f"by {small - entropy:.4f} and {large - entropy:.4f}")
-
-small = parts[1000, "small"]
-large = parts[1000, "large"]
-near = 100 * small[:100].sum() / small.sum()
-middle = 100 * large[100:500].sum() / large.sum()
-print(f"T = 1000: {near:.0f} % of the gap lie at t = 1…100 with the small variance; "
-      f"{middle:.0f} % at t = 101…500 with the large")
-
-# %% tags=["claim"]
-assert min(part.min() for part in parts.values()) > -1e-9  # each is the average of a KL
 
 # %% tags=["check"]
-n = 100
-runs = 200
 covered = 0
-denoiser = two.denoiser(cosine(10))
-truth = total(expected_terms(*mse_by_quadrature(two, cosine(10)), cosine(10), "large"))
-for _ in range(runs):
-    draws = total(elbo_terms(denoiser, two.sample(n, generator), "large", generator=generator))
-    covered += int(abs(draws.mean() - truth) < 2 * draws.std() / n**0.5)
-print(f"the error bar of two standard errors covers the truth in {covered} of {runs} runs; "
-      "191 are expected")
-assert abs(covered - 191) < 4 * (runs * 0.954 * 0.046) ** 0.5
+peaks = two.denoiser(cosine(10))
+truth = expected_bound(two, cosine(10), "large")
+for _ in range(200):
+    draws = total(elbo_terms(peaks, two.sample(100, generator), "large", generator=generator))
+    covered += int(abs(draws.mean() - truth) < 2 * draws.std() / 10)
+print(f"covered in {covered} of 200 runs; 191 are expected")
+assert abs(covered - 191) < 12
 
 # %% [markdown]
-# **Try it.** $T = 20$ steps, with β, for data $x_0 = 1$. So that the pictures follow each other smoothly, every $x_t$
-# is a jump with the same noise, $\varepsilon = -1.3$; a real chain would draw afresh. Dashed is the posterior, which
-# knows $x_0$; orange is the model's step, which does not. Their KL is what this $x_t$ adds to $L_{t-1}$: a price, not
-# yet a loss. Scrub from the noise ($t = 20$) towards the data. Where do the two differ in place, and where in width?
-# Where are the most nats paid?
-
-# %%
-schedule = cosine(20)
-denoiser_20 = two.denoiser(schedule)
-x_0 = torch.ones(1, 1, dtype=torch.float64)
-eps = torch.full((1, 1), -1.3, dtype=torch.float64)
-x_t = {t: q_sample(x_0, t, eps, schedule) for t in range(20, 1, -1)}
-here = {t: kl_t(x_0, x_t[t], t, denoiser_20, "large").item() for t in x_t}
-average = expected_terms(*mse_by_quadrature(two, schedule), schedule, "large").kl_t.flip(0)
-
-
-# %% tags=["figure"]
-def step_frames(chain, clean, states):
-    """Frames for {t: x_t}: the posterior, in units of its own deviation, and the model's step."""
-    fig, ax = figure(width=4, height=2.8)
-    u = torch.linspace(-5, 5, 401, dtype=torch.float64)
-    lines = [
-        (u, log_prob(u, 0, 1).exp(), "exact", "posterior, $x_0$ known"),
-        (u, u, "model", "the model's"),
-    ]
-    xlabel = "distance from $\\tilde\\mu_t$, in deviations $\\sqrt{\\tilde\\beta_t}$"
-    curves(ax, lines, xlabel, "density", xlim=(-5, 5), ylim=(0, 0.7))
-
-    def update(t):
-        q_std = posterior_var(t, chain).sqrt()
-        p_std = reverse_var(t, chain, "large").sqrt()
-        q_mean = posterior_mean(clean, states[t], t, chain)
-        p_mean = posterior_mean(denoiser_20(states[t], t), states[t], t, chain)
-        density = log_prob(u, (p_mean - q_mean)[0] / q_std, (p_std / q_std) ** 2).exp()
-        ax.lines[1].set_ydata(density)
-
-    return drawn(fig, ax.lines[1:], update, states)
-
-
-fig, ax = figure(width=2.8, height=2.8)
-lines = [(list(x_t), average, "model", None)]
-curves(ax, lines, "t", "$L_{t-1}$ on average, nats", yscale="log", xlim=(21, 1))
-Scrubber(
-    beside(step_frames(schedule, x_0, x_t), with_marker(fig, ax, list(x_t))),
-    labels=[f"t = {t} · x_t = {x_t[t].item():.2f} · {here[t]:.3f} nats" for t in x_t],
-    caption="Left: the posterior and the model's step. Right: the term that this step adds to the "
-    "bound, on average.",
-    alt="Two bell curves that move apart and together again as t falls, and beside them a line "
-    "that moves along a curve.",
-)
-
-# %% [markdown]
-# What to have seen: at $t = 20$ the two lie on each other. The model knows nothing of $x_0$, but $x_0$ hardly matters
-# for that step. Then the model leans to the wrong side: this noise has pushed $x_t$ to the left, and at $t = 9$
-# ($x_t = -0.09$) it might come from either peak. The model's step stands 0.8 deviations from the posterior, and pays 0.28 nats.
-# Three steps later it is fairly sure of the side (88 %) and pays 0.09. From $t = 4$ on (over 99 %), what is left to
-# guess is where within the peak $x_0$ lies, in units of an ever smaller $\sqrt{\tilde\beta_t}$. At $t = 2$ the model
-# stands 1.3 deviations off (0.25 nats) and is almost twice as wide, since β is not $\tilde\beta$ (another 0.27). It is
-# the dearest step here, 0.52 nats, and on average over data and noise, 0.50.
-
-# %% tags=["claim"]
-# the probability of the peak at +1, given x_t
-side = {t: torch.softmax(two.marginal(t, schedule).log_joint(x_t[t]), dim=1)[0, 1] for t in (6, 4)}
-assert 0.875 < side[6] < 0.885 < 0.998 < side[4]
-assert here[6] < 0.09 < here[9] == max(here[t] for t in range(3, 21)) < 0.285 < here[2] < 0.525
-assert 0.5 < average[-1] == average.max() < 0.51
-assert 0.265 < kl(0.0, posterior_var(2, schedule), 0.0, schedule.beta[2]) < 0.275  # the width's
-
-# %% [markdown]
-# So much for the *bound*: it is above the entropy, and how far depends on the variance. With β the gap shrinks from
-# 0.28 nats in 10 steps to 0.0034 in 1,000, and most of it lies in the middle (for $T = 1000$, 83 % at
-# $t = 101\dots500$). With $\tilde\beta$ it is 0.56, 0.72 and 0.52 nats for $T = 10$, 100 and 1,000, near the data (for
-# $T = 1000$, 99 % at $t \le 100$): at $t = 2$ the ratio $\tilde\beta_t/\beta_t$ is 0.28, 0.36 and 0.47. As $T$ grows it
-# tends to $(t-1)/t$ and not to 1, so smaller steps do not mend it.
-
-# %% tags=["claim"]
-ratios = [posterior_var(2, cosine(T)) / cosine(T).beta[2] for T in (10, 100, 1000)]
-assert [round(ratio.item(), 2) for ratio in ratios] == [0.28, 0.36, 0.47]
-
-# %% [markdown]
-# The question at the top was about the *model*. Is the one with $\tilde\beta$ that much worse? The bound compares whole
-# chains; the data that come out of them are another matter, and what Jensen's line lost may be most of the gap. In one
-# dimension we can look, decoder included. For data $\mathcal N(0, 0.25)$ the model's own $p(x_0)$ is a Gaussian, with a
-# variance in closed form. For any data, put the density of $x_T$ on a grid and do the integral (1) one step at a time:
-# each step is a product of a matrix, $p(x_{t-1}\mid x_t)$ at all pairs of grid points, with the density so far. For the
-# Gaussian both ways must agree.
+# ### Deeper: a bound can rank two models wrongly
+#
+# The variance of a step was ours to choose: $\tilde\beta_t$ or $\beta_t$. The *bound* has a clear opinion. With another
+# variance than $\tilde\beta_t$, a step term is the KL of the widths plus $A_t^2\,\|x_0-\hat x_0\|^2/2\sigma_t^2$, and that
+# can be less. But is the model with the better bound the better *model*? In one dimension we can look: put the density
+# of $x_T$ on a grid, and do the integral (1) one step at a time.
 
 # %%
 def density_of_data(data, schedule, variance, x):
@@ -555,205 +624,297 @@ def density_of_data(data, schedule, variance, x):
     return p
 
 
-# %%
-coarse = grid[::10]
+coarse = grid[::2]
+log_q = two.log_prob(coarse[:, None])
 density = {}
-price = {}
-print("the model's own -log p, above the entropy")
+gap = {}
+price_of = {}
 for T, variance in ((10, "small"), (10, "large"), (100, "small"), (100, "large")):
-    for data in (gaussian, two):
-        log_q = data.log_prob(coarse[:, None])
-        p = density_of_data(data, cosine(T), variance, coarse)
-        density[data, T, variance] = p
-        price[data, T, variance] = torch.trapezoid(log_q.exp() * (log_q - p.log()), coarse)
-    print(f"T = {T:3}, variance {variance}: N(0, 0.25) {price[gaussian, T, variance]:.4f} nats, "
-          f"two peaks {price[two, T, variance]:.4f}")
-
-# %% tags=["check"]
-def variance_of_data(v, schedule, variance):
-    """Variance of the model's x_0, decoder included, for data N(0, v) and its exact denoiser."""
-    V = torch.tensor(1.0, dtype=torch.float64)
-    one = torch.ones(1, dtype=torch.float64)
-    for t in range(schedule.T, 0, -1):
-        alpha_bar_t = schedule.alpha_bar[t]
-        gain = alpha_bar_t.sqrt() * v / (alpha_bar_t * v + 1 - alpha_bar_t)
-        factor = posterior_mean(gain * one, one, t, schedule)[0]
-        p_var = reverse_var(t, schedule, variance) if t > 1 else decoder_var(schedule, variance)
-        V = factor**2 * V + p_var
-    return V
-
-
-for T in (10, 100):
-    for variance in ("small", "large"):
-        closed = kl(0.0, v, 0.0, variance_of_data(v, cosine(T), variance))
-        assert abs(price[gaussian, T, variance] - closed) < 1e-6
-
-# %% tags=["claim"]
-assert all(abs(torch.trapezoid(p, coarse) - 1) < 1e-6 for p in density.values())
-
-# %% [markdown]
-# For the two peaks in 10 steps, the model with $\tilde\beta$ is 0.023 nats from the data and the one with β 0.077,
-# although the bound said 0.56 and 0.28. A bound can be loose without the model being bad, and it can rank two models
-# wrongly. In 100 steps they cost 0.0035 and 0.0010 nats: neither model is perfect, and more steps are nearer, with
-# either variance. (In 1,000 steps the model with β can cost no more than the gap of its bound, 0.0034.) That is why the
-# *samples* of a long chain (notebook 03) hardly care. Those of a short one do, and which variance is the better one
-# depends on the data: for $\mathcal N(0, 0.25)$ in 10 steps $\tilde\beta$ costs 0.040 nats, and β 0.008.
-
-# %% tags=["claim"]
-assert price[two, 100, "large"] < price[two, 100, "small"] < price[two, 10, "small"]
-assert price[two, 10, "small"] < price[two, 10, "large"] / 3
-
-# %% [markdown]
-# **Try it.** How does the gap of the bound move with the number of steps, and with the variance, which the slider $w$
-# moves from $\tilde\beta$ (at 0) to β (at 1), decoder included? Where between the two is the bound lowest? And what if you choose
-# the decoder's variance freely? Read that off the right curve.
+    p = density_of_data(two, cosine(T), variance, coarse)
+    gap[T, variance] = (expected_bound(two, cosine(T), variance) - entropy).item()
+    price_of[T, variance] = torch.trapezoid(log_q.exp() * (log_q - p.log()), coarse).item()
+    density[T, variance] = p
+    print(f"T = {T:3}, {variance}: bound {gap[T, variance]:.3f} nats above the entropy, "
+          f"the model itself {price_of[T, variance]:.4f}")
 
 # %% tags=["figure"]
-def gap_picture(known):
-    """Draws terms and bound for T and the variance. known: {T: (E x_0², mse)}."""
-    fig, (left, right) = figure(columns=2, width=8.2, height=2.9)
-    limits = {"yscale": "log", "xlim": (0, 1.02), "ylim": (1e-5, 3)}
-    curves(left, [([], [], "model", None)], "t / T", "$L_{t-1}$, nats", " ", **limits)
-    widths = torch.logspace(-5, 0, 200, dtype=torch.float64)
-    limits = {"xscale": "log", "ylim": (entropy - 0.2, entropy + 3)}
-    lines = [(widths, widths, "data", None)]
-    curves(right, lines, "variance of the decoder", "bound, nats", **limits)
-    used = right.axvline(1, **ROLES["model"])
-    right.axhline(entropy, **ROLES["exact"])
-    paint = painter(fig, [left.lines[0], left.title, right.lines[0], used])
+fig, (left, right) = figure(columns=2, width=8.6, height=3.1, width_ratios=[1.7, 1])
+lines = [
+    (coarse, log_q.exp(), "data", "data"),
+    (coarse, density[10, "small"], "model", "model with $\\tilde\\beta$"),
+]
+curves(left, lines, "$x_0$", "density", "what the two models make, in 10 steps", xlim=(-2.2, 2.2),
+       ylim=(0, 1.35))
+left.plot(coarse, density[10, "large"], color="#009E73", linestyle=":", label="model with $\\beta$")
+left.legend(loc="upper center")
+bars = [gap[10, "small"], gap[10, "large"], price_of[10, "small"], price_of[10, "large"]]
+drawn_bars = right.bar([0, 1, 2.6, 3.6], bars, color=[ORANGE, "#009E73"] * 2)
+right.bar_label(drawn_bars, fmt="%.2f")
+right.set_xticks([0, 1, 2.6, 3.6], ["$\\tilde\\beta$", "$\\beta$", "$\\tilde\\beta$", "$\\beta$"])
+right.set(ylim=(0, 0.7), ylabel="nats above the entropy", title="the bound         the model")
+show(
+    fig,
+    alt="Left two peaks of the data; the model with the small variance lies nearly on them, that "
+    "with the large one is wider. Right bars: bound 0.56 and 0.28, model 0.02 and 0.08.",
+)
 
-    def draw(T, w):
-        chain = cosine(T)
-        square, mse = known[T]
-        terms = expected_terms(square, mse, chain, w)
-        left.lines[0].set_data(torch.arange(2, T + 1) / T, terms.kl_t)
-        left.title.set_text(f"bound {total(terms):.3f}, entropy {entropy:.3f}")
-        recon = 0.5 * torch.log(2 * torch.pi * widths) + 0.5 * mse[1] / widths
-        right.lines[0].set_ydata(total(terms) - terms.nll_recon + recon)
-        used.set_xdata([decoder_var(chain, w)] * 2)
+# %% [markdown]
+# **Figure 4.** Two models of two narrow peaks. The bound prefers $\beta$ by far; what the models make says the opposite.
+#
+# The bound compares whole chains. With $\tilde\beta$ the *chains* are too narrow, and the bound charges for it; the data that
+# comes out of them is nearly right. What Jensen's line lost is most of the gap. So a loose bound is no bad model, and of
+# two models the one with the worse bound may be the better one. Which variance is better in few steps depends on the
+# data: for $\mathcal N(0, 0.25)$ in ten steps it is $\beta$, with 0.008 nats against 0.040. In a hundred steps neither matters to
+# the samples, while with $\tilde\beta$ the bound of such data stays half a nat too high however many steps the cosine takes,
+# because its first few steps each multiply the SNR by a large factor.
+
+# %% tags=["claim"]
+assert [round(value, 2) for value in bars] == [0.56, 0.28, 0.02, 0.08]
+assert price_of[100, "large"] < price_of[100, "small"] < 0.004
+gaussian = GaussianMixture([1.0], [[0.0]], [0.25])
+log_g = gaussian.log_prob(coarse[:, None])
+own = {}
+for variance in ("small", "large"):
+    p_g = density_of_data(gaussian, cosine(10), variance, coarse)
+    own[variance] = torch.trapezoid(log_g.exp() * (log_g - p_g.log()), coarse).item()
+assert round(own["small"], 3) == 0.040
+assert round(own["large"], 3) == 0.008
+for steps in (10, 100, 1000):
+    assert expected_bound(two, cosine(steps), "small") - entropy > 0.5
+assert cosine(1000).snr[1] > 2 * cosine(1000).snr[2] > 3 * cosine(1000).snr[3]
+
+# %% [markdown]
+# ## 4 · Infinitely many steps
+#
+# The losses come from large steps. So make them small, and look at (4) once more: each term is a *width*,
+# $\mathrm{SNR}_{t-1}-\mathrm{SNR}_t$, times a *height*, half the error. These are the rectangles of a staircase, and the area of
+# ever finer stairs is an integral. With $\lambda = \log\mathrm{SNR}$ (Kingma et al. 2021, section 5, eq. 18):
+#
+# $$ \sum_{t=2}^T L_{t-1} \;\longrightarrow\; \frac12 \int \mathrm{mse}\; d\,\mathrm{SNR}
+#    = \frac12 \int \mathrm{SNR}\cdot\mathrm{mse}\; d\lambda \tag{7} $$
+#
+# *There is no $t$ in it.* The error depends on how much noise there is, not on when the chain arrives there. A schedule is
+# a timetable: it says when you pass each noise level. The bill depends on the road. Two schedules with the same ends have
+# the same bound, whatever they do between.
+
+# %% tags=["check"]
+area = {}
+for name, chain in (("linear", linear(4000)), ("cosine", cosine(4000))):
+    area[name] = total(coin_terms(chain)).item()
+    print(f"{name}, 4,000 steps: {area[name]:.2f} bits")
+lam = torch.linspace(-14, 6, 2001, dtype=torch.float64)
+integral = torch.trapezoid(lam.exp() * mse(lam.exp()) / 2, lam) / LOG_2
+print(f"the integral (7): {integral:.4f} bits; the entropy: 1 bit")
+assert abs(integral - 1) < 1e-4
+assert abs(area["linear"] - area["cosine"]) < 2e-3
+
+# %% tags=["figure"]
+fig, (left, right) = figure(columns=2, width=8.6, height=3.1)
+looks = {"linear": {"color": "#009E73", "linestyle": "-", "linewidth": 4, "alpha": 0.55},
+         "cosine": {"color": "#CC79A7", "linestyle": "-", "linewidth": 1.8}}
+for name, chain in (("linear", linear(1000)), ("cosine", cosine(1000))):
+    steps = coin_terms(chain).kl_t
+    left.plot(np.arange(2, 1001) / 1000, 1000 * steps, label=name, **looks[name])
+    left.fill_between(np.arange(2, 1001) / 1000, 1000 * steps, color=looks[name]["color"], alpha=0.12)
+    lam_t = chain.log_snr[1:]
+    right.plot(lam_t[1:], steps / -lam_t.diff(), label=name, **looks[name])
+right.fill_between(lam_t[1:], steps / -lam_t.diff(), color="#CC79A7", alpha=0.15)
+left.set(xlabel="t / T", ylabel="bits per unit of t / T", xlim=(1, 0), title="over time")
+right.set(xlabel="log SNR", ylabel="bits per unit of log SNR", xlim=(-9, 6), title="over the noise level")
+left.text(0.72, 0.35, "1 bit", ha="center", fontsize=12, color="#A0527F")
+left.text(0.22, 1.9, "1 bit", ha="center", fontsize=12, color="#00734F")
+right.text(0.2, 0.08, "1 bit", ha="center", fontsize=12)
+left.legend()
+right.legend()
+show(
+    fig,
+    alt="Left two different hills over time, linear early and sharp, cosine in the middle. Right "
+    "the same two over log SNR: one hill, the curves lie on each other.",
+)
+
+# %% [markdown]
+# **Figure 5.** The same coin, two schedules. Left: each charges at its own time. Right: per unit of log SNR there is one
+# curve, and the area under it is one bit.
+#
+# **Try it: bend the schedule.** Take 256 noise levels, and bend. Which of the two pictures changes? Then take eight: the
+# stairs stick out above the curve. Which bend is best now?
+
+# %% tags=["figure"]
+def bent_picture():
+    """Draws the cost over time and the staircase over log SNR, for T states and a bend."""
+    fig, (left, right) = figure(columns=2, width=8.6, height=3.2)
+    over_time = left.stairs([0, 0], [0, 0.5, 1], color=ORANGE, linewidth=1.8)
+    left.set(xlim=(1, 0), ylim=(0, 7), xlabel="t / T", ylabel="bits per unit of t / T", title=" ")
+    stairs = right.stairs([0, 0], [-5, 0, 5], color=ORANGE, linewidth=1.8, label="the sum")
+    right.plot(lam, lam.exp() * mse(lam.exp()) / 2 / LOG_2, **ROLES["exact"], label="the integral")
+    right.set(xlim=(-5.5, 5.5), ylim=(0, 0.6), xlabel="log SNR", title=" ")
+    right.set_ylabel("bits per unit of log SNR")
+    right.legend(loc="upper right")
+    paint = painter(fig, [over_time, stairs, left.title, right.title])
+
+    def draw(T, bend):
+        u = torch.linspace(0, 1, T, dtype=torch.float64)
+        lam_t = 5 - 10 * u ** (2**bend)
+        snr = lam_t.exp()
+        steps = (snr[:-1] - snr[1:]) * mse(snr[1:]) / 2 / LOG_2
+        ends = (unknown(snr[0]) + torch.log1p(snr[-1]) / 2) / LOG_2
+        over_time.set_data(steps * (T - 1), u.numpy())
+        stairs.set_data((steps / -lam_t.diff()).flip(0), lam_t.flip(0).numpy())
+        left.title.set_text("what is charged when")
+        right.title.set_text(f"T = {T}: bound {steps.sum() + ends:.3f} bits")
         return paint()
 
     return draw
 
 
-choices = [5, 10, 20, 50, 100]
 Live(
-    gap_picture({T: mse_by_quadrature(two, cosine(T)) for T in choices}),
-    caption="Left: the step terms over t. Right: the bound against the decoder's variance; "
-    "orange: the one in use, dashed: the entropy.",
-    alt="Left the step terms over t, right the bound, a valley over the variance.",
-    T=widgets.SelectionSlider(options=choices, value=20, description="T"),
-    w=widgets.FloatSlider(value=1.0, min=0.0, max=1.0, step=0.1, description="w"),
+    bent_picture(),
+    caption="T noise levels from log SNR 5 to -5; bend > 0 spends more of them near the data, bend < 0 "
+    "near the noise. Dashed: infinitely many.",
+    alt="Left stairs over time, right stairs over log SNR above a dashed hill.",
+    T=widgets.SelectionSlider(options=[8, 16, 32, 64, 128, 256], value=16, description="T"),
+    bend=widgets.FloatSlider(value=0.5, min=-1, max=1, step=0.1, description="bend"),
 )
 
 # %% [markdown]
-# What to have seen: with β ($w = 1$) the bound falls towards the entropy as $T$ grows; with $\tilde\beta$ ($w = 0$) it
-# stays more than half a nat above. So of the two the bound prefers β; but best is a variance between, for $T = 20$ at
-# $w = 0.7$ (0.706 nats against 0.770). On the right, the valley: too small a decoder variance is punished without limit
-# (the model is certain and wrong), too large a one by half a nat for every factor of $e$. The best is $\mathrm{mse}_1$,
-# the true uncertainty.
+# With 256 levels the bends agree to a hundredth of a bit; with eight, an even spacing in log SNR is about the best, and a
+# strong bend towards the noise costs nine bits more. So what *does* a schedule choose? Its ends, where decoder
+# and prior take over. Where a finite number of steps lies. And how noisy an estimate is that draws $t$ at random, which is
+# exercise 3. What it cannot choose is the bill.
 
 # %% tags=["claim"]
-twenty = mse_by_quadrature(two, cosine(20))
-best = total(expected_terms(*twenty, cosine(20), 0.7))
-assert best < 0.71 < total(expected_terms(*twenty, cosine(20), "large")) - 0.06
+def bent(T, bend):
+    levels = (5 - 10 * torch.linspace(0, 1, T, dtype=torch.float64) ** (2**bend)).exp()
+    steps = (levels[:-1] - levels[1:]) * mse(levels[1:]) / 2
+    return (steps.sum() + unknown(levels[0]) + torch.log1p(levels[-1]) / 2).item() / LOG_2
+
+
+assert 1 < bent(256, 0) < bent(64, 0) < bent(16, 0) < bent(8, 0)
+assert max(bent(256, bend) for bend in (-1, -0.5, 0.5, 1)) - bent(256, 0) < 0.01
+assert all(bent(8, bend) > bent(8, 0) for bend in (-1, -0.5, -0.2, 0.2, 0.5, 1))
+assert 9 < bent(8, -1) - bent(8, 0) < 10
 
 # %% [markdown]
-# ## 4 · Bits per dimension: a yardstick
+# ### Deeper: why the area is the entropy
 #
-# For images, a bound in nats is divided by $784\log 2$. To know what such a number means, here are models that
-# everybody has: uniform pixels, the histogram of all training pixels, and two programs that compress files. (Compressed
-# size in bits is a log-probability in disguise: a good compressor gives short codes to likely data.)
-
-# %%
-def pixels_of(part):
-    """The digits' pixels as whole numbers, 0 to 255."""
-    images, _ = load_digits(part)
-    return ((images + 1) * 127.5).round().to(torch.uint8)
-
-
-train = pixels_of("train")
-test = pixels_of("test")
-counts = torch.bincount(train.flatten().int(), minlength=256).double() + 1
-histogram = -(counts / counts.sum()).log()[test.flatten().int()].mean()
-raw = test.numpy().tobytes()
-sizes = {"gzip": len(gzip.compress(raw, 9)), "xz": len(lzma.compress(raw, preset=9))}
-packed = ", ".join(f"{name} {8 * size / test.numel():.1f}" for name, size in sizes.items())
-print(f"uniform {bits_per_dim(math.log(256), 1):.1f}, histogram {bits_per_dim(histogram, 1):.2f}, "
-      f"{packed} bits per dimension")
-
-# %% tags=["claim"]
-assert sizes["xz"] < sizes["gzip"] < bits_per_dim(histogram, 1) * test.numel() / 8
-
-# %% [markdown]
-# A diffusion model of these digits is worth its name as a compressor if its bound, with the discretised decoder, is below
-# what xz reaches. Notebook 08 will put ours to that test.
+# Why is nothing lost in the limit? The price of a small step is a difference of mutual informations. Let the SNR grow by
+# $\delta$. To see $x_{t-1}$ as well as $x_t$ is to see one more, very noisy measurement of $x_0$, with signal-to-noise ratio
+# $\delta$. A weak measurement of something with variance $V$ tells $\tfrac12\delta V$ nats, up to terms of order $\delta^2$,
+# whatever its distribution; and the variance of $x_0$ given $x_t$ is, on average, the mse of the exact denoiser. So
+# $dI/d\,\mathrm{SNR} = \tfrac12\,\mathrm{mse}$, the **I-MMSE** relation (Guo, Shamai & Verdú 2005, theorem 1). Integrated from no signal
+# to all of it, the information is everything that there is to know: the entropy.
 #
-# ## 5 · From the bound to the loss that everybody trains
+# ### Deeper: one pixel of a digit
 #
-# Let the network predict the noise: $\hat x_0 = (x_t - \sqrt{1-\bar\alpha_t}\,\hat\varepsilon)/\sqrt{\bar\alpha_t}$.
-# The true noise gives the true $x_0$ in the same way, so
-#
-# $$ x_0 - \hat x_0 = \sqrt{\frac{1-\bar\alpha_t}{\bar\alpha_t}}\;(\hat\varepsilon - \varepsilon) $$
-#
-# Multiply by $A_t$ to get the distance of the two means, square, and divide by $2\sigma_t^2$, as in (5). With
-# $\bar\alpha_t = \alpha_t\,\bar\alpha_{t-1}$ the roots cancel. For one $x_t$, before the average (Ho et al., eqs. 8 to
-# 12):
-#
-# $$ L_{t-1} = \text{const} + w_t\,\|\varepsilon - \hat\varepsilon\|^2, \qquad w_t = \frac{\beta_t^2}{2\sigma_t^2\,\alpha_t\,(1-\bar\alpha_t)} \tag{7} $$
-#
-# where "const" is the KL of the widths in (5), once for each coordinate. Ho et al. then drop $w_t$ and train
-# $L_{\text{simple}} = \mathbb E\,\|\varepsilon-\hat\varepsilon\|^2$ (their eq. 14), averaged over $t = 1\dots T$, too;
-# at $t = 1$ it stands for $L_0$. The check takes the ten-step denoiser of section 3 and halves it, wrong on purpose;
-# `eps_from_x_0` is the first formula solved for $\hat\varepsilon$ (notebook 05 defines it).
+# This works for anything that has an entropy. Take a pixel of our training digits, with its 256 greys and their
+# frequencies; Figure 1 has a bar for it. No coding, no counting: only the error of the best denoiser of that pixel, at
+# every noise level. The area must be the entropy again.
 
 # %% tags=["check"]
-def weight_of_step(t, schedule, variance):
-    """w_t: equation (7)."""
-    alpha_t = schedule.alpha[t]
-    alpha_bar_t = schedule.alpha_bar[t]
-    p_var = reverse_var(t, schedule, variance)
-    return schedule.beta[t] ** 2 / (2 * p_var * alpha_t * (1 - alpha_bar_t))
+nodes, node_weight = np.polynomial.hermite_e.hermegauss(20)
+nodes = torch.from_numpy(nodes)
+node_weight = torch.from_numpy(node_weight / node_weight.sum())
 
 
-schedule = denoiser.schedule
-half_right = Denoiser(lambda x_t, t, label: 0.5 * denoiser(x_t, t), schedule)
-x_0 = two.sample(500, generator)
-eps = torch.randn(500, 1, generator=generator, dtype=torch.float64)
-for t in range(2, 11):
+def mse_of_pixel(chance, snr):
+    """E(x_0 - x̂_0)² of the exact denoiser of a pixel with these chances of its 256 greys."""
+    x = pixels[chance > 0]
+    chance = chance[chance > 0]
+    y = snr * x[:, None] + snr**0.5 * nodes  # for each grey and noise
+    r = torch.softmax(chance.log() + y[..., None] * x - snr * x**2 / 2, dim=-1)
+    return chance @ ((x[:, None] - r @ x) ** 2 @ node_weight)
+
+
+lam_pixel = torch.linspace(-9, 14, 93, dtype=torch.float64)
+chance = counts / counts.sum()
+chance = torch.where(chance > 1e-5, chance, 0.0)
+chance = chance / chance.sum()
+entropy_pixel = -torch.xlogy(chance, chance).sum() / LOG_2
+rate = torch.stack([lam.exp() * mse_of_pixel(chance, lam.exp()) / 2 for lam in lam_pixel]) / LOG_2
+area_pixel = torch.trapezoid(rate, lam_pixel)
+print(f"a pixel: area {area_pixel:.2f} bits, entropy {entropy_pixel:.2f} bits")
+assert abs(area_pixel - entropy_pixel) < 2e-3
+
+# %% tags=["figure"]
+fig, ax = figure(width=7.6, height=3.0)
+ax.plot(lam_pixel, rate, color=BLUE, label="a pixel of a digit")
+ax.fill_between(lam_pixel, rate, color=BLUE, alpha=0.15)
+ax.plot(lam, lam.exp() * mse(lam.exp()) / 2 / LOG_2, color=GREY, linestyle=":", label="the coin")
+ax.axvline(math.log(255**2), color=BLACK, linewidth=1)
+ax.text(math.log(255**2) - 0.15, 0.235, "noise as large as half a grey step", ha="right")
+ax.text(0.6, 0.06, "ink or paper?", ha="center")
+ax.text(7, 0.06, "which grey exactly?", ha="center")
+ax.set(xlabel="log SNR", ylabel="bits per unit of log SNR", xlim=(-9, 14))
+ax.legend(loc="upper left")
+show(
+    fig,
+    alt="A hill at log SNR 0, then a plateau that goes on up to log SNR 12 and drops to 0; the coin's "
+    "hill for comparison ends at 4.",
+)
+
+# %% [markdown]
+# **Figure 6.** Where the bits of a pixel are. First the coarse question is settled, as for the coin. Then a long plateau:
+# for a grey that could be anything, each unit of log SNR costs $1/(2\log2) = 0.72$ bits, which is *one bit for each halving of
+# the noise*, until the noise is finer than a grey step. Most pixels are plain black and pay nothing here, so the
+# plateau is low. But more than half of all the bits lie in it, and they are spent on grain that no eye sees.
+
+# %% tags=["claim"]
+fine = torch.trapezoid(rate[lam_pixel >= 3], lam_pixel[lam_pixel >= 3])
+assert 0.5 < fine / area_pixel < 0.9
+assert abs(entropy_pixel - bits["histogram"]) < 0.05
+
+# %% [markdown]
+# ## 5 · From the bound to the loss that everybody trains
+#
+# Networks are often asked for the noise. With the same $x_t$ for truth and guess, the jump
+# $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon$ gives
+# $\|\varepsilon-\hat\varepsilon\|^2 = \mathrm{SNR}_t\,\|x_0-\hat x_0\|^2$. Put this into (4):
+#
+# $$ L_{t-1} = w_t\;\mathbb E_q\,\|\varepsilon - \hat\varepsilon\|^2, \qquad w_t = \frac12\Big(\frac{\mathrm{SNR}_{t-1}}{\mathrm{SNR}_t} - 1\Big)
+#    \;\approx\; \frac12\,(\lambda_{t-1}-\lambda_t) \tag{8} $$
+#
+# Ho et al. drop $w_t$, and train $L_{\text{simple}} = \mathbb E\,\|\varepsilon-\hat\varepsilon\|^2$ with $t$ drawn evenly (their eqs. 12
+# and 14). By (8) the bound wants *every unit of log SNR to count alike*. $L_{\text{simple}}$ counts every *step* alike, so a noise
+# level counts as much as the schedule dwells on it. The timetable, which has no say in the
+# bound, becomes the weight.
+
+# %% tags=["check"]
+half_right = Denoiser(lambda x_t, t, label: 0.5 * denoiser(x_t, t), schedule)  # wrong on purpose
+for t in range(2, 21):
     x_t = q_sample(x_0, t, eps, schedule)
     eps_hat = eps_from_x_0(x_t, half_right(x_t, t), t, schedule)
     squared_error = (eps - eps_hat)[:, 0] ** 2
-    const = kl(0.0, posterior_var(t, schedule), 0.0, reverse_var(t, schedule, "large"))
-    expected = const + weight_of_step(t, schedule, "large") * squared_error
-    assert torch.allclose(kl_t(x_0, x_t, t, half_right, "large"), expected)
-print("the step terms are weighted squared errors of the noise")
+    w_t = (schedule.snr[t - 1] / schedule.snr[t] - 1) / 2
+    assert torch.allclose(kl_t(x_0, x_t, t, half_right), w_t * squared_error, atol=1e-9)
+    beta = schedule.beta[t]  # Ho et al., eq. 12, with the variance beta tilde
+    paper = beta**2 / (2 * posterior_var(t, schedule) * (1 - beta) * (1 - schedule.alpha_bar[t]))
+    assert torch.allclose(w_t, paper)
+print("(8) holds for each draw, and w_t is the weight of Ho et al., eq. 12")
 
 # %% tags=["figure"]
-fig, ax = figure(width=7.5, height=2.8)
-after_1 = torch.arange(2, 1001)
-small = weight_of_step(after_1, linear(), "small")
-large = weight_of_step(after_1, linear(), "large")
-lines = [
-    (after_1, small, "model", "$w_t$ with $\\tilde\\beta_t$"),
-    (after_1, large, "data", "$w_t$ with $\\beta_t$"),
-    (after_1, torch.ones(999), "exact", "$L_{simple}$: 1"),
-]
-curves(ax, lines, "t", "weight of the squared error", xscale="log", yscale="log")
+fig, ax = figure(width=7.6, height=2.9)
+for name, chain in (("linear", linear(1000)), ("cosine", cosine(1000))):
+    lam_t = chain.log_snr[1:]
+    middle = (lam_t[1:] + lam_t[:-1]) / 2
+    dwell = 1 / (-lam_t.diff() * 1000)
+    ax.plot(middle, dwell, label=f"$L_{{simple}}$, {name}", **looks[name])
+ax.axhline(0.05, **ROLES["exact"], label="the bound (its height is free)")
+ax.set(xlabel="log SNR", ylabel="weight of the error in ε", xlim=(-10, 10), ylim=(0, 0.2))
+ax.annotate("shape of the picture", (-1.5, 0.008), ha="center")
+ax.annotate("fine grain", (7.5, 0.012), ha="center")
+ax.legend(loc="upper left")
 show(
     fig,
-    alt="Both weights fall, from 0.6 and 0.3 at t = 2, together from t = 50 on, to 0.005 near "
-    "t = 350, then rise to 0.01; a flat line at 1.",
+    alt="Two hills over log SNR, the cosine's near 0 and the linear schedule's further to the left, "
+    "and a flat dashed line: the bound.",
 )
 
 # %% [markdown]
-# **Figure 3.** What the bound asks for, and what everybody trains, for the linear schedule of the paper. Only the shape
-# matters, since a factor common to all $t$ changes nothing. From $t = 50$ or so on the two variances ask for the same.
-# The bound cares most about the first steps, where the finest grain is at stake. A constant weight cares about all $t$
-# alike, and so relatively more about the later ones, where the shape of the image is decided. Better pictures, a
-# slightly worse likelihood: that is the trade that Ho et al. report (their Table 1).
+# **Figure 7.** How much an error in $\varepsilon$ counts at each noise level. The bound: everywhere alike. $L_{\text{simple}}$: where the
+# schedule lingers, which is where the shape of a picture is decided; the fine grain on the right hardly counts. Better
+# pictures, a slightly worse likelihood, report Ho et al.
 #
-# ### The paper beside the code
+# ### Deeper: the paper beside the code
 #
 # | Ho et al. 2020 | here |
 # |---|---|
@@ -761,196 +922,285 @@ show(
 # | eq. 2, a forward step; eq. 4, the jump | `q_step`, `q_sample` (notebook 02) |
 # | eq. 3, Jensen; eq. 5, the three kinds of terms | (2), (3); `Terms`, `elbo_terms` |
 # | eqs. 6 and 7, the posterior | `posterior_mean`, `posterior_var` (notebook 03) |
-# | eqs. 8 to 10, the step term as a distance of means | `kl_t` |
-# | eq. 11, the mean from the noise | `x_0_from_eps` (notebook 05), then `posterior_mean` |
-# | eq. 12, the weight | `weight_of_step`, in the cell above |
+# | eqs. 8 to 10, the step term as a distance of means | `kl_t`, equation (4) |
+# | eq. 12, the weight; eq. 14, $L_{\text{simple}}$ | (8); Figure 7 |
 # | eq. 13, the discretised decoder | `discretised_log_prob` |
-# | eq. 14, $L_{\text{simple}}$ | weight 1 in Figure 3 |
-#
-# From now on: `from diffusion_lab.theory.elbo import kl_prior, kl_t, nll_recon, elbo_terms, bits_per_dim`.
 #
 # ## Exercises
 #
-# ### Exercise 1 (warm-up): bits per dimension
+# ### Exercise 1 (core): derive the rate
 #
-# A model gives each of $n$ images of $d$ pixels a bound in nats. Turn these $n$ numbers into bits per dimension.
+# A chain runs in continuous time $u$ from data to noise; its log SNR $\lambda$ changes at the rate $\lambda' = d\lambda/du < 0$.
+# Start from (4), let the step shrink, and derive what the bound costs *per unit of $u$*: once from the mean square error of
+# $x_0$, once from that of $\varepsilon$.
 
 # %% tags=["exercise"]
-def to_bits(nats, d):
-    """Bits per dimension: float64 (n,). nats: float64 (n,), for a whole image each; d: an int."""
-    raise NotImplementedError
+def cost_rates(lam, slope, mse_x_0, mse_eps):
+    """Nats per unit of time, from the error of x_0, and from that of ε: two results.
 
-
-# %% tags=["check"]
-elbo.check_to_bits(to_bits)
-
-# %% [markdown] tags=["solution"]
-# <details><summary>Hint</summary>
-#
-# $256 = 2^8$ equally likely values are 8 bits, and $\log 256$ nats.
-# </details>
-#
-# <details><summary>Solution</summary>
-#
-# ```python
-# def to_bits(nats, d):
-#     return nats / (d * math.log(2))
-# ```
-# </details>
-
-# %% [markdown]
-# ### Exercise 2 (core): a step term
-#
-# Write $L_{t-1}$ in one dimension from the two means and variances. Mind the letters: equation (9) of
-# notebook 01 has $\mathrm{KL}(p\,\|\,q)$; here the first is $q$, the posterior, and the second $p$, the model.
-
-# %% tags=["exercise"]
-def step_term(q_mean, q_var, p_mean, p_var):
-    """KL(N(q_mean, q_var) ‖ N(p_mean, p_var)), nats. All float64 (n,). Returns float64 (n,)."""
-    raise NotImplementedError
-
-
-# %% tags=["check"]
-elbo.check_step_term(step_term)
-
-# %% [markdown] tags=["solution"]
-# <details><summary>Hint</summary>
-#
-# Equation (9) of notebook 01: the average is over $q$, so $q$'s variance stands above, $p$'s below.
-# </details>
-#
-# <details><summary>Solution</summary>
-#
-# ```python
-# def step_term(q_mean, q_var, p_mean, p_var):
-#     return 0.5 * (q_var / p_var + (q_mean - p_mean) ** 2 / p_var - 1 - torch.log(q_var / p_var))
-# ```
-# </details>
-
-# %% [markdown]
-# ### Exercise 3 (core): the weight of the noise
-#
-# Write $w_t$ of equation (7) from $\beta_t$, $\bar\alpha_t$ and the model's variance.
-
-# %% tags=["exercise"]
-def eps_weight(beta_t, alpha_bar_t, p_var):
-    """w_t. All float64 (n,). Returns float64 (n,)."""
-    raise NotImplementedError
-
-
-# %% tags=["check"]
-elbo.check_eps_weight(eps_weight)
-
-# %% [markdown] tags=["solution"]
-# <details><summary>Hint</summary>
-#
-# $\alpha_t = 1-\beta_t$. There is no root anywhere.
-# </details>
-#
-# <details><summary>Solution</summary>
-#
-# ```python
-# def eps_weight(beta_t, alpha_bar_t, p_var):
-#     return beta_t**2 / (2 * p_var * (1 - beta_t) * (1 - alpha_bar_t))
-# ```
-# </details>
-
-# %% [markdown]
-# ### Exercise 4 (hard): the probability of a pixel
-#
-# Write equation (4) in its plain form, with the open bins. Pixel $k$ lies at $x = k/127.5 - 1$. `torch.special.ndtr` is
-# $\Phi$.
-
-# %% tags=["exercise"]
-def pixel_prob(k, mean, std):
-    """Equation (4) for pixels k: the area of N(mean, std²) over each bin, the outer ones open.
-
-    k: int64 (n,), 0…255; mean, std: floats. Returns float64 (n,).
+    lam: log SNR; slope: its derivative by u, negative; mse_x_0, mse_eps: errors. All float64 (n,).
     """
     raise NotImplementedError
 
 
 # %% tags=["check"]
-elbo.check_pixel_prob(pixel_prob)
+elbo.check_cost_rates(cost_rates)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
 #
-# The bin of pixel $k$ reaches from $(2k-1)/255 - 1$ to $(2k+1)/255 - 1$. Use `torch.where` to open the first and the
-# last.
+# A short step of length $du$ has $\mathrm{SNR}_{t-1}-\mathrm{SNR}_t = -\frac{d\,\mathrm{SNR}}{du}\,du$, and $\mathrm{SNR} = e^\lambda$.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# By the chain rule $d\,\mathrm{SNR}/du = e^\lambda\lambda'$, so the rate is $-\tfrac12 e^\lambda\lambda'\,\mathrm{mse}$. The error of $\varepsilon$ is
+# $e^\lambda$ times that of $x_0$, so from it the rate is $-\tfrac12\lambda'\,\mathrm{mse}_\varepsilon$. And $-\lambda'\,du$ is $d\lambda$ along the
+# way: integrated over $u$, the timetable cancels.
+#
+# ```python
+# def cost_rates(lam, slope, mse_x_0, mse_eps):
+#     return -0.5 * lam.exp() * slope * mse_x_0, -0.5 * slope * mse_eps
+# ```
+# </details>
+
+# %% [markdown]
+# ### Exercise 2 (hard): build an estimator
+#
+# All step terms take a thousand calls of a network. Estimate their *sum* from one: for each example draw a time $t$ from
+# $2\dots T$, every time alike, and a noise; return a number whose average is the sum of its step terms (4).
+
+# %% tags=["exercise"]
+def one_call(denoiser, x_0, generator):
+    """An unbiased estimate of Σ L_{t-1} over t = 2…T for each example: float64 (n,), nats.
+
+    denoiser: called once, as denoiser(x_t, t), t int64 (n,).
+    x_0: float64 (n, d). Every draw comes from generator.
+    """
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+elbo.check_one_call(one_call)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# `torch.randint(2, T + 1, (n,), generator=generator)`. A time comes up with the chance $1/(T-1)$, so its term has to stand
+# for $T-1$ of them.
 # </details>
 #
 # <details><summary>Solution</summary>
 #
 # ```python
-# def pixel_prob(k, mean, std):
-#     below = torch.special.ndtr(((2 * k - 1) / 255 - 1 - mean).double() / std)
-#     above = torch.special.ndtr(((2 * k + 1) / 255 - 1 - mean).double() / std)
-#     return torch.where(k == 255, 1.0, above) - torch.where(k == 0, 0.0, below)
+# def one_call(denoiser, x_0, generator):
+#     schedule = denoiser.schedule
+#     t = torch.randint(2, schedule.T + 1, (len(x_0),), generator=generator)
+#     eps = torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype)
+#     x_t = q_sample(x_0, t, eps, schedule)
+#     squared_error = ((x_0 - denoiser(x_t, t)) ** 2).sum(dim=1)
+#     gain = schedule.snr[t - 1] - schedule.snr[t]
+#     return (schedule.T - 1) * 0.5 * gain * squared_error
+# ```
+# </details>
+
+# %% [markdown]
+# ### Exercise 3 (core): which times to draw?
+#
+# You may draw time $t$ with a chance $p_t$ of your own, if you divide its term by $p_t$ in place of multiplying it by $T-1$.
+# The average stays; the variance does not. Experiment: the data is a picture of 784 coins, in 100 steps. Here are the
+# average term and the average *squared* term at each $t$, and the variance of a choice. Get it below a tenth of what even
+# chances give. One's first idea is not good enough.
+
+# %%
+chain = cosine(100)
+half_gain = (chain.snr[1:-1] - chain.snr[2:]) / 2
+miss = 1 - torch.tanh(log_odds(chain.snr[2:]))  # of one coin: x_0 - x̂_0
+costs = 784 * half_gain * (miss**2 @ weight)
+scatter = half_gain**2 * (miss**4 @ weight) - (costs / 784) ** 2  # one coin's variance
+squares = costs**2 + 784 * scatter
+
+
+def variance_of(chances):
+    """Variance of a one-call estimate that draws t = 2…T with these chances."""
+    return torch.where(squares > 0, squares / chances, 0.0).sum() - costs.sum() ** 2
+
+
+even = torch.full((99,), 1 / 99, dtype=torch.float64)
+print(f"the sum: {costs.sum():.0f} nats; "
+      f"one draw with even chances: ± {variance_of(even) ** 0.5:.0f}")
+
+
+# %% tags=["exercise"]
+def chances(costs, squares):
+    """The chance of each t = 2…T: float64 (T-1,), positive, sum 1. costs, squares: (T-1,)."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+elbo.check_chances(chances)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# You want $\sum s_t/p_t$ small while $\sum p_t = 1$, with $s_t$ the squares. Lagrange or Cauchy & Schwarz says which
+# power of $s_t$ it is. Add a little to each chance, so that none is 0.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# $\sum s_t/p_t$ is smallest for $p_t \propto \sqrt{s_t}$. Chances in proportion to the costs come to mind first. They hardly
+# ever draw the times near the data, where nearly every coin is clear and costs nothing, but the rare doubtful one costs a
+# lot. A network's squares are not known beforehand: Nichol & Dhariwal (2021, section 3.3) keep a running average.
+#
+# ```python
+# def chances(costs, squares):
+#     p = squares.sqrt() + 1e-9 * squares.sqrt().sum()
+#     return p / p.sum()
+# ```
+# </details>
+
+# %% [markdown]
+# ### Exercise 4 (core): what follows from a bound?
+#
+# Five sentences, such as one reads in papers. The bound is on the average of $-\log_2 p$ over images; H is the entropy of
+# the data. Which of them follow? Return the letters, as in `{"A", "C"}`.
+#
+# - **A** "Our bound is 1.1 bits per dimension, theirs 1.3. So our model gives the images a higher likelihood."
+# - **B** "Our bound is 1.1; xz needs 1.5 for the same images. So our average $-\log_2 p$ is lower than what xz needs."
+# - **C** "Our bound is lower than theirs, so our samples look better."
+# - **D** "Our bound is 0.2 bits above H, so the KL from data to model is at most 0.2 bits."
+# - **E** "We took twice as many steps, and the bound fell. So the denoiser has become better."
+
+# %% tags=["exercise"]
+def which_follow():
+    """The letters of the sentences that follow: a set of strings."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+elbo.check_which_follow(which_follow)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# A bound is a roof: the thing itself is somewhere below it. Draw two roofs and the two things.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# B: the roof is below 1.5, so what is under it is, too. D: the KL is the average $-\log p$ less H, at most the
+# bound less H. A compares two roofs; theirs may be looser (the Deeper section of section 3 has such a pair). C: most bits are
+# in grain that no eye sees. E: the sum falls with finer stairs while the denoiser stays as it is.
+#
+# ```python
+# def which_follow():
+#     return {"B", "D"}
+# ```
+# </details>
+
+# %% [markdown]
+# ### Exercise 5 (core): find the faults
+#
+# The prior term in bits per dimension, as many programs compute it, by log-variances. There are three faults in it, each of
+# a kind that has stood in public code. Write it without them.
+#
+# ```python
+# def normal_kl(mean_1, log_var_1, mean_2, log_var_2):
+#     return 0.5 * (-1 + log_var_1 - log_var_2 + (log_var_1 - log_var_2).exp()
+#                   + (mean_1 - mean_2) ** 2 * (-log_var_2).exp())
+#
+# def prior_bits(x_0, alpha_bar_T):
+#     mean = alpha_bar_T**0.5 * x_0
+#     log_var = torch.tensor(1 - alpha_bar_T)
+#     nats = normal_kl(mean, log_var, torch.tensor(0.0), torch.tensor(0.0))
+#     return nats.mean(dim=1) / (x_0.shape[1] * math.log(2))
+# ```
+
+# %% tags=["exercise"]
+def prior_bits(x_0, alpha_bar_T):
+    """L_T in bits per dimension: float64 (n,). x_0: float64 (n, d); alpha_bar_T: a float."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+elbo.check_prior_bits(prior_bits)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# Test `normal_kl` with two equal Gaussians, then with a narrow first one: a KL is never negative. Then count how often the
+# program divides by $d$. What does the name `log_var` promise?
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# The logarithms have the wrong sign: it is $-\log(\sigma_1^2/\sigma_2^2)$. `log_var` holds a variance. And the mean over pixels
+# has divided by $d$ once already. For their relatives in the wild see FluxML/model-zoo, pull request 147 (a sign),
+# tqch/ddpm-torch, issue 9 (a variance for its logarithm, in this very term), and maxhodak/keras-molecules, issue 59 (a mean
+# for a sum).
+#
+# ```python
+# def prior_bits(x_0, alpha_bar_T):
+#     var = 1 - alpha_bar_T
+#     nats = 0.5 * (var + alpha_bar_T * x_0**2 - 1 - math.log(var)).sum(dim=1)
+#     return nats / (x_0.shape[1] * math.log(2))
 # ```
 # </details>
 
 # %% [markdown]
 # ## A common mistake
 #
-# Treating $t = 1$ like any other step. The posterior's variance is 0 there, and a loop that starts at 1 takes its
-# logarithm. Here for the ten steps, the data and the noise of section 5.
+# Treating $t = 1$ like any other step. At $t = 0$ the SNR is infinite, and so is the weight of the first term. The loss is
+# `inf` or `nan`, perhaps only now and then, when a random $t$ is 1. The fix: steps from 2 on, then a decoder.
 
 # %%
-log_vars = posterior_var(torch.arange(1, 11), cosine(10)).log()
-print("log β tilde for t = 1, 2, 3:", [round(value, 2) for value in log_vars[:3].tolist()])
-recon = nll_recon(x_0, q_sample(x_0, 1, eps, cosine(10)), denoiser).mean()
-print("the KL of a point from a Gaussian would be infinite; "
-      f"the decoder's term instead: {recon:.1f} nats")
+first = (schedule.snr[:-1] - schedule.snr[1:]) / 2  # wrong: it begins with t = 1
+print("wrong: weights from t = 1:", [round(value, 1) for value in first[:3].tolist()])
+print("right: weights from t = 2:", [round(value, 1) for value in first[1:4].tolist()],
+      "and the decoder for t = 1")
 
 # %% tags=["claim"]
-assert log_vars[0] == -math.inf
+assert first[0] == math.inf
+assert first[1:].isfinite().all()
 
 # %% [markdown]
-# *The symptom*: a loss that is `inf` or `nan` from the start, or only now and then, when a random $t$ happens
-# to be 1. *The mend*: the last step is a decoder, with a variance of its own. (Clipping the logarithm at some small
-# number hides the symptom and leaves a number that means nothing. What DDPM's code calls
-# `posterior_log_variance_clipped` is another thing: it puts $\tilde\beta_2$ in the first place, as we do for the
-# decoder.)
-#
 # ## Summary
 #
-# - Jensen, Bayes and a telescoping sum turn $-\log p(x_0)$ into prior, step and reconstruction terms.
-# - Each is a KL of Gaussians or a log-probability; Monte Carlo agrees with quadrature, and its error bars are honest.
-# - The bound is above the entropy by the sum (6), not by the step terms, which even the best model pays. With β more steps
-#   shrink it; with $\tilde\beta$ about half a nat is left, most of it near the data.
-# - The model may be far better than its bound, and of two models the one with the worse bound may be the better one.
-# - Bits per dimension compare a model with gzip and xz; pixels need the discretised decoder.
-# - $L_{\text{simple}}$ is the bound with every weight set to 1.
+# - $-\log p(x_0)$ is at most the sum of prior term, step terms and reconstruction term.
+# - A step term is ½ × gain in SNR × error of the guess: a price and a loss. The prices add up to the entropy, the losses
+#   to the gap.
+# - A wrong guess adds the KL between the models; the best guess is $\mathbb E[x_0\mid x_t]$.
+# - In small steps the bound is $\tfrac12\int\mathrm{mse}\,d\,\mathrm{SNR}$. Of the schedule only the ends enter.
+# - $L_{\text{simple}}$ counts every step alike; so the schedule becomes the weight.
+# - A bound is a roof.
+#
+# From now on: `from diffusion_lab.theory.elbo import kl_prior, kl_t, nll_recon, elbo_terms, bits_per_dim`.
 #
 # ## Check yourself
 #
-# <details><summary>The prior term is the same for every model. Why is it in the bound?</summary>
+# <details><summary>The denoiser is exact. Why is the bound in 20 steps still above the entropy?</summary>
 #
-# It is the price of starting from $\mathcal N(0, I)$ although $x_T$ still knows a little about $x_0$. Only the schedule
-# can lower it.
+# The true step back has two humps, the model's one. With smaller steps this loss goes to 0.
 # </details>
 #
-# <details><summary>With the exact denoiser, can the gap be 0?</summary>
+# <details><summary>The prior term is the same for every model. Why is it in the bound?</summary>
 #
-# Only if $q(x_T)$ is exactly standard normal and every true step back is a Gaussian with the model's variance. Data
-# $\mathcal N(0, 1)$ with β are such a case (checked in section 3); real data in finitely many steps are not.
+# It pays for starting from pure noise although $x_T$ still knows a little about $x_0$. Only the schedule's end can lower it.
 # </details>
 #
 # <details><summary>A paper reports a negative bound in nats. Is that a mistake?</summary>
 #
-# Not for continuous data: densities exceed 1, and so $-\log p$ may be negative. For pixels with the discretised decoder
-# it is.
+# Not for continuous data: densities exceed 1, and $-\log p$ may be negative. For pixels with the discretised decoder it is.
 # </details>
 #
 # ## Further reading
 #
-# - Ho, Jain & Abbeel (2020), sections 2 and 3, and appendix A for the derivation of their eq. 5.
-# - Kingma et al. (2021), *Variational Diffusion Models*: the bound for continuous time, by the SNR alone.
-# - Nichol & Dhariwal (2021), section 3.1: learning the variance for a better bound; section 3.3 on the noise in its estimate.
-# - Theis, van den Oord & Bethge (2016), *A note on the evaluation of generative models*: what likelihood says about images,
-#   and what it does not.
+# - Ho, Jain & Abbeel (2020), sections 2 and 3; appendix A derives their eq. 5.
+# - Kingma et al. (2021), *Variational Diffusion Models*: eq. 13 is our (4), eq. 18 our (7).
+# - Kingma & Gao (2023), *Understanding Diffusion Objectives as the ELBO*: every usual loss as a weight over log SNR.
+# - Theis et al. (2016), *A note on the evaluation of generative models*: what likelihood leaves open.
 #
 # ## Next
 #
-# Notebook 05 replaces the exact denoiser by a network, and trains it until its loss reaches what theory allows.
+# Notebook 05 replaces the exact denoiser by a network, and trains it. Notebook 08 fills in the last bar of Figure 1.

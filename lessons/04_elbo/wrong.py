@@ -4,120 +4,174 @@ import math
 
 import torch
 
-from diffusion_lab.exercises.elbo import check_eps_weight, check_pixel_prob, check_step_term, check_to_bits
+from diffusion_lab.exercises.elbo import (
+    check_chances,
+    check_cost_rates,
+    check_one_call,
+    check_prior_bits,
+    check_which_follow,
+)
+from diffusion_lab.theory.forward import q_sample
 
 
-def phi(z):
-    return torch.special.ndtr(z.double())
+def rates(of_x_0, of_eps):
+    """The two rates that are due, each changed by a function of (rate, lam, slope)."""
+
+    def answer(lam, slope, mse_x_0, mse_eps):
+        return (of_x_0(-0.5 * lam.exp() * slope * mse_x_0, lam, slope), of_eps(-0.5 * slope * mse_eps, lam, slope))
+
+    return answer
 
 
-def between(k, mean, std, half=1 / 255, open_ends=True):
-    """The probability of each pixel's bin, with a given half width."""
-    x = k / 127.5 - 1
-    below, above = phi((x - half - mean) / std), phi((x + half - mean) / std)
-    if open_ends:
-        above, below = torch.where(k == 255, 1.0, above), torch.where(k == 0, 0.0, below)
-    return above - below
+def same(rate, lam, slope):
+    return rate
 
 
-def ends_by_place(prob, k, mean, std):
-    """The same probabilities, with the first and the last entry open, whatever pixels they are."""
-    x = k / 127.5 - 1
-    prob[0], prob[-1] = phi((x[0] + 1 / 255 - mean) / std), 1 - phi((x[-1] - 1 / 255 - mean) / std)
-    return prob
+def estimate(first=2, last=0, factor=lambda T: T - 1, gain=lambda snr, t: snr[t - 1] - snr[t], total=torch.sum,
+             shown=lambda x_0, x_t: x_t, half=0.5, one_time=False, seed=None, form=lambda value: value):
+    """The estimator, with one thing or another changed."""
+
+    def answer(denoiser, x_0, generator):
+        generator = generator if seed is None else torch.Generator().manual_seed(seed)
+        schedule = denoiser.schedule
+        t = torch.randint(first, schedule.T + 1 - last, (len(x_0),), generator=generator)
+        t = t[:1].expand(len(x_0)) if one_time else t
+        eps = torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype)
+        x_t = q_sample(x_0, t, eps, schedule)
+        error = total((x_0 - denoiser(shown(x_0, x_t), t)) ** 2, dim=1)
+        return form(factor(schedule.T) * half * gain(schedule.snr, t) * error)
+
+    return answer
+
+
+def all_terms(denoiser, x_0, generator):
+    """The whole sum, by a call for each t."""
+    schedule = denoiser.schedule
+    value = 0
+    for t in range(2, schedule.T + 1):
+        eps = torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype)
+        error = ((x_0 - denoiser(q_sample(x_0, t, eps, schedule), t)) ** 2).sum(dim=1)
+        value = value + 0.5 * (schedule.snr[t - 1] - schedule.snr[t]) * error
+    return value
+
+
+def against_noise(denoiser, x_0, generator):
+    """The guess of x_0 beside the noise."""
+    schedule = denoiser.schedule
+    t = torch.randint(2, schedule.T + 1, (len(x_0),), generator=generator)
+    eps = torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype)
+    error = ((eps - denoiser(q_sample(x_0, t, eps, schedule), t)) ** 2).sum(dim=1)
+    return (schedule.T - 1) * 0.5 * (schedule.snr[t - 1] - schedule.snr[t]) * error
+
+
+def never_asked(denoiser, x_0, generator):
+    return torch.rand(len(x_0), generator=generator, dtype=torch.float64)
+
+
+def normed(chances):
+    return chances / chances.sum()
+
+
+def prior(sign=-1, log=math.log, divide=1, power=1, half=0.5, form=lambda nats, d: nats.mean(dim=1) / math.log(2)):
+    """L_T with one fault or several."""
+
+    def answer(x_0, alpha_bar_T):
+        log_var = log(1 - alpha_bar_T)
+        nats = half * (-1 + sign * log_var + math.exp(log_var) + alpha_bar_T**power * x_0**2)
+        return form(nats, x_0.shape[1]) / (x_0.shape[1] if divide > 1 else 1)
+
+    return answer
+
+
+def twice_random(denoiser, x_0, generator):
+    """Draws from the global generator."""
+    schedule = denoiser.schedule
+    t = torch.randint(2, schedule.T + 1, (len(x_0),))
+    x_t = q_sample(x_0, t, torch.randn_like(x_0), schedule)
+    error = ((x_0 - denoiser(x_t, t)) ** 2).sum(dim=1)
+    return (schedule.T - 1) * 0.5 * (schedule.snr[t - 1] - schedule.snr[t]) * error
 
 
 WRONG = {
-    check_to_bits: [
-        (lambda nats, d: nats / math.log(2), "bits of the whole image"),
-        (lambda nats, d: nats / d, "nats per dimension"),
-        (lambda nats, d: nats * math.log(2) / d, "multiplied by log 2"),
-        (lambda nats, d: -nats / (d * math.log(2)), "sign is turned"),
-        (lambda nats, d: nats / (d * math.log(10)), "8 bits for each pixel"),
-        (lambda nats, d: nats / (d * math.log(256)), "number of bytes"),
-        (lambda nats, d: nats / d / 2, "divided by 2 itself"),
-        (lambda nats, d: torch.log2(nats) / d, "logarithm of the nats"),
-        (lambda nats, d: nats / (len(nats) * math.log(2)), "number of images"),
-        (lambda nats, d: (nats / (d * math.log(2))).mean(), "do not average"),
-        (lambda nats, d: nats * d / math.log(2), "you multiplied by d"),
-        (lambda nats, d: nats / d**0.5 / math.log(2), "A bit is log 2 nats"),
-        (lambda nats, d: 2 ** (nats / d), "A bit is log 2 nats"),
-        (lambda nats, d: (nats / (d * math.log(2))).float(), "yours is float32"),
-        (lambda nats, d: nats.div_(d * math.log(2)), "changed nats itself"),
+    check_cost_rates: [
+        (rates(lambda r, *_: -r, lambda r, *_: -r), "the sign is turned"),
+        (rates(same, lambda r, *_: -r), "the second has the wrong sign"),
+        (rates(lambda r, *_: -r, same), "the first has the wrong sign"),
+        (rates(lambda r, *_: 2 * r, lambda r, *_: 2 * r), "twice too large"),
+        (rates(same, lambda r, *_: 2 * r), "from the second the ½"),
+        (rates(lambda r, lam, s: r / lam.exp(), same), "in the first the SNR is missing"),
+        (rates(same, lambda r, lam, s: r * lam.exp()), "once too often"),
+        (rates(same, lambda r, lam, s: r / lam.exp()), "the SNR cancels"),
+        (rates(lambda r, lam, s: r / lam.exp() ** 2, same), "divided by the SNR, and should be multiplied"),
+        (rates(lambda r, lam, s: r / lam.exp() * lam, same), "took it for the SNR itself"),
+        (rates(lambda r, lam, s: -r / s, lambda r, lam, s: -r / s), "slope is missing"),
+        (rates(lambda r, lam, s: r / lam.exp() * torch.sigmoid(lam), same), "you took ᾱ"),
+        (rates(lambda r, lam, s: r / lam.exp() ** 0.5, same), "root of the SNR"),
+        (rates(lambda r, lam, s: r + 1, same), "The rate is"),
+        (lambda lam, slope, a, b: -0.5 * lam.exp() * slope * a, "2 results were expected"),
+        (lambda lam, slope, a, b: (-0.5 * lam.exp() * slope * a, (-0.5 * slope * b).float()), "yours is float32"),
+        (lambda lam, slope, a, b: (-0.5 * lam.exp_() * slope * a, -0.5 * slope * b), "changed lam itself"),
     ],
-    check_step_term: [
-        (lambda m, v, n, w: 0.5 * (w / v + (m - n) ** 2 / v - 1 - torch.log(w / v)), "q comes first"),
-        (lambda m, v, n, w: 0.5 * (m - n) ** 2 / w, "means only"),
-        (lambda m, v, n, w: v / w + (m - n) ** 2 / w - 1 - torch.log(v / w), "factor ½"),
-        (lambda m, v, n, w: 0.5 * (v / w + (m - n) ** 2 / w - torch.log(v / w)), "-1 is missing"),
-        (lambda m, v, n, w: 0.5 * (v / w + (m - n) ** 2 / w - 1 + torch.log(v / w)), "wrong sign"),
-        (lambda m, v, n, w: 0.5 * (v / w + (m - n) ** 2 / v - 1 - torch.log(v / w)), "divided by p_var"),
-        (lambda m, v, n, w: 0.5 * (v / v + (m - m) ** 2 / v - 1 - torch.log(v / v)),
-         "one of them is compared with itself"),
-        (lambda m, v, n, w: 0.5 * (v / w + (m - n) ** 2 / w**2 - 1 - torch.log(v / w)), "variances already"),
-        (lambda m, v, n, w: 0.5 * ((v / w) ** 2 + ((m - n) / w) ** 2 - 1 - 2 * torch.log(v / w)), "variances already"),
-        (lambda m, v, n, w: 0.5 * (v**0.5 / w**0.5 + (m - n) ** 2 / w - 1 - torch.log(v / w)), "root of a variance"),
-        (lambda m, v, n, w: 0.5 * (v / w + (m - n) ** 2 / w - 1) - torch.log(v / w), "outside your brackets"),
-        (lambda m, v, n, w: 0.5 * (v / w + (m - n) ** 2 / w - 1 - 0.5 * torch.log(v / w)),
-         "halved the logarithm twice"),
-        (lambda m, v, n, w: 0.5 * (v / w + (m - n).abs() / w - 1 - torch.log(v / w)), "enters squared"),
-        (lambda m, v, n, w: 0.5 * (v / w + (m - n) ** 2 - 1 - torch.log(v / w)), "not divided by p_var"),
-        (lambda m, v, n, w: 0.5 * (v + m**2 - 1 - torch.log(v)), "p does not appear"),
-        (lambda m, v, n, w: (m - n) ** 2, "squared distance of the means alone"),
-        (lambda m, v, n, w: (0.5 * (v / w + (m - n) ** 2 / w - 1 - torch.log(v / w))).sum(), "do not add them up"),
-        (lambda m, v, n, w: 0.5 * (v / w + (m + n) ** 2 / w - 1 - torch.log(v / w)), "term by term"),
-        (lambda m, v, n, w: 0.5 * (v / w + (m - n) ** 2 / w - 1 - torch.log(v) / torch.log(w)), "term by term"),
-        (lambda m, v, n, w: 0.5 * (v.float() / w + (m - n) ** 2 / w - 1 - torch.log(v / w)).float(),
-         "yours is float32"),
-        (lambda m, v, n, w: 0.5 * (v.div_(w) + (m - n) ** 2 / w - 1 - torch.log(v)), "changed v itself"),
+    check_one_call: [
+        (estimate(factor=lambda T: 1), "the average of the step terms"),
+        (estimate(factor=lambda T: T), "you multiplied by T"),
+        (estimate(half=1), "the ½ of equation (4) is missing"),
+        (estimate(total=torch.mean), "averaged over the dimensions"),
+        (estimate(gain=lambda snr, t: 1.0), "the gain in SNR is missing"),
+        (estimate(gain=lambda snr, t: snr[t] - snr[t - 1]), "the sign is turned"),
+        (estimate(gain=lambda snr, t: snr[t]), "you took SNR_t in place"),
+        (estimate(last=1), "the last time is never drawn"),
+        (estimate(first=1), "draw t from 2…T"),
+        (estimate(shown=lambda x_0, x_t: x_0), "showed the denoiser x_0 itself"),
+        (estimate(one_time=True), "share one time"),
+        (estimate(seed=3), "two different seeds gave the same"),
+        (estimate(form=lambda value: value.mean()), "the shape should be"),
+        (estimate(form=lambda value: value.float()), "should be float64"),
+        (estimate(form=lambda value: value + 3), "the average should be"),
+        (all_terms, "was called 4 times"),
+        (against_noise, "compared the guess of x_0 with the noise"),
+        (never_asked, "was never asked"),
+        (twice_random, "same seed gave different results"),
     ],
-    check_eps_weight: [
-        (lambda b, a, v: b**2 / (v * (1 - b) * (1 - a)), "2 of the Gaussian"),
-        (lambda b, a, v: b / (2 * v * (1 - b) * (1 - a)), "enters squared"),
-        (lambda b, a, v: b**2 / (2 * v * (1 - a)), "α_t = 1-β_t"),
-        (lambda b, a, v: b**2 / (2 * v * (1 - b)), "1-ᾱ_t is missing"),
-        (lambda b, a, v: b**2 / (2 * v * (1 - b) * a), "divided by ᾱ_t"),
-        (lambda b, a, v: b**2 / (2 * v * (1 - b) * (1 - a).sqrt()), "no roots"),
-        (lambda b, a, v: b**2 / (2 * v * a * (1 - a)), "has no bar"),
-        (lambda b, a, v: b**2 / (2 * v**2 * (1 - b) * (1 - a)), "squared p_var"),
-        (lambda b, a, v: b**2 * (1 - b) / (2 * v * (1 - a)), "multiplied by α_t"),
-        (lambda b, a, v: b**2 / 2 * v * (1 - b) * (1 - a), "stands in brackets"),
-        (lambda b, a, v: b**2 / (2 * v) * (1 - b) * (1 - a), "stands in brackets"),
-        (lambda b, a, v: b**2 / (2 * v), "α_t = 1-β_t and 1-ᾱ_t are missing"),
-        (lambda b, a, v: b**2 / (2 * (1 - b) * (1 - a)), "p_var is missing"),
-        (lambda b, a, v: b**2 / (2 * v * b * (1 - a)), "divided by β_t"),
-        (lambda b, a, v: b**2 / (2 * v * (1 - b) * b), "has a bar"),
-        (lambda b, a, v: b / (2 * v * (1 - b) * (1 - a)).sqrt(), "root of the weight"),
-        (lambda b, a, v: (1 - a) / a, "Compare with equation (7)"),
-        (lambda b, a, v: (b**2 / (2 * v * (1 - b) * (1 - a))).mean(), "do not average"),
-        (lambda b, a, v: (b**2 / (2 * v * (1 - b) * (1 - a))).float(), "yours is float32"),
-        (lambda b, a, v: b.square_() / (2 * v * (1 - b) * (1 - a)), "changed b itself"),
+    check_chances: [
+        (lambda costs, squares: normed(torch.ones_like(costs)), "even chances"),
+        (lambda costs, squares: normed(costs), "in proportion to the costs"),
+        (lambda costs, squares: normed(squares), "you overdo it"),
+        (lambda costs, squares: squares.sqrt(), "add up to"),
+        (lambda costs, squares: -normed(squares.sqrt()), "negative"),
+        (lambda costs, squares: normed(1 / (costs + 1e-9)), "larger where the costs are smaller"),
+        (lambda costs, squares: normed(costs.sqrt()), "roots of the costs"),
+        (lambda costs, squares: costs.softmax(0), "a softmax of the costs"),
+        (lambda costs, squares: normed(torch.where(costs > costs.mean(), 1.0, 0.0).double()), "some chances are 0"),
+        (lambda costs, squares: normed(torch.arange(1.0, len(costs) + 1, dtype=torch.float64)), "with your chances"),
+        (lambda costs, squares: normed(squares.sqrt()).float(), "should be float64"),
+        (lambda costs, squares: normed(squares.sqrt())[1:], "the shape should be"),
     ],
-    check_pixel_prob: [
-        (lambda k, m, s: between(k, m, s, open_ends=False), "open to the outside"),
-        (lambda k, m, s: between(k, m, s, half=2 / 255), "the bins overlap"),
-        (lambda k, m, s: between(k, m, s, half=0.5 / 255), "leave gaps"),
-        (lambda k, m, s: -between(k, m, s, open_ends=False), "negative"),
-        (lambda k, m, s: between(k, m, s**2), "std is no variance"),
-        (lambda k, m, s: torch.exp(-0.5 * ((k / 127.5 - 1 - m) / s) ** 2) / (s * math.sqrt(2 * math.pi)), "density"),
-        (lambda k, m, s: torch.exp(-0.5 * ((k / 127.5 - 1 - m) / s) ** 2) / (s * math.sqrt(2 * math.pi)) * 2 / 255,
-         "density times width"),
-        (lambda k, m, s: phi(((k + 0.5) / 255 - m) / s) - phi(((k - 0.5) / 255 - m) / s), "scaled to [-1, 1]"),
-        (lambda k, m, s: phi((k / 128 - 1 + 1 / 255 - m) / s) - phi((k / 128 - 1 - 1 / 255 - m) / s), "k/127.5 - 1"),
-        (lambda k, m, s: between(k, m + 0.1, s), "Take Φ at the upper edge"),
-        (lambda k, m, s: between(k, m, s).log(), "logarithm of the probability"),
-        (lambda k, m, s: between(k, m, s**0.5), "you took its root"),
-        (lambda k, m, s: phi((k / 127.5 - 1 + 1 / 255 - m) / s), "all that is below"),
-        (lambda k, m, s: phi((k / 127.5 - 1 - m) / s), "Φ at the pixel"),
-        (lambda k, m, s: torch.where(k == 0, phi((k / 127.5 - 1 + 1 / 255 - m) / s), between(k, m, s, open_ends=False)),
-         "but that of 255"),
-        (lambda k, m, s: phi((k + 0.5 - m) / s) - phi((k - 0.5 - m) / s), "not scaled"),
-        (lambda k, m, s: between(k, 0.0, 1.0), "Take Φ at the upper edge"),
-        (lambda k, m, s: between(k, m, s, open_ends=False) / between(k, m, s, open_ends=False).sum(), "Take Φ at the"),
-        (lambda k, m, s: between(k, m, s).round(decimals=2), "Take Φ at the upper edge"),
-        (lambda k, m, s: between(k, m, s / 2**0.5), "erf is not Φ"),
-        (lambda k, m, s: ends_by_place(between(k, m, s, open_ends=False), k, m, s), "k == 0 and k == 255"),
-        (lambda k, m, s: between(k, m, s).float(), "yours is float32"),
-        (lambda k, m, s: between(k.clamp_(1, 254), m, s), "changed k itself"),
+    check_which_follow: [
+        (lambda: {"A", "B", "D"}, "A does not follow"),
+        (lambda: {"B", "C", "D"}, "C does not follow"),
+        (lambda: {"B", "D", "E"}, "E does not follow"),
+        (lambda: {"D"}, "B follows, and you left it out"),
+        (lambda: {"B"}, "D follows, and you left it out"),
+        (lambda: "none", "letters from A to E"),
+        (lambda: {2, 4}, "letters from A to E"),
+        (lambda: set(), "letters from A to E"),
+    ],
+    check_prior_bits: [
+        (prior(sign=1, log=lambda var: var, divide=2), "three faults are left"),
+        (prior(log=lambda var: var, divide=2), "two faults are left: log_var holds a variance"),
+        (prior(sign=1, divide=2), "two faults are left: the logarithms"),
+        (prior(sign=1, log=lambda var: var), "two faults are left: the logarithms"),
+        (prior(sign=1), "one fault is left: the logarithms"),
+        (prior(log=lambda var: var), "one fault is left: log_var holds a variance"),
+        (prior(divide=2), "one fault is left: the mean over pixels"),
+        (prior(form=lambda nats, d: nats.mean(dim=1)), "nats per dimension"),
+        (prior(form=lambda nats, d: nats.sum(dim=1) / math.log(2)), "bits for the whole example"),
+        (prior(form=lambda nats, d: nats.sum(dim=1)), "nats for the whole example"),
+        (prior(form=lambda nats, d: nats.mean() / math.log(2)), "do not average over the examples"),
+        (prior(power=2), "another power of ᾱ_T"),
+        (prior(half=1), "the ½ is missing"),
+        (prior(form=lambda nats, d: nats.mean(dim=1) / math.log(10)), "Per pixel it is"),
+        (prior(form=lambda nats, d: (nats.mean(dim=1) / math.log(2)).float()), "yours is float32"),
     ],
 }
