@@ -1,7 +1,7 @@
 """One look for every picture: the course's colours, line styles and figure sizes.
 
-Data is blue, noise grey, a model orange, and an exact answer black and dashed. Each role has a line style of its
-own as well, so that no picture depends on colour alone.
+Data is blue, noise grey and dotted, a model orange and thick, an exact answer black and dashed: each role has a line of
+its own as well, so that no picture depends on colour alone.
 """
 
 import matplotlib
@@ -12,7 +12,7 @@ BLUE, GREY, ORANGE, BLACK = "#0072B2", "#767676", "#D55E00", "#000000"
 ROLES = {
     "data": {"color": BLUE, "linestyle": "-"},
     "noise": {"color": GREY, "linestyle": ":"},
-    "model": {"color": ORANGE, "linestyle": "-."},
+    "model": {"color": ORANGE, "linestyle": "-", "linewidth": 2.4},
     "exact": {"color": BLACK, "linestyle": "--"},
 }
 """Keyword arguments for `ax.plot`, by the role of what is drawn: `ax.plot(x, y, **ROLES["data"])`."""

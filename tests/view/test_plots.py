@@ -14,7 +14,7 @@ def test_curves_are_drawn_in_the_look_of_their_role():
     curves(ax, [(X, X**2, role, role) for role in ROLES], "x", "y", xlim=(-2, 2))
     for line, role in zip(ax.lines, ROLES, strict=True):
         assert (line.get_xydata() == np.stack([X, X**2], axis=1)).all()
-        assert (line.get_color(), line.get_linestyle()) == tuple(ROLES[role].values())
+        assert {name: getattr(line, f"get_{name}")() for name in ROLES[role]} == ROLES[role]
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_xlim()) == ("x", "y", (-2, 2))
     assert [text.get_text() for text in ax.get_legend().get_texts()] == list(ROLES)
 
@@ -26,7 +26,7 @@ def test_curves_without_names_have_no_legend():
 
 
 def test_no_two_roles_differ_in_colour_alone():
-    assert len({role["linestyle"] for role in ROLES.values()}) == len(ROLES)
+    assert len({(role["linestyle"], role.get("linewidth")) for role in ROLES.values()}) == len(ROLES)
     assert len({role["marker"] for role in POINTS.values()}) == len(POINTS)
 
 
