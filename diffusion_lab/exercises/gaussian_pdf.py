@@ -1,12 +1,13 @@
 """The checks of the exercises of lessons/01_gaussian_pdf."""
 
+import math
+
 import torch
 
-from diffusion_lab.exercises.feedback import NONE, NOT_SO_MANY, Wrong, answers, diagnosed
-from diffusion_lab.theory.gaussian import kl
+from diffusion_lab.exercises.feedback import NO_NUMBERS, NONE, NOT_SO_MANY, Wrong, answers, diagnosed
 
-X = torch.tensor([-1.5, -0.2, 0.0, 0.7, 2.0], dtype=torch.float64)
-Y = torch.tensor([0.4, -1.1, 2.5], dtype=torch.float64)
+MEANS = torch.tensor([0.7, -0.4, 1.9], dtype=torch.float64), torch.tensor([-1.0, 0.3, 0.8, 2.5], dtype=torch.float64)
+VARIANCES = torch.tensor([0.5, 2.0, 0.3], dtype=torch.float64), torch.tensor([1.5, 0.2, 3.0, 0.7], dtype=torch.float64)
 
 
 def part(attempt, i):
@@ -19,195 +20,235 @@ def part(attempt, i):
         given = attempt(*case)
         if given is None:
             raise Wrong(NONE)
-        if not hasattr(given, "__len__") or len(given) != 2:
+        if not hasattr(given, "__len__") or getattr(given, "shape", None) == () or len(given) != 2:
             raise Wrong(NOT_SO_MANY, n=2, kind=type(given).__name__)
-        number = given[i]
+        number = given[i].detach() if torch.is_tensor(given[i]) else given[i]
         return float(number) if getattr(number, "shape", None) == () and "float" in str(number.dtype) else number
 
     return one_of
 
 
 @answers
-def check_draw(attempt):
-    def right(mean, var, eps):
-        return mean + var**0.5 * eps
+def check_pooled(attempt):
+    def mean(means, variances):
+        return (var(means, variances) * (means / variances).sum()).item()
 
-    causes = [
-        ("you multiplied by the variance. Your draws have variance var², not var: take the root first.",
-         lambda mean, var, eps: mean + var * eps),
-        ("you multiplied by the variance's square; the factor of eps is its root.",
-         lambda mean, var, eps: mean + var**2 * eps),
-        ("half the variance is not its root: the factor of eps is var ** 0.5.",
-         lambda mean, var, eps: mean + var / 2 * eps),
-        ("you added the mean before you scaled, so the mean was scaled, too. Scale first, then add.",
-         lambda mean, var, eps: var**0.5 * (mean + eps)),
-        ("you added the mean before you scaled, and you scaled by the variance. Scale by its root first, then add.",
-         lambda mean, var, eps: var * (mean + eps)),
-        ("the spread is right, but the mean is missing: your draws are around 0.",
-         lambda mean, var, eps: var**0.5 * eps),
-        ("the mean is right, but you did not scale eps: your draws have variance 1.",
-         lambda mean, var, eps: mean + eps),
-        ("you divided by the deviation; to make a draw, multiply.", lambda mean, var, eps: mean + eps / var**0.5),
-        ("that is how to standardise a draw. To make one, go the other way: multiply first, then add.",
-         lambda mean, var, eps: (eps - mean) / var**0.5),
-        ("the two numbers are swapped: the mean is added, and the deviation is the factor of eps.",
-         lambda mean, var, eps: var**0.5 + mean * eps),
-        ("you subtracted; in equation (2) the scaled eps is added.", lambda mean, var, eps: mean - var**0.5 * eps),
-        ("you took the absolute values of eps, so that all your draws are above the mean.",
-         lambda mean, var, eps: mean + var**0.5 * eps.abs()),
-    ]
-    diagnosed(attempt, right, causes, "See equation (2): the mean, plus the deviation times eps.",
-              [(3.0, 5.0, X), (-1.5, 0.3, Y)])
-    return "Your draws have the mean and the variance that were asked for."
-
-
-@answers
-def check_sum(attempt):
-    def mean(a, mean_1, var_1, b, mean_2, var_2):
-        return a * mean_1 + b * mean_2
-
-    def var(a, mean_1, var_1, b, mean_2, var_2):
-        return a**2 * var_1 + b**2 * var_2
-
-    wrong_means = [
-        ("your first result is the variance: the mean comes first.", var),
-        ("you squared the factors in the mean. Squares belong to the variance; the mean takes a and b.",
-         lambda a, m, v, b, n, w: a**2 * m + b**2 * n),
-        ("you added the means of x and y, but the factors a and b change them.", lambda a, m, v, b, n, w: m + n),
-        ("the sign of b is lost in the mean: the mean of b y is b μ_2.", lambda a, m, v, b, n, w: a * m + abs(b) * n),
-        ("you averaged the means; the mean of a sum is the sum of the means.",
-         lambda a, m, v, b, n, w: (a * m + b * n) / 2),
-    ]
-    wrong_vars = [
-        ("you added deviations. Variances add: independent numbers cancel each other now and then.",
-         lambda a, m, v, b, n, w: (a * v**0.5 + b * w**0.5) ** 2),
-        ("you added deviations. Variances add: independent numbers cancel each other now and then.",
-         lambda a, m, v, b, n, w: (abs(a) * v**0.5 + abs(b) * w**0.5) ** 2),
-        ("you added deviations, and returned their sum. Variances add, and a variance was asked for.",
-         lambda a, m, v, b, n, w: a * v**0.5 + b * w**0.5),
-        ("you added deviations, and returned their sum. Variances add, and a variance was asked for.",
-         lambda a, m, v, b, n, w: abs(a) * v**0.5 + abs(b) * w**0.5),
-        ("you did not square the factors: a factor a multiplies the deviation by a, the variance by a².",
-         lambda a, m, v, b, n, w: a * v + b * w),
-        ("you did not square the factors: a factor a multiplies the deviation by a, the variance by a².",
-         lambda a, m, v, b, n, w: abs(a) * v + abs(b) * w),
-        ("you subtracted a variance. With a negative factor, b² is positive still: uncertainty adds up.",
-         lambda a, m, v, b, n, w: a**2 * v - b**2 * w),
-        ("that is the deviation of the sum; the variance was asked for, so leave out the root.",
-         lambda a, m, v, b, n, w: (a**2 * v + b**2 * w) ** 0.5),
-        ("you added the variances of x and y, but the factors a and b change them.", lambda a, m, v, b, n, w: v + w),
-        ("you squared the variances. They are σ² already.", lambda a, m, v, b, n, w: a**2 * v**2 + b**2 * w**2),
-        ("a and b act on x and y one by one: square each of them, not their sum.",
-         lambda a, m, v, b, n, w: (a + b) ** 2 * (v + w)),
-    ]
-    numbers = [(2.0, 1.0, 9.0, -3.0, 0.5, 1.5), (0.7, -2.0, 0.5, 1.3, 3.0, 2.0)]
-    diagnosed(part(attempt, 0), mean, wrong_means, "The mean: that of a x is a μ_1, and means add.", numbers)
-    diagnosed(part(attempt, 1), var, wrong_vars, "The mean is right. The variance: Var(a x) = a² Var(x), then "
-              "equation (3).", numbers)
-    return "Means add, variances add, and factors act on variances by their squares."
-
-
-@answers
-def check_kl_to_standard(attempt):
-    def right(mean, var):
-        return 0.5 * (var + mean**2 - 1 - torch.log(var))
-
-    causes = [
-        ("twice too large: the factor ½ in front of equation (9) is missing.", lambda mean, var: 2 * right(mean, var)),
-        ("the ½ in front belongs to all four terms: your first term has it alone. Mind the brackets.",
-         lambda mean, var: 0.5 * var + mean**2 - 1 - torch.log(var)),
-        ("the ½ in front belongs to all four terms: the logarithm is outside your brackets.",
-         lambda mean, var: 0.5 * (var + mean**2 - 1) - torch.log(var)),
-        ("that is KL(N(0, 1) ‖ N(mean, var)): the two are the wrong way round. p is N(mean, var).",
-         lambda mean, var: kl(0.0, 1.0, mean, var)),
-        ("all signs are turned: a KL is never negative, and yours is.", lambda mean, var: -right(mean, var)),
-        ("the sign of the logarithm is wrong: it is subtracted.", lambda mean, var: right(mean, var) + torch.log(var)),
-        ("the sign of mean² is wrong: it is added.", lambda mean, var: right(mean, var) - mean**2),
-        ("½ too large: the -1 is missing, so that your KL of N(0, 1) from itself is not 0.",
-         lambda mean, var: right(mean, var) + 0.5),
-        ("1 too large: the sign of the 1 is wrong, so that your KL of N(0, 1) from itself is not 0.",
-         lambda mean, var: right(mean, var) + 1),
-        ("you used the deviation where equation (9) has the variance.",
-         lambda mean, var: 0.5 * (var**0.5 + mean**2 - 1 - torch.log(var) / 2)),
-        ("you used the deviation where equation (9) has the variance.",
-         lambda mean, var: 0.5 * (var**0.5 + mean**2 - 1 - torch.log(var))),
-        ("you squared var. It is the variance already, the σ² of equation (9), and no deviation.",
-         lambda mean, var: kl(mean, var**2, 0.0, 1.0)),
-        ("you squared var. It is the variance already, the σ² of equation (9), and no deviation.",
-         lambda mean, var: 0.5 * (var**2 + mean**2 - 1 - torch.log(var))),
-        ("you took the logarithm to base 10. Nats need the natural one: `torch.log`.",
-         lambda mean, var: 0.5 * (var + mean**2 - 1 - torch.log10(var))),
-        ("you took the logarithm to base 2. Nats need the natural one: `torch.log`.",
-         lambda mean, var: 0.5 * (var + mean**2 - 1 - torch.log2(var))),
-        ("the mean enters squared.", lambda mean, var: 0.5 * (var + mean - 1 - torch.log(var))),
-        ("the mean enters squared.", lambda mean, var: 0.5 * (var + mean.abs() - 1 - torch.log(var))),
-        ("the mean is missing.", lambda mean, var: 0.5 * (var - 1 - torch.log(var))),
-        ("you halved the logarithm twice: the ½ in front belongs to all four terms, once.",
-         lambda mean, var: right(mean, var) + torch.log(var) / 4),
-        ("each pair of numbers has a KL of its own: do not add them up.", lambda mean, var: right(mean, var).sum()),
-        ("each pair of numbers has a KL of its own: do not average them.", lambda mean, var: right(mean, var).mean()),
-    ]
-    diagnosed(attempt, right, causes, "Put the mean 0 and the variance 1 in for q, and go through (9) term by term.",
-              [(X, torch.tensor([0.1, 0.5, 1.0, 2.0, 5.0], dtype=torch.float64)),
-               (Y, torch.tensor([0.3, 3.0, 0.05], dtype=torch.float64))])
-    return "0 for N(0, 1) itself, positive for all others."
-
-
-@answers
-def check_conditional(attempt):
-    def var(y, a, v, w):
-        return 1 / (1 / v + a**2 / w)
-
-    def mean(y, a, v, w):
-        return var(y, a, v, w) * a * y / w
+    def var(means, variances):
+        return 1 / (1 / variances).sum().item()
 
     wrong_vars = [
-        ("your second result is the mean: the mean comes first.", mean),
-        ("w is the variance of y given x. Asked is x given y: what the measurement tells about x.",
-         lambda y, a, v, w: w),
-        ("v is the variance of x before the measurement; y makes it smaller.", lambda y, a, v, w: v),
-        ("a²v + w is the variance of y. Asked is that of x given y.", lambda y, a, v, w: a**2 * v + w),
-        ("w/a² is what the measurement leaves alone. But x is drawn from N(0, v), too: add the precisions.",
-         lambda y, a, v, w: w / a**2),
-        ("the factor a enters the precision of the measurement squared: the variance of y/a is w/a².",
-         lambda y, a, v, w: 1 / (1 / v + a / w)),
-        ("the precision of the measurement is upside down: the variance of y/a is w/a².",
-         lambda y, a, v, w: 1 / (1 / v + 1 / (a**2 * w))),
-        ("that is the precision. The variance is one over it.", lambda y, a, v, w: 1 / v + a**2 / w),
-        ("that is the deviation of x given y; the variance was asked for, so leave out the root.",
-         lambda y, a, v, w: (1 / v + a**2 / w) ** -0.5),
-        ("you added the variances, as for a sum. Two sources about one x multiply: add the precisions.",
-         lambda y, a, v, w: v + w / a**2),
-        ("you added the variances, as for a sum. Two sources about one x multiply: add the precisions.",
-         lambda y, a, v, w: v + w),
-        ("the factor a is missing: y is a measurement of a x, so y/a, with variance w/a², is one of x.",
-         lambda y, a, v, w: 1 / (1 / v + 1 / w)),
-        ("w is a variance already: neither square it nor take its root.", lambda y, a, v, w: 1 / (1 / v + a**2 / w**2)),
-        ("w is a variance already: neither square it nor take its root.",
-         lambda y, a, v, w: 1 / (1 / v + a**2 / w**0.5)),
-        ("the variance is one number, the same for all y, and yours is one for each.",
-         lambda y, a, v, w: torch.full_like(y, var(y, a, v, w))),
+        ("your first result is the variance: the mean comes first.", mean),
+        ("you added the variances, as for a sum of independent numbers. Here densities of one x are multiplied: the "
+         "precisions 1/v_i add.", lambda m, v: v.sum().item()),
+        ("you averaged the variances; but n cameras together are sharper than the sharpest of them.",
+         lambda m, v: v.mean().item()),
+        ("that is the variance of an average in which all cameras count the same. The product trusts the sharp ones "
+         "more.", lambda m, v: v.sum().item() / len(v) ** 2),
+        ("that is the precision. The variance is one over it.", lambda m, v: (1 / v).sum().item()),
+        ("you averaged the precisions; in the exponent they add.", lambda m, v: 1 / (1 / v).mean().item()),
+        ("that is the standard deviation; the variance was asked for.", lambda m, v: (1 / v).sum().item() ** -0.5),
+        ("that is the variance of the sharpest camera alone. The others add their precision to it.",
+         lambda m, v: v.min().item()),
+        ("you added one over the standard deviations: the factor of x² is one over the variance.",
+         lambda m, v: 1 / (1 / v.sqrt()).sum().item()),
+        ("you squared the variances: v_i is σ² already.", lambda m, v: 1 / (1 / v**2).sum().item()),
+        ("the product of the variances is not what stands before x²: their inverses add.",
+         lambda m, v: v.prod().item()),
+        ("product over sum works for two cameras only: for n of them, add the precisions.",
+         lambda m, v: (v.prod() / v.sum()).item()),
     ]
     wrong_means = [
-        ("y/a is what the measurement says alone. You also know that x is drawn from N(0, v): combine them.",
-         lambda y, a, v, w: y / a),
-        ("that is y itself, as it was measured. Asked is the mean of x given y.", lambda y, a, v, w: y),
-        ("a times is the way from x to y. The mean goes back, from y to x.", lambda y, a, v, w: a * y),
-        ("the variance is right; the mean lacks the factor a: y/a counts with precision a²/w, not y with 1/w.",
-         lambda y, a, v, w: y * v / (v + w)),
-        ("the variance is right; in the mean, the noise of y/a has the variance w/a², not w.",
-         lambda y, a, v, w: y / a * v / (v + w)),
-        ("the variance is right; in the mean, y/a counts with precision a²/w: that makes a y/w.",
-         lambda y, a, v, w: var(y, a, v, w) * y / w),
-        ("the variance is right; in the mean it is missing: the precisions weigh, and their sum divides.",
-         lambda y, a, v, w: a * y / w),
-        ("the variance is right; in the mean, by (7), the factor σ_1/σ_2 is missing: √v over √(a²v + w).",
-         lambda y, a, v, w: a * v**0.5 / (a**2 * v + w) ** 0.5 * y),
-        ("the variance is right; in the mean the weights are swapped: y/a counts the more, the smaller w is.",
-         lambda y, a, v, w: (1 - a**2 * var(y, a, v, w) / w) * y / a),
+        ("the variance is right; your mean counts all cameras the same. Weigh each by its precision.",
+         lambda m, v: m.mean().item()),
+        ("the variance is right; you weighed by the variances, so that the worst camera counts most. Weigh by 1/v_i.",
+         lambda m, v: ((m * v).sum() / v.sum()).item()),
+        ("the variance is right; in the mean it is missing: Σ m_i/v_i is mean over variance.",
+         lambda m, v: (m / v).sum().item()),
+        ("the variance is right; you divided by it where you should multiply.",
+         lambda m, v: (m / v).sum().item() / var(m, v)),
+        ("the variance is right; you weighed by one over the standard deviation, in place of the variance.",
+         lambda m, v: ((m / v.sqrt()).sum() / (1 / v.sqrt()).sum()).item()),
+        ("the variance is right; your mean is that of the sharpest camera alone.", lambda m, v: m[v.argmin()].item()),
+        ("the variance is right; your mean is a sum of the m_i, and no average.", lambda m, v: m.sum().item()),
+        ("the variance is right; you averaged the terms m_i/v_i: they add.",
+         lambda m, v: var(m, v) * (m / v).mean().item()),
     ]
-    numbers = [(X, 0.6, 2.0, 0.7), (Y, 1.4, 0.3, 0.9)]
-    diagnosed(part(attempt, 1), var, wrong_vars, "The variance: by (4) the precisions 1/v and a²/w add up.", numbers)
-    diagnosed(part(attempt, 0), mean, wrong_means, "The variance is right. The mean: by (4) it is the average of 0 and "
-              "y/a, each weighted by its precision; by (7) it is ρ σ_1/σ_2 times y.", numbers)
-    return "You derived the exact denoiser of a Gaussian pixel: shrink y, by how much depends on the noise."
+    numbers = list(zip(MEANS, VARIANCES))
+    diagnosed(part(attempt, 1), var, wrong_vars, "The variance: collect the factors of x² in the sum of the exponents.",
+              numbers)
+    diagnosed(part(attempt, 0), mean, wrong_means, "The variance is right. The mean: collect the factors of x in the "
+              "sum of the exponents; they are mean over variance.", numbers)
+    return "Precisions add for any number of opinions, and none can make you less sure."
+
+
+@answers
+def check_mixture(attempt):
+    def picked(w, u):
+        return torch.searchsorted(w.cumsum(0), u, right=True).clamp(max=len(w) - 1)
+
+    def of(k, m, v, eps):
+        return m[k] + v[k] ** 0.5 * eps
+
+    def matched_bell(w, m, v, u, eps):
+        mean = (w * m).sum()
+        return mean + (w * (v + (m - mean) ** 2)).sum() ** 0.5 * eps
+
+    def uncumulated(w, u):
+        below = u[:, None] < w
+        return torch.where(below.any(dim=1), below.double().argmax(dim=1), len(w) - 1)
+
+    causes = [
+        ("you added up all bumps, each with its weight, and got one bell in the middle. A draw belongs to one bump "
+         "alone.", lambda w, m, v, u, eps: (w * (m + v**0.5 * eps[:, None])).sum(dim=1)),
+        ("you drew from one bell with the mean and the variance of the whole mixture. It has two bumps or more: pick "
+         "one for each draw.", matched_bell),
+        ("you drew from one bell with averaged means and variances: pick one bump for each draw.",
+         lambda w, m, v, u, eps: (w * m).sum() + (w * v).sum() ** 0.5 * eps),
+        ("you multiplied by the variance; equation (2) takes the standard deviation.",
+         lambda w, m, v, u, eps: m[picked(w, u)] + v[picked(w, u)] * eps),
+        ("the bumps are picked well, but eps is missing: all draws of a bump are its mean.",
+         lambda w, m, v, u, eps: m[picked(w, u)]),
+        ("the bumps are picked well, but their means are missing.",
+         lambda w, m, v, u, eps: v[picked(w, u)] ** 0.5 * eps),
+        ("the bumps are picked well, but eps is not scaled: all your bumps have variance 1.",
+         lambda w, m, v, u, eps: m[picked(w, u)] + eps),
+        ("you multiplied mean and eps together by the standard deviation: scale first, then add the mean.",
+         lambda w, m, v, u, eps: v[picked(w, u)] ** 0.5 * (m[picked(w, u)] + eps)),
+        ("you compared u with each weight by itself. Bump 1 begins where bump 0 ends: add the weights up.",
+         lambda w, m, v, u, eps: of(uncumulated(w, u), m, v, eps)),
+        ("you picked all bumps equally often: the weights do not matter in your answer.",
+         lambda w, m, v, u, eps: of((u * len(w)).long(), m, v, eps)),
+        ("you went through the bumps from the last to the first: small u belong to bump 0.",
+         lambda w, m, v, u, eps: of(picked(w, 1 - u), m, v, eps)),
+        ("you went through the bumps from the last to the first: small u belong to bump 0.",
+         lambda w, m, v, u, eps: of(len(w) - 1 - picked(w.flip(0), u), m, v, eps)),
+        ("all your draws come from the bump of largest weight: u has to pick, draw by draw.",
+         lambda w, m, v, u, eps: of(torch.full_like(u, w.argmax()).long(), m, v, eps)),
+        ("all your draws come from the bump that the first u picks: each draw has a u of its own.",
+         lambda w, m, v, u, eps: of(picked(w, u[:1]).expand(len(u)), m, v, eps)),
+        ("your bumps are one too far: where u is below weights[0], it is bump 0.",
+         lambda w, m, v, u, eps: of((picked(w, u) + 1).clamp(max=len(w) - 1), m, v, eps)),
+    ]
+
+    def numbers(*lists):
+        return tuple(torch.tensor(values, dtype=torch.float64) for values in lists)
+
+    diagnosed(attempt, lambda w, m, v, u, eps: of(picked(w, u), m, v, eps), causes,
+              "First pick the bump of each draw, by adding up weights until they pass u; then use equation (2).",
+              [numbers([0.25, 0.6, 0.15], [-2.0, 0.5, 3.0], [0.3, 2.0, 0.5], [0.05, 0.5, 0.95, 0.3, 0.8, 0.2],
+                       [0.3, -1.2, 0.8, 1.5, -0.4, 0.6]),
+               numbers([0.3, 0.7], [1.0, -1.5], [0.2, 0.6], [0.9, 0.1, 0.45, 0.25], [-0.7, 0.2, 1.1, -1.6])])
+    return "Draws with two bumps, from shift, scale and one uniform number each."
+
+
+@answers
+def check_norm_of_average(attempt):
+    found = {}
+
+    def measured(n):  # a measurement is another one each time: ask once
+        if n not in found:
+            given = attempt(n)
+            if given is None:
+                raise Wrong(NONE)
+            try:
+                found[n] = float(given)
+            except (TypeError, ValueError):
+                raise Wrong(NO_NUMBERS, kind=type(given).__name__) from None
+        return found[n]
+
+    causes = [
+        ("you let the norm fall like 1/n. Look at n = 4 again: is it a quarter of 28?", lambda n: 28 / n),
+        ("you say that the norm stays. But highs of one image meet lows of another.", lambda n: 28.0),
+        ("that is the norm of the sum of n images; the average is the sum over n.", lambda n: 28 * n**0.5),
+        ("that is the norm of n times an image: are your n images the same one?", lambda n: 28.0 * n),
+        ("that is the square of the norm: take the root.", lambda n: 784 / n),
+        ("that is the standard deviation of one pixel. The norm is over 784 of them.", lambda n: n**-0.5),
+        ("that is for two images, whatever n is.", lambda n: 28 / 2**0.5),
+        ("you let the norm fall by √2 with each further image; it does so when their number doubles.",
+         lambda n: 28 / 2 ** ((n - 1) / 2)),
+        ("you let the norm fall like 1/n². The variance of a pixel falls like 1/n: the norm goes with its root.",
+         lambda n: 28 / n**2),
+        ("that is the variance of one pixel. The norm is √784 times its standard deviation.", lambda n: 1 / n),
+        ("you let the norm fall like the logarithm. Measure n = 1, 4, 16, 64: what is the factor each time?",
+         lambda n: 28 / (1 + math.log(n))),
+    ]
+    diagnosed(measured, lambda n: (784 / n) ** 0.5, causes, "Within 10 per cent was asked for. Measure n = 1, 4, 16: "
+              "by which factor does the norm fall each time?", [(3,), (25,), (400,)], tolerance=0.1)
+    return "28/√n: averages of noise sink towards the middle; divide by √n in place of n, and they stay in the shell."
+
+
+@answers
+def check_fault(attempt):
+    def added(log_var):
+        return torch.exp(2 * log_var)
+
+    def scale(log_var):
+        return torch.exp(log_var / 2)
+
+    wrong_vars = [
+        ("that is the variance that it should add. It multiplies eps by exp(log_var): what is the variance of that?",
+         torch.exp),
+        ("your first result is the right scale: the variance that the code really adds comes first.", scale),
+        ("that is the logarithm of the variance that it adds: take exp of it.", lambda log_var: 2 * log_var),
+        ("a factor acts on the variance by its square, and the square of exp(l) is exp(2 l), not exp(l²).",
+         lambda log_var: torch.exp(log_var**2)),
+        ("a factor acts on the variance by its square. You have twice the factor.", lambda log_var: 2 * log_var.exp()),
+        ("you squared twice: the factor is exp(log_var), and its square is the variance.",
+         lambda log_var: torch.exp(4 * log_var)),
+        ("you squared log_var; the factor of eps is exp(log_var): square that.", lambda log_var: log_var**2),
+        ("eps is not left as it is: it is multiplied by exp(log_var).", torch.ones_like),
+    ]
+    wrong_scales = [
+        ("the variance is right; the scale that you give is the one of the code with the fault.", torch.exp),
+        ("the variance is right; half of exp(log_var) is not its root: halve the exponent.",
+         lambda log_var: log_var.exp() / 2),
+        ("the variance is right; that is the logarithm of the scale: take exp of it.", lambda log_var: log_var / 2),
+        ("the variance is right; the root of the logarithm is not the logarithm of the root: take exp first.",
+         lambda log_var: log_var.abs().sqrt()),
+        ("the variance is right; your scale goes the wrong way: it should grow with log_var.",
+         lambda log_var: torch.exp(-log_var / 2)),
+        ("the variance is right; the scale is the root of exp(log_var), and you squared it.", added),
+        ("the variance is right; you took the fourth root: the scale is exp(log_var) ** 0.5.",
+         lambda log_var: torch.exp(log_var / 4)),
+        ("the variance is right; that is the logarithm itself, which is negative for small variances.",
+         lambda log_var: log_var),
+    ]
+    numbers = [(torch.tensor(values, dtype=torch.float64),) for values in ([-2.0, -0.5, 0.0, 0.8, 1.5], [0.3, -1.2])]
+    diagnosed(part(attempt, 0), added, wrong_vars, "The variance that it adds: that of scale * eps, with the scale of "
+              "the code.", numbers)
+    diagnosed(part(attempt, 1), scale, wrong_scales, "The variance is right. The scale: the number σ whose square is "
+              "exp(log_var).", numbers)
+    return "The scale is a standard deviation. At log_var = 0 it equals the variance, so that test was blind."
+
+
+NO_LETTERS = "letters from A to F were expected, as in {{\"A\", \"F\"}} or \"AF\", but your function returned {kind}."
+WRONGLY = {
+    "A": "A does not follow: a density is no probability, and may be as high as it likes if it is narrow (Figure 2).",
+    "C": "C does not follow: how often a model draws something is density times volume, and around the point of "
+         "highest density there is next to no volume (Figure 6).",
+    "F": "F does not follow: the highest density of all belongs to a point that is never drawn. A typical sample has "
+         "the density of the shell, no more and no less.",
+}
+MISSED = {
+    "B": "B follows, too, and you left it out: a wider unit makes a lower curve (Figure 2), here 784 times over.",
+    "D": "D follows, too, and you left it out: what is 1.12 to the power of 784?",
+    "E": "E follows, too, and you left it out: surprise is minus the logarithm of the density that a model gave.",
+}
+
+
+@answers
+def check_claims(attempt):
+    given = attempt()
+    if given is None:
+        raise Wrong(NONE)
+    if isinstance(given, dict):
+        given = [letter for letter, chosen in given.items() if chosen]
+    if not isinstance(given, (str, list, tuple, set, frozenset)):
+        raise Wrong(NO_LETTERS, kind=type(given).__name__)
+    letters = {letter for text in given for letter in str(text).upper() if letter.isalnum()}
+    if not letters or letters - set("ABCDEF"):
+        raise Wrong(NO_LETTERS, kind=repr(given))
+    for letter, why in [*WRONGLY.items(), *MISSED.items()]:
+        if (letter in letters) == (letter in WRONGLY):
+            raise Wrong(why)
+    return "B, D and E. A density has a unit, and says nothing about how often something is drawn."

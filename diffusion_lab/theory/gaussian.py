@@ -37,16 +37,16 @@ def product(mean_1, var_1, mean_2, var_2):
     return mean, var
 
 
-def kl(mean_p, var_p, mean_q, var_q):
-    """Kullback-Leibler divergence KL(p‖q) between two Gaussians, elementwise, in nats.
+def kl(mean_q, var_q, mean_p, var_p):
+    """Kullback-Leibler divergence KL(q‖p) between two Gaussians, elementwise, in nats: q is the truth, p the model.
 
-    KL = ½ [σ_p²/σ_q² + (μ_p - μ_q)²/σ_q² - 1 - log(σ_p²/σ_q²)]   (Kingma & Welling 2014, appendix B, for q = N(0, 1))
+    KL = ½ [σ_q²/σ_p² + (μ_q - μ_p)²/σ_p² - 1 - log(σ_q²/σ_p²)]   (Kingma & Welling 2014, appendix B, for p = N(0, 1))
 
     Floats or tensors that broadcast; for independent coordinates, sum the result over them.
     Returns float64 of the broadcast shape. Raises ValueError if a variance is not positive.
     """
-    check_positive(var_p=var_p, var_q=var_q)
-    mean_p, mean_q = (torch.as_tensor(mean, dtype=torch.float64) for mean in (mean_p, mean_q))
-    var_p, var_q = (torch.as_tensor(var, dtype=torch.float64) for var in (var_p, var_q))
-    ratio = var_p / var_q
-    return 0.5 * (ratio + (mean_p - mean_q) ** 2 / var_q - 1 - torch.log(ratio))
+    check_positive(var_q=var_q, var_p=var_p)
+    mean_q, mean_p = (torch.as_tensor(mean, dtype=torch.float64) for mean in (mean_q, mean_p))
+    var_q, var_p = (torch.as_tensor(var, dtype=torch.float64) for var in (var_q, var_p))
+    ratio = var_q / var_p
+    return 0.5 * (ratio + (mean_q - mean_p) ** 2 / var_p - 1 - torch.log(ratio))

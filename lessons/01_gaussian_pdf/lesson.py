@@ -1,29 +1,30 @@
 # %% [markdown]
-# # Describe noise with the Gaussian density
+# # Get to know the noise: the Gaussian density
 #
-# A diffusion model adds noise to data and learns to take it away again. The noise is always the same kind: Gaussian.
-# Everything that follows in this course is built from the few facts about it that you meet here.
+# You know one pixel from many pictures: it is usually dark, about -0.5 on a scale from -1 (black) to 1 (white), give or
+# take 0.5. Today a cheap camera says 0.7, and its noise has a standard deviation of 0.4.
+#
+# **What was the pixel?** You have two opinions, what you knew and what you just saw, and neither is certain. A diffusion
+# model answers this question for every pixel of a picture, a few dozen times in a row, and out comes a digit. For one
+# pixel you can answer it yourself, by section 3. All you need is the bell curve.
 #
 # You will be able to
 #
 # - **read** a density, and say why it may be larger than 1,
-# - **draw** Gaussian noise of any mean and variance, and say what scaling and adding do to it,
-# - **combine** two Gaussians: sum, product, and what one number tells you about another,
-# - **measure** how far one Gaussian is from another (the KL divergence),
-# - **explain** why a sample in 784 dimensions never looks like the most likely point.
+# - **make** Gaussian noise of any mean and variance, and say what scaling and adding do,
+# - **combine** what you believed with what you measured,
+# - **measure** in nats how wrong a belief is,
+# - **explain** why no sample in 784 dimensions looks like the most likely point.
 #
-# **You need** school calculus (the integral as an area), and Python. **Time to read** 60 minutes · **to run** 10 seconds.
-# **Paper sections**: background for all of Ho et al. 2020 (*Denoising Diffusion Probabilistic Models*); Bishop 2006,
-# sections 1.2.4 and 2.3.
+# **You need** first-year linear algebra, calculus and probability; you read Python. **Time to read** 60 minutes · with the
+# core exercises 110 · with everything 135 · **to run** 15 seconds. **Paper sections**: background for all of Ho et al.
+# 2020; Bishop 2006, sections 1.2.4 and 2.3.
 #
 # ## Set-up
 #
-# Numbers live in **tensors**: PyTorch's arrays. A tensor has a *shape*, such as `(5,)` for five numbers in a row or
-# `(1, 1, 28, 28)` for one image with one grey channel and 28 × 28 pixels, and arithmetic acts on all its numbers at
-# once, as in NumPy. We ask for double precision (`float64`, some 16 digits) where we check mathematics. Notebook 05
-# shows what tensors can do beyond that. A **generator** is a source of random numbers; we give it a fixed seed, so that
-# you see what we saw. Unless a legend says otherwise, colours mean the same throughout the course: data is blue and
-# solid, noise grey and dotted, a model orange, an exact answer black and dashed.
+# Numbers live in **tensors**, PyTorch's arrays, with a *shape* such as `(1, 1, 28, 28)` for one grey image. A **generator** is a
+# source of random numbers; ours has a fixed seed. Throughout the course data is blue, noise grey,
+# a model orange, an exact answer black and dashed.
 
 # %%
 import ipywidgets as widgets
@@ -33,64 +34,68 @@ from scipy import integrate, stats
 
 from diffusion_lab.data.digits import load_digits
 from diffusion_lab.exercises.gaussian_pdf import (
-    check_conditional,
-    check_draw,
-    check_kl_to_standard,
-    check_sum,
+    check_claims,
+    check_fault,
+    check_mixture,
+    check_norm_of_average,
+    check_pooled,
 )
 from diffusion_lab.view.frames import painter
 from diffusion_lab.view.live import Live
 from diffusion_lab.view.pictures import mosaic
-from diffusion_lab.view.plots import curves, gallery, histogram
+from diffusion_lab.view.plots import curves
 from diffusion_lab.view.show import show
 from diffusion_lab.view.style import POINTS, ROLES, figure
 
 generator = torch.Generator().manual_seed(0)
 
-# %% [markdown]
-# Here is one picture of what is coming: 784 draws from a Gaussian, laid out as an image, and how often each value came
-# up. The draws are *independent*: to know some of them tells nothing of the others.
 
-# %%
-noise = torch.randn(1, 1, 28, 28, generator=generator, dtype=torch.float64)
+def normal(*shape):
+    """Independent draws from the standard normal, float64."""
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 # %% tags=["figure"]
-fig, ax = figure(width=6, height=2.6)
-histogram(ax, noise.flatten(), "noise", "784 draws", bins=30, xlabel="value", ylabel="density")
-show(fig, alt="A histogram of 784 values, highest around 0 and falling off towards -3 and 3.")
-show(mosaic(noise / 3, scale=8),
-     alt="A square of grey specks without any pattern: the same 784 values as pixels.")
+# draws the two opinions below
+fig, ax = figure(width=8, height=3.2)
+value = np.linspace(-2, 2, 401)
+curves(ax, [(value, stats.norm.pdf(value, -0.5, 0.5), "data", "what you knew: about -0.5"),
+            (value, stats.norm.pdf(value, 0.7, 0.4), "noise", "what the camera says: about 0.7")],
+       "the pixel: -1 is black, 1 is white", "how plausible", xlim=(-2, 2), ylim=(-0.15, 1.25))
+ax.imshow(np.clip(value, -1, 1)[None], cmap="gray", vmin=-1, vmax=1, extent=(-2, 2, -0.15, -0.03), aspect="auto")
+ax.text(0.12, 0.62, "?", fontsize=34, ha="center")
+ax.set_yticks([])
+ax.grid(False)
+ax.legend(loc="upper left")
+show(fig, alt="Two bell curves over a strip that goes from black to white: one around -0.5, one around 0.7, "
+              "and a question mark between them.")
 
 # %% [markdown]
-# **Figure 1.** Above: most of the values are near 0, few are beyond 2, hardly any beyond 3. Below: the same 784
-# values as the pixels of a 28 × 28 image, black at -3 and below, white at 3 and above. This is what a diffusion model starts from.
+# **Figure 1.** Two opinions about one pixel. Where would you put your own bell curve, and how wide would it be?
 #
 # ## Predict first
 #
-# You measure the heights of 1,000 people and draw a histogram whose total area is 1. In metres, it peaks at about 4.
-# Can that be right, when a probability is never above 1? Decide before you read on; section 1 answers, and Figure 2
-# shows it.
+# 1. What was the pixel: -0.5, 0.7, or between? Are you now surer than before the reading, or less sure? (Section 3.)
+# 2. A histogram of people's heights has total area 1. In metres, its top is at about 4. Can that be, when a probability is
+#    never above 1? (Section 1.)
+# 3. You average two pictures of pure noise. Is the average a picture of pure noise? (Section 5.)
 #
 # ## 1 · A density is a height, a probability is an area
 #
-# A **random variable** is a number that comes out differently each time: a height, a pixel of noise. A **density** says
-# where the values fall: the probability of landing between $a$ and $b$ is the *area* under the density from $a$ to $b$.
-# So a density is never negative, and its whole area is 1. Draw many $x$ from a density $p(x)$ and average some function
-# $f(x)$ of them: that tends to $\int f(x)\,p(x)\,dx$, in which each value counts as much as its density says. When we
-# speak of an average without naming the draws, we mean this integral.
+# *Used in notebook 04, which scores a model by the density that it gives to real digits.*
 #
-# The **Gaussian** (or **normal**) density has two settings. The **mean** $\mu$ says where its middle is. The
-# **variance** $\sigma^2$ says how wide it is: it is the average squared distance from the mean. Its root $\sigma$ is
-# the **standard deviation**, **deviation** for short, in the same unit as the values.
+# A **random variable** is a number that comes out differently each time, such as a pixel of noise. Its **density** says
+# where: the probability of landing between $a$ and $b$ is the *area* under the density from $a$ to $b$. So a density is
+# nowhere negative, and its whole area is 1.
+#
+# The **Gaussian**, or **normal**, density has two settings. The **mean** $\mu$ says where its middle is. The **variance**
+# $\sigma^2$ is the average squared distance from the mean, and says how wide it is. The root $\sigma$ is the **standard
+# deviation**, in the unit of the values.
 #
 # $$ \mathcal N(x;\, \mu, \sigma^2) = \frac{1}{\sqrt{2\pi\sigma^2}}\,
 #    \exp\!\Big(-\frac{(x-\mu)^2}{2\sigma^2}\Big) \tag{1} $$
 #
-# In code we keep its logarithm. The density of several independent draws together is the product of their densities.
-# For a noise image that is a product of 784 small factors, which is too small for a computer; a sum of 784 logarithms
-# is no trouble. Natural logarithms of probabilities and of densities are measured in **nats**. The logarithm of a
-# density can be positive, because a density can exceed 1. In the code, `torch.as_tensor` turns numbers into
-# double-precision tensors.
+# In code we keep its logarithm. The density of a whole image of noise is a product of 784 small factors, too small for a
+# computer; a sum of 784 logarithms is no trouble. The unit of such a logarithm is the **nat**.
 
 # %% tags=["export:diffusion_lab.theory.gaussian"]
 def log_prob(x, mean, var):
@@ -99,51 +104,24 @@ def log_prob(x, mean, var):
     return -0.5 * ((x - mean) ** 2 / var + torch.log(2 * torch.pi * var))
 
 # %% [markdown]
-# Does it agree with scipy, which others have tested for many years? Is the area 1, and the average of $(x-\mu)^2$ the
-# variance? (`quad` computes an integral numerically: that is called **quadrature**.) And is the product of the 784
-# densities of Figure 1 really too small?
+# Does it agree with scipy, and is the area 1? (Computing an integral by numbers, as `quad` does, is **quadrature**.) Mind that
+# scipy's `norm` takes the standard deviation $\sqrt 2$ where ours takes the variance 2.
 
 # %% tags=["check"]
 x = torch.linspace(-4, 4, 401, dtype=torch.float64)
 scipys = torch.from_numpy(stats.norm.logpdf(x, 0.5, 2.0**0.5))
 assert torch.allclose(log_prob(x, 0.5, 2.0), scipys, atol=1e-12)
 
-# %%
 area, _ = integrate.quad(lambda x: log_prob(x, 0.5, 2.0).exp().item(), -20, 20)
-square, _ = integrate.quad(lambda x: (x - 0.5) ** 2 * log_prob(x, 0.5, 2.0).exp().item(), -20, 20)
-print(f"area under the density: {area:.6f};  "
-      f"average squared distance from the mean: {square:.6f}")
-
-# %%
-log_density = log_prob(noise, 0, 1)
-print(f"product of 784 densities: {log_density.exp().prod():.0f};  "
-      f"sum of their logarithms: {log_density.sum():.0f} nats")
-
-# %% tags=["claim"]
 assert abs(area - 1) < 1e-9
-assert abs(square - 2.0) < 1e-9
-assert log_density.exp().prod() == 0
+print(f"area under the density: {area:.6f}")
 
 # %% [markdown]
-# Note the call to scipy: its `norm` takes the *deviation* $\sqrt 2$, ours takes the *variance* 2. Both habits
-# are common, and they are easily mixed up.
-#
-# Now the heights. People's heights have a deviation of about 0.1 m, so the density at its top is
-# $1/\sqrt{2\pi \cdot 0.01}$.
-
-# %%
-top = log_prob(1.7, 1.7, 0.1**2).exp().item()
-within, _ = integrate.quad(lambda x: log_prob(x, 1.7, 0.1**2).exp().item(), 1.6, 1.8)
-print(f"density at 1.70 m: {top:.2f} per metre;  probability of 1.60 m to 1.80 m: {within:.3f}")
-
-# %% tags=["claim"]
-assert abs(within - (stats.norm.cdf(1) - stats.norm.cdf(-1))) < 1e-9
-
-# %% [markdown]
-# The density is 3.99 *per metre*. Change the unit, and the height of the curve changes; the area does not.
+# Now the heights: mean 1.70 m, standard deviation 0.1 m.
 
 # %% tags=["figure"]
-fig, axes = figure(columns=2, width=7.5, height=2.8)
+# draws the two densities of heights below
+fig, axes = figure(columns=2, width=8.5, height=3.2)
 for ax, unit, scale in zip(axes, ["metres", "centimetres"], [1, 100]):
     height = scale * torch.linspace(1.3, 2.1, 201, dtype=torch.float64)
     density = log_prob(height, scale * 1.7, (scale * 0.1) ** 2).exp()
@@ -151,151 +129,183 @@ for ax, unit, scale in zip(axes, ["metres", "centimetres"], [1, 100]):
     curves(ax, [(height, density, "exact", None)],
            f"height in {unit}", "density", f"top at {density.max():.2f}")
     ax.fill_between(height[near], density[near], alpha=0.25, color=ROLES["data"]["color"])
+    ax.text(scale * 1.7, density.max() / 4, "area\n0.68", ha="center")
 show(fig, alt="The same bell curve twice: over metres its top is at 3.99, "
-              "over centimetres at 0.04. The middle is shaded.")
+              "over centimetres at 0.04. The middle is shaded, with area 0.68 in both.")
+
+# %% tags=["claim"]
+# checks what the text says: the top, the shaded area, the product of 784 densities
+assert round(log_prob(1.7, 1.7, 0.1**2).exp().item(), 2) == 3.99
+assert round(stats.norm.cdf(1) - stats.norm.cdf(-1), 2) == 0.68
+assert log_prob(torch.zeros(784), 0, 1).exp().prod() < 1e-300
 
 # %% [markdown]
-# **Figure 2.** The same people, measured in metres and in centimetres. The pictures look alike because their axes are
-# scaled: the curve in metres is a hundred times as high and a hundredth as wide. The shaded area, from 1.60 m to 1.80 m, is 0.68 in both. A density may be as high as it
-# likes, as long as it is narrow.
+# **Figure 2.** The same people in two units. Look at the numbers on the axes: the left curve is a hundred times as high and a
+# hundredth as wide. The shaded area, from 1.60 m to 1.80 m, is the same.
 #
-# **Try it.** Where does the curve go when you change $\mu$? How high does it get when you halve $\sigma$?
-
-# %% tags=["figure"]
-def density_picture():
-    """A function that draws the density for a mean and a deviation: a uint8 array for each call."""
-    fig, ax = figure(width=7, height=2.8)
-    lines = [(x, x, "exact", None), (x, log_prob(x, 0, 1).exp(), "noise", None)]
-    curves(ax, lines, "x", "density", " ", xlim=(-4, 4), ylim=(0, 2.1))
-    shade, = ax.fill([0], [0], alpha=0.25, color=ROLES["data"]["color"])
-    paint = painter(fig, [shade, *ax.lines, ax.title])
-
-    def draw(mean, std):
-        inside = torch.linspace(mean - std, mean + std, 201, dtype=torch.float64)
-        density = log_prob(inside, mean, std**2).exp()
-        area = torch.trapezoid(density, inside)
-        outline = torch.stack([inside, density], dim=1).tolist()
-        ax.lines[0].set_ydata(log_prob(x, mean, std**2).exp())
-        shade.set_xy([(mean - std, 0), *outline, (mean + std, 0)])
-        ax.title.set_text(f"top at {density.max():.2f}; shaded area {area:.2f}")
-        return paint()
-
-    return draw
-
-
-Live(
-    density_picture(),
-    mean=widgets.FloatSlider(value=0.0, min=-2.0, max=2.0, step=0.1, description="μ"),
-    std=widgets.FloatSlider(value=0.5, min=0.2, max=2.0, step=0.1, description="σ"),
-    caption="Dotted: μ = 0, σ = 1. "
-            "Between μ - σ and μ + σ lies 68 % of the area, whatever the two are.",
-    alt="A bell curve, shaded within one deviation of its mean, "
-        "and a dotted one of deviation 1 behind it.",
-)
-
-# %% [markdown]
-# What to have seen: $\mu$ moves the curve and leaves its shape alone. Halving $\sigma$ doubles the height: with
-# $\sigma = 0.5$ the curve is twice as high as the dotted one, whose $\sigma$ is 1. The shaded
-# share stays 68 %, because it depends only on how many deviations you go to each side.
+# So a top of 4 is fine: it is 4 *per metre*. A density may be as high as it likes, as long as it is narrow.
 #
-# ## 2 · Drawing: shift and scale
+# ## 2 · Shift, scale, add
 #
-# We ask the generator for one thing only: numbers from $\mathcal N(0, 1)$, the **standard normal**. We call such a draw
-# $\varepsilon$. Here are five of them. (This course grew out of a Chinese article, *Principles of diffusion models*, which
-# begins with five draws, too. We call it the article.)
-
-# %%
-eps = torch.randn(5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-print([round(value, 2) for value in eps.tolist()])
-
-# %% [markdown]
-# Two positive, three negative, none far beyond 2. Every other Gaussian comes from these by an **affine map**: multiply
-# by the deviation, then add the mean.
+# *Used in notebook 02, where a step shrinks a picture and adds fresh noise.*
+#
+# A computer hands out draws from $\mathcal N(0, 1)$, the **standard normal**. We call such a draw $\varepsilon$. To get any
+# other Gaussian, multiply by the standard deviation, then add the mean:
 #
 # $$ x = \mu + \sigma\,\varepsilon, \qquad \varepsilon \sim \mathcal N(0, 1)
 #    \quad\Longrightarrow\quad x \sim \mathcal N(\mu, \sigma^2) \tag{2} $$
 #
-# Read $\sim$ as "is drawn from". $\mathcal N(\mu, \sigma^2)$ is a distribution; $\mathcal N(x;\, \mu, \sigma^2)$, as in
-# (1), is its density at $x$. Why is it true? A value $x$ comes from $\varepsilon = (x-\mu)/\sigma$, so the bell
-# $e^{-\varepsilon^2/2}$ becomes $e^{-(x-\mu)^2/(2\sigma^2)}$: the same curve, moved by $\mu$ and $\sigma$ times as
-# wide. To keep its area at 1 it must be $\sigma$ times lower, and that is (1).
-#
-# For the mean and the variance alone there is a rule that holds for all random variables, Gaussian or not: if $x$ has
-# mean $\mu$ and variance $\sigma^2$, then $a x + b$ has mean $a\mu + b$ and variance $a^2\sigma^2$. Adding $b$ moves
-# every value, so it moves the mean; the factor $a$ multiplies each distance from the mean by $a$, and the average *squared*
-# distance by $a^2$.
-#
-# The article has a setting that it calls `noise_level`, and hands it to NumPy as `normal(0, noise_level)`. NumPy's
-# second argument is a *deviation*: `noise_level = 0.5` adds noise of variance 0.25. The first lines below show it.
-#
-# A check by experiment needs to know how wrong it may be. The average of $n$ draws misses the mean by about
-# $\sigma/\sqrt n$, and the variance of Gaussian draws misses $\sigma^2$ by about $\sigma^2\sqrt{2/n}$: these are
-# **standard errors**. (The first follows from (3) in the next section: $n$ draws have a sum of variance $n\sigma^2$,
-# and an average of variance $\sigma^2/n$. The second follows in the same way, once section 6 has found that
-# $\varepsilon^2$ has variance 2.) We allow four of them; chance exceeds that once in 16,000 times. And two averages
-# cannot tell a bell from another shape, so the **Kolmogorov–Smirnov test** compares the whole distribution of the draws
-# with the one that we claim. Its p-value is the chance of a difference at least this large if the claim is true; a tiny
-# one would be bad news.
+# Read $\sim$ as "is drawn from". Multiplying by $\sigma$ stretches the curve to $\sigma$ times its width, and its height must
+# fall by the same factor to keep the area at 1. That is (1).
 
-# %% tags=["check"]
-noise_level = 0.5
-article = np.random.default_rng(0).normal(0, noise_level, 5)
-ours = noise_level * np.random.default_rng(0).normal(0, 1, 5)
-assert np.allclose(article, ours)  # it multiplies by noise_level: so that is the deviation
-
-# %% tags=["check"]
-n, mean, var = 100_000, 3.0, 4.0
-x_n = mean + var**0.5 * torch.randn(n, generator=generator, dtype=torch.float64)
-print(f"mean {x_n.mean():.1f} (should be 3), variance {x_n.var():.1f} (should be 4)")
-assert abs(x_n.mean() - mean) < 4 * (var / n) ** 0.5
-assert abs(x_n.var() - var) < 4 * var * (2 / n) ** 0.5
-
-# %% tags=["check"]
-p_value = stats.kstest(x_n.numpy(), "norm", args=(mean, var**0.5)).pvalue
-assert p_value > 0.001
+# %% tags=["figure"]
+# draws the five draws below, before and after
+fig, ax = figure(width=8, height=3.6)
+eps = torch.randn(5, generator=torch.Generator().manual_seed(0), dtype=torch.float64).numpy()
+line = np.linspace(-6, 10, 401)
+ax.plot(line, 2 + 2.2 * stats.norm.pdf(line), **ROLES["noise"])
+ax.plot(line, 2.2 * stats.norm.pdf(line, 3, 2), **ROLES["exact"])
+for draw in eps:
+    ax.annotate("", xy=(3 + 2 * draw, 0.03), xytext=(draw, 2.0),
+                arrowprops={"arrowstyle": "->", "color": ROLES["data"]["color"], "alpha": 0.7})
+ax.plot(eps, 2 + 0 * eps, "o", color=ROLES["noise"]["color"])
+ax.plot(3 + 2 * eps, 0 * eps, "o", color=ROLES["data"]["color"])
+ax.axhline(2, color="#bbbbbb", linewidth=0.8, zorder=0)
+ax.axhline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
+ax.text(-5.8, 2.12, r"$\varepsilon \sim \mathcal{N}(0, 1)$")
+ax.text(-5.8, 0.12, r"$x = 3 + 2\,\varepsilon \sim \mathcal{N}(3, 4)$")
+ax.set(xlim=(-6, 10), ylim=(-0.1, 3.0), xlabel="value", yticks=[])
+show(fig, alt="Five draws under a narrow bell curve at 0, with arrows to where they go: "
+              "twice as far apart, around 3, under a bell curve twice as wide and half as high.")
 
 # %% [markdown]
-# ## 3 · Two Gaussians: sum and product
+# **Figure 3.** Five draws of standard normal noise, and where $3 + 2\varepsilon$ takes them. The gaps double; the curve gets
+# twice as wide and half as high.
 #
-# **Sum.** Draw $x$ and $y$ independently and add them. Means add. The squared distance of $x + y$ from its mean is
-# $(x-\mu_1)^2 + (y-\mu_2)^2 + 2\,(x-\mu_1)(y-\mu_2)$. The first two average to the two variances, and the last to 0:
-# for each value of $x$, the factor $y-\mu_2$ averages to 0. So variances add; deviations do *not*. The sum is again
-# Gaussian, which we do not prove but check below:
+# The means and variances follow a rule that holds for every random variable. Under the **affine map** $a x + b$, a mean $\mu$
+# becomes $a\mu + b$, and a variance $\sigma^2$ becomes $a^2\sigma^2$.
 #
-# $$ x \sim \mathcal N(\mu_1, \sigma_1^2),\; y \sim \mathcal N(\mu_2, \sigma_2^2)
+# **Adding.** Now add two **independent** draws: to know one tells nothing about the other. The means add. The widths do not,
+# because highs of $x$ meet lows of $y$ as often as highs, and partly cancel. What adds is the *variances*:
+#
+# $$ x \sim \mathcal N(\mu_1, \sigma_1^2),\; y \sim \mathcal N(\mu_2, \sigma_2^2) \text{ independent}
 #    \;\Longrightarrow\; x + y \sim \mathcal N(\mu_1+\mu_2,\; \sigma_1^2+\sigma_2^2) \tag{3} $$
 #
-# The density of a sum is an integral over all ways to make it: $p(s) = \int p_1(u)\, p_2(s-u)\, du$. That gives a
-# check that draws nothing.
+# That the sum is Gaussian we check on its density, an integral over all ways to make it: $p(s) = \int p_1(u)\, p_2(s-u)\, du$.
 
 # %% tags=["check"]
 def density_of_sum(s):
-    def integrand(u):
+    """The density of x + y at s, for x from N(1, 9) and y from N(-2, 16), by quadrature."""
+    def both(u):
         return (log_prob(u, 1.0, 9.0) + log_prob(s - u, -2.0, 16.0)).exp().item()
 
-    return integrate.quad(integrand, -60, 60, epsabs=1e-12)[0]
+    return integrate.quad(both, -60, 60, epsabs=1e-12)[0]
 
 
 for s in (-6.0, -1.0, 4.0):
     assert abs(density_of_sum(s) - log_prob(s, -1.0, 25.0).exp()) < 1e-9
-print("deviations 3 and 4 make a sum of deviation", 25**0.5)
+print(f"standard deviations 3 and 4 make a sum of standard deviation {25**0.5:.0f}")
+
+# %% tags=["figure"]
+# draws the two triangles below
+fig, axes = figure(columns=2, width=8.5, height=3.3)
+for ax, across, up, names in [(axes[0], 4, 3, ("4", "3", "5")),
+                              (axes[1], 0.9**0.5, 0.1**0.5, (r"$\sqrt{0.9}$: signal", r"$\sqrt{0.1}$: noise", "1"))]:
+    ax.fill([0, across, across], [0, 0, up], color=ROLES["data"]["color"], alpha=0.1)
+    ax.plot([0, across], [0, 0], color=ROLES["data"]["color"], linewidth=3)
+    ax.plot([across, across], [0, up], color=ROLES["noise"]["color"], linewidth=3)
+    ax.plot([0, across], [0, up], color="black", linewidth=3)
+    corner = 0.05 * across
+    ax.plot([across - corner, across - corner, across], [0, corner, corner], color="black", linewidth=0.8)
+    ax.text(across / 2, -0.07 * across, names[0], ha="center", va="top", fontsize=13)
+    ax.text(1.04 * across, up / 2, names[1], va="center", fontsize=13)
+    ax.text(across / 2 - 0.03 * across, up / 2 + 0.05 * across, names[2], ha="right", fontsize=13)
+    ax.set(aspect="equal", xlim=(-0.05 * across, 1.55 * across), ylim=(-0.22 * across, 0.8 * across))
+    ax.axis("off")
+axes[0].set_title("standard deviations 4 and 3 make 5")
+axes[1].set_title("one step of notebook 02: the sum stays at 1")
+show(fig, alt="Two right-angled triangles: legs 4 and 3 with hypotenuse 5, and legs √0.9 and √0.1 with hypotenuse 1.")
 
 # %% [markdown]
-# The squares add, 9 + 16 = 25, as for the sides of a right-angled triangle. Every step of a diffusion model is such a
-# sum: a scaled signal plus fresh noise.
+# **Figure 4.** Standard deviations of independent parts add like the legs of a right-angled triangle. On the right, the
+# trick of the whole forward chain: shrink the signal, add a little noise, and the sum is as wide as before.
 #
-# **Product.** Now multiply two *densities* of the same $x$. That happens whenever two sources speak about one
-# unknown: a guess before a measurement and the measurement itself. Their product is in general not a density (its
-# area is not 1), but it has the shape of one, and that shape is Gaussian:
+# ### Deeper: how far off may an experiment be?
+#
+# Why variances add: the squared distance of $x+y$ from its mean is $(x-\mu_1)^2 + (y-\mu_2)^2 + 2(x-\mu_1)(y-\mu_2)$, and for
+# independent draws the last term averages to 0.
+#
+# A check by random draws needs to know how wrong it may be. By (3) the sum of $n$ draws has variance $n\sigma^2$, so their
+# average has variance $\sigma^2/n$: it misses the mean by about $\sigma/\sqrt n$. The variance of $n$ Gaussian draws misses
+# $\sigma^2$ by about $\sigma^2\sqrt{2/n}$, because $\varepsilon^2$ has variance 2 (the last deeper section). Such a number is called a
+# **standard error**. The course allows four of them; chance exceeds that once in 16,000 times.
+#
+# Mean and variance cannot tell a bell from another shape. The **Kolmogorov–Smirnov test** compares all of the draws with
+# the density that is claimed for them. Its p-value is the chance of a difference at least this large if the claim is true;
+# a tiny one is bad news.
+
+# %% tags=["check"]
+n, mean, var = 100_000, 3.0, 4.0
+x_n = mean + var**0.5 * normal(n)
+assert abs(x_n.mean() - mean) < 4 * (var / n) ** 0.5
+assert abs(x_n.var() - var) < 4 * var * (2 / n) ** 0.5
+assert stats.kstest(x_n.numpy(), "norm", args=(mean, var**0.5)).pvalue > 0.001
+print(f"mean {x_n.mean():.1f} (should be 3), variance {x_n.var():.1f} (should be 4)")
+
+# %% tags=["claim"]
+# checks what the text says: four standard errors are exceeded once in 16,000 times
+assert round(1 / (2 * stats.norm.sf(4)), -3) == 16_000
+
+# %% [markdown]
+# ## 3 · Two opinions, weighted by their precision
+#
+# *Used in notebook 03: a step back multiplies two Gaussians, what the noisy picture says and what the clean one says.*
+#
+# Call the true pixel $x$ and the reading $y$. The world draws $x$ from $\mathcal N(-0.5,\, 0.5^2)$, and the camera adds noise.
+# Let this happen two million times, and keep the cases in which the camera said 0.7. What are the true values in what you kept?
+
+# %%
+pixel = -0.5 + 0.5 * normal(2_000_000)
+reading = pixel + 0.4 * normal(2_000_000)
+kept = pixel[(reading - 0.7).abs() < 0.05]
+print(f"kept: mean {kept.mean():.2f}, standard deviation {kept.std():.2f}")
+
+# %% tags=["figure"]
+# draws the pairs and the kept ones below
+fig, (left, right) = figure(columns=2, width=9, height=3.8)
+left.scatter(pixel[:3000], reading[:3000], **POINTS["data"])
+left.axhspan(0.65, 0.75, color=ROLES["model"]["color"], alpha=0.35)
+left.text(-2.1, 0.83, "the camera said 0.7", color=ROLES["model"]["color"])
+left.set(xlabel="true pixel $x$", ylabel="reading $y$", xlim=(-2.2, 1.6), ylim=(-2.6, 2.0))
+grid = torch.linspace(-2.2, 1.6, 400, dtype=torch.float64)
+right.hist(kept, bins=40, density=True, color=ROLES["model"]["color"], alpha=0.35, label="kept pixels")
+curves(right, [(grid, log_prob(grid, -0.5, 0.25).exp(), "data", "before"),
+               (grid, log_prob(0.7, grid, 0.16).exp(), "noise", "what $y = 0.7$ says"),
+               (grid, log_prob(grid, 0.232, 0.0976).exp(), "exact", "product, area 1")],
+       "true pixel $x$", "density", xlim=(-2.2, 1.6), ylim=(0, 1.75))
+right.legend(loc="upper left")
+show(fig, alt="Left: a tilted cloud of true and measured values with a thin band at reading 0.7. Right: the pixels in "
+              "the band make a narrow bell at 0.23, which lies on the rescaled product of two wider ones.")
+
+# %% [markdown]
+# **Figure 5.** Left: what happens in the world, and the band that you keep. Right: the true pixels in that band. The pile lies
+# between the two opinions, and is *narrower than both*.
+#
+# Why? A case is kept if two things happen: the pixel is $x$, and the camera turns $x$ into 0.7. The chance of both is a
+# product,
+#
+# $$ p(x \mid y) \;\propto\; p(x)\; p(y \mid x). $$
+#
+# This is **Bayes' rule**. Read the bar as **given**, and $\propto$ as "equal up to a factor without $x$". What you knew before,
+# $p(x)$, is the *prior*; what the reading says, $p(y \mid x)$, the *likelihood*; what you know now, the *posterior*. For
+# Gaussians the product has a closed form:
 #
 # $$ \mathcal N(x; \mu_1, \sigma_1^2)\,\mathcal N(x; \mu_2, \sigma_2^2) \;\propto\; \mathcal N(x; \mu, \sigma^2),
 #    \qquad \frac1{\sigma^2} = \frac1{\sigma_1^2} + \frac1{\sigma_2^2},
 #    \qquad \mu = \sigma^2\Big(\frac{\mu_1}{\sigma_1^2} + \frac{\mu_2}{\sigma_2^2}\Big) \tag{4} $$
 #
-# ($\propto$ means "equal up to a factor that does not contain $x$".) To see it, multiply out the exponent of (1): it is
-# $-\tfrac12 x^2/\sigma^2 + x\,\mu/\sigma^2$ plus a number without $x$. In the product the exponents add, so the factors of
-# $x^2$ add, which gives $1/\sigma^2$, and the factors of $x$ add, which gives $\mu/\sigma^2$. One over a
-# variance is called **precision**: precisions add, and the mean is an average weighted by precision.
+# Exercise 1 asks you to show it. One over a variance is called **precision**: precisions add, and the best guess is an average
+# weighted by precision.
 
 # %% tags=["export:diffusion_lab.theory.gaussian"]
 def product(mean_1, var_1, mean_2, var_2):
@@ -306,61 +316,87 @@ def product(mean_1, var_1, mean_2, var_2):
     mean = var * (mean_1 / var_1 + mean_2 / var_2)
     return mean, var
 
-# %% [markdown]
-# The check: multiply the two on a fine grid, divide by the area, and compare with equation (4).
-
 # %% tags=["check"]
-both = (log_prob(x, -1.0, 1.0) + log_prob(x, 1.5, 0.25)).exp()
-by_hand = both / torch.trapezoid(both, x)
-mean, var = product(-1.0, 1.0, 1.5, 0.25)
-by_formula = log_prob(x, mean, var).exp()
-assert torch.allclose(by_hand, by_formula, atol=1e-5)
-print(f"mean {mean:.2f}, variance {var:.2f}")
+posterior_mean, posterior_var = product(-0.5, 0.5**2, 0.7, 0.4**2)
+assert abs(kept.mean() - posterior_mean) < 0.01
+assert abs(kept.std() - posterior_var.sqrt()) < 0.01
+print(f"by (4): mean {posterior_mean:.2f}, standard deviation {posterior_var.sqrt():.2f}")
+
+# %% [markdown]
+# That is your answer: the pixel was about 0.23, give or take 0.31.
+#
+# **Try it.** Let the camera get better and worse. Whom does the product believe when noise and prior are equally wide? When the
+# camera is hopeless? And can any reading leave you *less* sure than before?
 
 # %% tags=["figure"]
-fig, ax = figure(width=7, height=2.8)
-lines = [(x, log_prob(x, -1.0, 1.0).exp(), "noise", "N(-1, 1): vague"),
-         (x, log_prob(x, 1.5, 0.25).exp(), "data", "N(1.5, 0.25): sharp"),
-         (x, by_formula, "exact", "product, rescaled")]
-curves(ax, lines, "x", "density")
-show(fig, alt="Three bell curves: a low one at -1, a higher one at 1.5, and their product at 1, "
-              "the highest of all.")
+# draws the two opinions and their product, live
+def opinions_picture():
+    """A function that draws prior, likelihood and posterior for a reading and the camera's noise."""
+    fig, ax = figure(width=8.5, height=3.8)
+    before = log_prob(grid, -0.5, 0.25).exp()
+    curves(ax, [(grid, before, "data", "prior: N(-0.5, 0.5²)"), (grid, before, "noise", "the reading"),
+                (grid, before, "exact", "product: what you know now")],
+           "true pixel $x$", "density", " ", xlim=(-2.2, 1.6), ylim=(0, 2.6))
+    guess, = ax.plot([0, 0], [0, 0], color="black", linewidth=1)
+    ax.legend(loc="upper left")
+    paint = painter(fig, [ax.lines[1], ax.lines[2], guess, ax.title])
+
+    def draw(reading, noise_std):
+        mean, var = product(-0.5, 0.25, reading, noise_std**2)
+        ax.lines[1].set_ydata(log_prob(reading, grid, noise_std**2).exp())
+        ax.lines[2].set_ydata(log_prob(grid, mean, var).exp())
+        guess.set_data([mean, mean], [0, log_prob(mean, mean, var).exp()])
+        weight = var / noise_std**2
+        ax.title.set_text(f"best guess {mean:.2f} ± {var.sqrt():.2f};   "
+                          f"the prior counts {1 - weight:.0%}, the reading {weight:.0%}")
+        return paint()
+
+    return draw
+
+
+Live(
+    opinions_picture(),
+    reading=widgets.FloatSlider(value=0.7, min=-2.0, max=1.5, step=0.1, description="reading"),
+    noise_std=widgets.FloatSlider(value=0.4, min=0.2, max=3.0, step=0.1, description="noise σ"),
+    caption="Two opinions: the sliders move what the camera says and how noisy it is. "
+            "Whom does the product believe?",
+    alt="Three bell curves: the prior at -0.5, the likelihood of the reading, and their narrower product between them.",
+)
+
+# %% tags=["claim"]
+# checks what the text says: the best guess, and that equal widths meet halfway
+assert round(posterior_mean.item(), 2) == 0.23
+assert round(posterior_var.sqrt().item(), 2) == 0.31
+assert torch.isclose(product(-0.5, 0.25, 0.7, 0.25)[0], torch.tensor(0.1, dtype=torch.float64))
 
 # %% [markdown]
-# **Figure 3.** The product lies between the two, nearer to the sharp one, and is narrower than both: two sources
-# together know more than either. In notebook 03 the two will be "what $x_t$ says" and "what $x_0$ says" about the
-# step between them.
+# With equal widths they meet halfway. With a hopeless camera you keep your prior, and that is the noisy end of a diffusion
+# model: where the picture says nothing, the model answers with what it knows. And for Gaussians a second opinion, however bad,
+# never makes you less sure.
 #
-# ## 4 · What one number tells you about another
+# ### Deeper: what one number tells about another
 #
-# Two pixels side by side are seldom independent: where one is ink, the other often is. For two numbers of mean 0 and
-# variance 1, the **correlation** $\rho$ is the average of $x_1 x_2$; it lies between -1 and 1, and is 0 for
-# independent ones. Here is a recipe for such a pair: draw $x_2$, multiply it by $\rho$ (which keeps
-# the share $\rho^2$ of its variance), and fill up with fresh noise.
+# The cloud of Figure 5 is a pair of Gaussians that depend on each other, and there is a formula for every such pair. It is
+# used in the deeper parts of notebook 02, and for restoring pictures later on. For two numbers of mean 0 and variance 1,
+# the **correlation** $\rho$ is the average of $x_1 x_2$; it lies between -1 and 1. Here is a recipe for a pair: draw $x_2$,
+# multiply it by $\rho$, and fill up with fresh noise.
 #
 # $$ x_1 = \rho\, x_2 + \sqrt{1-\rho^2}\;\varepsilon, \qquad x_2, \varepsilon \sim \mathcal N(0, 1) \text{ independent} \tag{5} $$
 #
-# By (2) and (3) the variance of $x_1$ is $\rho^2 + (1-\rho^2) = 1$, and the average of $x_1 x_2$ is $\rho$. Now suppose
-# that you learn the value of $x_2$. Then only $\varepsilon$ is still random in (5), so by (2) what remains for $x_1$ is
-# a Gaussian. It is written $p(x_1 \mid x_2)$, the density of $x_1$ **given** $x_2$:
+# By (2) and (3) the variance of $x_1$ is $\rho^2 + (1-\rho^2) = 1$, and the average of $x_1 x_2$ is $\rho$. Suppose that you
+# learn $x_2$. Then only $\varepsilon$ is still random, so what remains is a Gaussian:
 #
 # $$ x_1 \mid x_2 \;\sim\; \mathcal N(\rho\, x_2,\; 1-\rho^2) \tag{6} $$
 #
-# The mean moves from 0 to $\rho$ times what you learned. Unless $\rho = 0$, the variance shrinks, and by how much does
-# not depend on the value. For a pair with other means and deviations, put $(x_1-\mu_1)/\sigma_1$ and
-# $(x_2-\mu_2)/\sigma_2$ in place of the two (what we call the correlation of the pair is that of these two):
+# The mean moves by $\rho$ times what you learned. The variance shrinks unless $\rho = 0$, and by how much does not depend on
+# the value. For other means and standard deviations, put $(x_1-\mu_1)/\sigma_1$ and $(x_2-\mu_2)/\sigma_2$ in place of the two:
 #
 # $$ x_1 \mid x_2 \;\sim\; \mathcal N\Big(\mu_1 + \rho\,\frac{\sigma_1}{\sigma_2}\,(x_2-\mu_2),\; (1-\rho^2)\,\sigma_1^2\Big) \tag{7} $$
 #
-# For the check, take scipy's density of the pair $(x_1, x_2)$, their *joint* density: a hill above the plane. scipy
-# asks for the **covariance matrix**. It has the two variances on its diagonal, and beside it, twice, the
-# **covariance**: the average of $(x_1-\mu_1)(x_2-\mu_2)$, which is $\rho\,\sigma_1\sigma_2$. Fixing $x_2$ cuts a slice
-# through the hill. Rescaled to area 1, it must be (7).
-#
-# The slice can be read the other way round, too. A joint density is that of the one number times that of the other
-# given the first, here $p(x_1)\,p(x_2 \mid x_1)$. So for a fixed $x_2$, as functions of $x_1$,
-# $p(x_1 \mid x_2) \propto p(x_1)\,p(x_2 \mid x_1)$: what was known before, times what the measurement says. This is
-# **Bayes' rule**. It is why the two sources of (4) are multiplied, and notebook 03 is built on it.
+# The **covariance** of the pair is the average of $(x_1-\mu_1)(x_2-\mu_2)$, which is $\rho\,\sigma_1\sigma_2$. The
+# **covariance matrix** has the two variances on its diagonal and the covariance beside it, twice. Two checks: scipy's joint
+# density of a pair, cut along a line and rescaled to area 1, is (7); and the pixel of Figure 5, taken as such a pair with
+# its reading, has the same answer by (7) as by (4).
 
 # %% tags=["check"]
 rho, std_1, std_2, x_2 = 0.8, 0.9, 2.0, -3.0
@@ -368,28 +404,29 @@ covariance = [[std_1**2, rho * std_1 * std_2], [rho * std_1 * std_2, std_2**2]]
 joint = stats.multivariate_normal([1.0, -1.0], covariance)
 a_slice = torch.from_numpy(joint.pdf(torch.stack([x, torch.full_like(x, x_2)], dim=1)))
 rescaled = a_slice / torch.trapezoid(a_slice, x)
-mean = 1.0 + rho * std_1 / std_2 * (x_2 + 1.0)
-var = (1 - rho**2) * std_1**2
-assert torch.allclose(rescaled, log_prob(x, mean, var).exp(), atol=1e-6)
+slice_mean = 1.0 + rho * std_1 / std_2 * (x_2 + 1.0)
+assert torch.allclose(rescaled, log_prob(x, slice_mean, (1 - rho**2) * std_1**2).exp(), atol=1e-6)
 
 # %% tags=["check"]
-mean_given_x_1 = -1.0 + rho * std_2 / std_1 * (x - 1.0)  # (7) for x_2 given x_1
-measured = log_prob(x_2, mean_given_x_1, (1 - rho**2) * std_2**2)
-assert torch.allclose(a_slice, (log_prob(x, 1.0, std_1**2) + measured).exp(), atol=1e-12)
+reading_std = (0.25 + 0.16) ** 0.5  # variances add
+rho = 0.25 / (0.5 * reading_std)  # the covariance of x and x + noise is the variance of x
+assert abs(posterior_mean - (-0.5 + rho * 0.5 / reading_std * (0.7 + 0.5))) < 1e-12
+assert abs(posterior_var - (1 - rho**2) * 0.25) < 1e-12
 
 # %%
 pixels = load_digits("train")[0][:, 0, 14, 13:15].double()
 correlation = torch.corrcoef(pixels.T)[0, 1]
-print(f"two pixels in the middle of our digits have correlation {correlation:.2f}")
+print(f"two neighbouring pixels in the middle of our digits have correlation {correlation:.2f}")
 
 # %% [markdown]
-# **Try it.** Both sliders move the curve on the right. Which of them makes it narrow, too? How far does it go when $x_2$
-# grows by 1? What does the cloud look like when $\rho = 0$?
+# **Try it.** Both sliders move the curve on the right. Which of them makes it narrow, too? What does the cloud look like at
+# $\rho = 0$?
 
 # %% tags=["figure"]
+# draws pairs and the slice through them, live
 def slice_picture(eps, second):
     """A function that draws the pairs and the slice through them, for ρ and x₂."""
-    fig, (left, right) = figure(columns=2, width=7.5, height=3.2)
+    fig, (left, right) = figure(columns=2, width=9, height=3.8)
     cloud = left.scatter(eps, second, **POINTS["data"])
     line = left.axhline(0, **ROLES["exact"])
     left.set(xlim=(-4, 4), ylim=(-4, 4), xlabel="$x_1$", ylabel="$x_2$",
@@ -410,102 +447,185 @@ def slice_picture(eps, second):
 
 
 Live(
-    slice_picture(*torch.randn(2, 600, generator=generator, dtype=torch.float64)),
+    slice_picture(*torch.randn(2, 600, generator=torch.Generator().manual_seed(1), dtype=torch.float64)),
     rho=widgets.FloatSlider(value=0.8, min=-0.95, max=0.95, step=0.05, description="ρ"),
     x_2=widgets.FloatSlider(value=1.5, min=-3.0, max=3.0, step=0.1, description="x₂"),
-    caption="Left: pairs with correlation ρ, and the line on which we look. "
-            "Right: the density along it.",
+    caption="A slice: pairs with correlation ρ, and the line x₂ on which we look. "
+            "Right, the density along it.",
     alt="A tilted cloud of points with a horizontal line, "
         "and beside it the bell curve of points on that line.",
 )
 
 # %% [markdown]
-# What to have seen: $x_2$ moves the curve by $\rho$ times its own move. $\rho$ moves it, too, since the mean is
-# $\rho\,x_2$, and $\rho$ alone changes the width. At $\rho = 0$ the cloud is round and the two curves lie on each other: an independent number tells you nothing.
+# ## 4 · How wrong is a belief?
 #
-# ## 5 · How far apart are two Gaussians?
+# *Used in notebook 04: the loss of a diffusion model is derived as a sum of such numbers.*
 #
-# You believe $q$, but the numbers come from $p$. Call $-\log q(x)$ your **surprise** at $x$: large where you expected
-# little. Someone who knows $p$ is surprised by $-\log p(x)$, so you are surprised by $\log p(x) - \log q(x)$ more (for
-# some $x$ by less). The average of that over numbers from $p$ is the **Kullback–Leibler divergence**, KL for short:
+# You believe $p$; the numbers come from $q$. Call $-\log p(x)$ your **surprise** at $x$: large where you expected little. Somebody who knows the truth is surprised,
+# too, by $-\log q(x)$. What you pay for your belief is the difference, averaged over the numbers that really come: the
+# **Kullback–Leibler divergence**, KL for short.
 #
-# $$ \mathrm{KL}(p\,\|\,q) = \mathbb E_{x\sim p}\big[\log p(x) - \log q(x)\big] \tag{8} $$
+# $$ \mathrm{KL}(q\,\|\,p) = \mathbb E_{x\sim q}\big[\log q(x) - \log p(x)\big] \tag{8} $$
 #
-# ($\mathbb E_{x\sim p}$ is the average over draws from $p$, the **expectation**.) It is 0 if the two are the same and
-# positive otherwise: on average nobody does better than the one who knows $p$. The reason is that $\log u < u - 1$ for
-# all $u > 0$ but 1. Put $u = q(x)/p(x)$: the average of $\log q - \log p$ over draws from $p$ is below that of
-# $q/p - 1$, and that is $\int p\,(q/p - 1)\,dx = \int q\,dx - \int p\,dx = 0$. And KL is not symmetric. For two
-# Gaussians put (1) into (8):
+# $\mathbb E_{x\sim q}$ is the **expectation**: the average over draws from $q$. Throughout the course $q$ is the truth and
+# stands first; $p$ is a model of it. KL is 0 if the two agree and positive otherwise. For two Gaussians it is
 #
-# $$ \log p(x) - \log q(x) = \tfrac12\Big[\frac{(x-\mu_q)^2}{\sigma_q^2} - \frac{(x-\mu_p)^2}{\sigma_p^2}
-#    - \log\frac{\sigma_p^2}{\sigma_q^2}\Big] $$
-#
-# The average of $(x-\mu_p)^2$ is $\sigma_p^2$, and that of $(x-\mu_q)^2$ is $\sigma_p^2 + (\mu_p-\mu_q)^2$. What remains
-# is
-#
-# $$ \mathrm{KL} = \tfrac12\Big[\frac{\sigma_p^2}{\sigma_q^2} + \frac{(\mu_p-\mu_q)^2}{\sigma_q^2} - 1
-#    - \log\frac{\sigma_p^2}{\sigma_q^2}\Big] \tag{9} $$
+# $$ \mathrm{KL} = \tfrac12\Big[\frac{\sigma_q^2}{\sigma_p^2} + \frac{(\mu_q-\mu_p)^2}{\sigma_p^2} - 1
+#    - \log\frac{\sigma_q^2}{\sigma_p^2}\Big] \tag{9} $$
 
 # %% tags=["export:diffusion_lab.theory.gaussian"]
-def kl(mean_p, var_p, mean_q, var_q):
-    """KL(p‖q) of two Gaussians, in nats: equation (9)."""
-    mean_p, mean_q = (torch.as_tensor(mean, dtype=torch.float64) for mean in (mean_p, mean_q))
-    var_p, var_q = (torch.as_tensor(var, dtype=torch.float64) for var in (var_p, var_q))
-    ratio = var_p / var_q
-    return 0.5 * (ratio + (mean_p - mean_q) ** 2 / var_q - 1 - torch.log(ratio))
+def kl(mean_q, var_q, mean_p, var_p):
+    """KL(q‖p) of two Gaussians, in nats: equation (9)."""
+    mean_q, mean_p = (torch.as_tensor(mean, dtype=torch.float64) for mean in (mean_q, mean_p))
+    var_q, var_p = (torch.as_tensor(var, dtype=torch.float64) for var in (var_q, var_p))
+    ratio = var_q / var_p
+    return 0.5 * (ratio + (mean_q - mean_p) ** 2 / var_p - 1 - torch.log(ratio))
 
 # %% [markdown]
-# An average over random draws, like (8), can be computed by drawing: that is the **Monte Carlo** method. Its standard
-# error is the deviation of the averaged values over $\sqrt n$.
+# The check draws from $q$ and averages, as (8) says. To compute an average by drawing is the **Monte Carlo** method.
 
 # %% tags=["check"]
-x_p = 1.0 + 0.25**0.5 * torch.randn(200_000, generator=generator, dtype=torch.float64)
-extra = log_prob(x_p, 1.0, 0.25) - log_prob(x_p, 0.0, 1.0)
-standard_error = extra.std() / len(extra) ** 0.5
+x_q = 1.0 + 0.5 * normal(400_000)
+by_drawing = (log_prob(x_q, 1.0, 0.25) - log_prob(x_q, 0.0, 1.0)).mean()
 exact = kl(1.0, 0.25, 0.0, 1.0)
-print(f"closed form {exact:.2f} nats, Monte Carlo {extra.mean():.2f} "
-      f"with a standard error of {standard_error:.3f}")
-assert abs(extra.mean() - exact) < 4 * standard_error
-print(f"the other way round: {kl(0.0, 1.0, 1.0, 0.25):.2f} nats")
+assert abs(by_drawing - exact) < 0.01
+print(f"truth narrow, belief wide: {exact:.2f} nats (by drawing {by_drawing:.2f})")
+print(f"truth wide, belief narrow: {kl(0.0, 1.0, 1.0, 0.25):.2f} nats")
 
 # %% [markdown]
-# The two directions differ widely. A narrow $p$ inside a wide $q$ costs 0.82 nats; a wide $p$ against a narrow $q$
-# costs more, since many of its values fall where $q$ expects almost none. In notebook 04 the bound behind the training
-# of a diffusion model turns out to be a sum of such KLs and of one surprise; the training loss weighs its terms anew.
+# KL has a direction. A belief that is too wide is merely vague. One that is too narrow meets numbers that it held next to
+# impossible, and each is a great surprise.
 #
-# ## 6 · Many dimensions: the shell
+# **Try it.** Here is real data: the ink of each of our 4,000 training digits, in per cent of the page. Match it. Which costs
+# more, a $\sigma$ half as large as the right one or twice as large? And what do the best settings remind you of?
+
+# %% tags=["figure"]
+# draws the ink of real digits and a belief about it, live
+def belief_picture():
+    """A function that draws the histogram of the ink, a Gaussian belief, and its KL from the histogram."""
+    images, _ = load_digits("train")
+    ink = 50 * (images.double().mean(dim=(1, 2, 3)) + 1)
+    count, edges = np.histogram(ink, bins=40, range=(0, 32))
+    width = edges[1]
+    held = count > 0
+    q = torch.from_numpy(count[held] / count.sum())
+    middle = torch.from_numpy(edges[1:][held] - width / 2)
+    stds = torch.linspace(1, 10, 91, dtype=torch.float64)
+    fig, (left, right) = figure(columns=2, width=9.5, height=3.8)
+    left.stairs(count / count.sum() / width, edges, fill=True, color=ROLES["data"]["color"], alpha=0.35,
+                label="q: ink of 4,000 digits")
+    percent = torch.linspace(0, 32, 321, dtype=torch.float64)
+    curves(left, [(percent, percent, "model", "p: your belief")], "ink, per cent of the page", "density", " ",
+           xlim=(0, 32), ylim=(0, 0.24))
+    curves(right, [(stds, stds, "model", "for your μ and any σ")], "σ", "KL(q‖p), nats", " ",
+           xlim=(1, 10), ylim=(0, 2))
+    dot, = right.plot([2], [1], "o", color="black", markersize=8, clip_on=False)
+    right.set_title("your belief is the dot")
+    paint = painter(fig, [left.lines[0], left.title, right.lines[0], dot])
+
+    def cost(mean, std):
+        return (q * (torch.log(q / width) - log_prob(middle, mean, std**2))).sum().item()
+
+    def draw(mean, std):
+        left.lines[0].set_ydata(log_prob(percent, mean, std**2).exp())
+        left.title.set_text(f"your belief costs {cost(mean, std):.2f} nats a digit")
+        right.lines[0].set_ydata([cost(mean, std) for std in stds])
+        dot.set_data([std], [min(cost(mean, std), 2)])
+        return paint()
+
+    return draw
+
+
+Live(
+    belief_picture(),
+    mean=widgets.FloatSlider(value=17.0, min=6.0, max=24.0, step=0.5, description="μ"),
+    std=widgets.FloatSlider(value=2.5, min=1.0, max=10.0, step=0.25, description="σ"),
+    caption="Match this: the sliders move the mean and the standard deviation of your belief. "
+            "Make KL as small as you can.",
+    alt="Left: a histogram of ink with a bell curve beside it. Right: the KL as a function of σ, steep for a small σ "
+        "and flat for a large one, with a dot at the belief.",
+)
+
+# %% tags=["check"]
+images, _ = load_digits("train")
+ink = 50 * (images.double().mean(dim=(1, 2, 3)) + 1)  # from -1 … 1 to per cent
+best = -log_prob(ink, ink.mean(), ink.var(correction=0)).mean()
+for mean, std in [(13, 4.2), (13.5, 4.2), (13, 4.5), (17, 2.5)]:
+    assert -log_prob(ink, mean, std**2).mean() > best
+print(f"the ink has mean {ink.mean():.1f} and standard deviation {ink.std():.1f}")
+
+# %% [markdown]
+# The best bell curve has the mean and the variance of the data. Remember it: to fit a Gaussian is to take averages. About 0.03
+# nats remain, because the ink is a little lopsided.
 #
-# An image of 28 × 28 pixels of noise is 784 independent draws of $\mathcal N(0, 1)$. We write $x$ for all of them
-# together, and $x \sim \mathcal N(0, I)$, where the identity matrix $I$ says "variance 1 each, no correlations". Its
-# density is the product of 784 equal bells, and so it is highest at $x = 0$: a square of even grey. Do samples look
-# like that? Figure 1 says no. Look at the **norm**, the distance from the origin
-# $\|x\| = \sqrt{x_1^2 + \dots + x_d^2}$. Each $x_i^2$ has average 1. Its square $x_i^4$ averages 3 (the density $p$ of
-# one pixel has the slope $-x\,p$; integrate by parts: $\int x^3\, x\,p\,dx = 3\int x^2\,p\,dx = 3$). So the variance of
-# $x_i^2$ is $3 - 1 = 2$, and $\|x\|^2$ has average $d$ and variance $2d$. Near $d$ a square root changes by
-# $1/(2\sqrt d)$ for each unit, which turns the deviation $\sqrt{2d}$ of $\|x\|^2$ into $1/\sqrt 2$:
+# ### Deeper: why KL is never negative, and where (9) comes from
+#
+# For all $u > 0$ but 1, $\log u < u - 1$. Put $u = p(x)/q(x)$ and average over $q$: the average of $\log p - \log q$ is at
+# most that of $p/q - 1$, which is $\int q\,(p/q - 1)\,dx = \int p\,dx - \int q\,dx = 0$. So KL is at least 0, and 0 only if
+# the two are equal.
+#
+# For (9), put (1) into (8). The logarithms leave
+# $\tfrac12\big[(x-\mu_p)^2/\sigma_p^2 - (x-\mu_q)^2/\sigma_q^2 - \log(\sigma_q^2/\sigma_p^2)\big]$. Over $q$, the average of
+# $(x-\mu_q)^2$ is $\sigma_q^2$, and that of $(x-\mu_p)^2$ is $\sigma_q^2 + (\mu_q-\mu_p)^2$.
+#
+# And why is the best Gaussian the one with the right mean and variance, whatever $q$ is? Your average surprise is
+# $\tfrac12\big[\log(2\pi\sigma_p^2) + (\sigma_q^2 + (\mu_q-\mu_p)^2)/\sigma_p^2\big]$. It is least in $\mu_p$ at
+# $\mu_p = \mu_q$; then set the slope in $\sigma_p^2$ to 0.
+
+# %% tags=["claim"]
+# checks what the text says: what remains at the best bell curve, and that too narrow costs more than too wide
+count, edges = np.histogram(ink, bins=40, range=(0, 32))
+share = count[count > 0] / count.sum()
+middle = (edges[:-1] + edges[1:])[count > 0] / 2
+remains = (share * (np.log(share / edges[1]) - stats.norm.logpdf(middle, ink.mean(), ink.std()))).sum()
+assert 0.025 < remains < 0.035
+assert kl(0, 1, 0, 0.25) > 2 * kl(0, 1, 0, 4)
+
+# %% [markdown]
+# ## 5 · Many dimensions: the shell
+#
+# *Used wherever a picture is noise: notebook 02 ends there, and every sampler starts there.*
+#
+# An image of noise is 784 independent draws of $\mathcal N(0, 1)$, written $x \sim \mathcal N(0, I)$: the identity matrix $I$
+# says that each pixel has variance 1 and no two go together. The density is a product of 784 equal bells, so it is highest at
+# $x = 0$, an even grey. Do samples look like that?
+
+# %%
+noise = normal(1, 1, 28, 28)
+
+# %% tags=["figure"]
+# draws the noise image and the most likely point below
+show(mosaic(torch.cat([noise / 3, torch.zeros(1, 1, 28, 28)]), scale=9, gap=3),
+     alt="Two squares: one full of grey specks without any pattern, one an even grey.")
+
+# %% [markdown]
+# **Figure 6.** Left, a sample. Right, the point of highest density. You could draw samples until the end of the world and never
+# see it, or anything near it.
+#
+# Near means distance, so look at the **norm**, the distance from the origin $\|x\| = \sqrt{x_1^2 + \dots + x_d^2}$. Each
+# $x_i^2$ averages 1, so $\|x\|^2$ averages $d$. Its spread is worked out at the end of the section:
 #
 # $$ \|x\| \approx \sqrt d \;\pm\; \tfrac{1}{\sqrt2}\,, \qquad d = 784:\; 28 \pm 0.7 \tag{10} $$
 #
-# The norm grows with the dimension; its spread does not. The exact law of the norm is known, too: scipy calls it `chi`.
+# The norm grows with the dimension. Its spread does not.
 
-# %% tags=["claim"]
-assert abs(stats.norm.moment(4) - 3) < 1e-9  # the average of x⁴
-
-# %%
-norms = {d: torch.randn(5_000, d, generator=generator, dtype=torch.float64).norm(dim=1)
-         for d in (1, 10, 100, 784)}
-mean = norms[784].mean()
-std = norms[784].std()
-print(f"784 dimensions: average norm {mean:.1f}, deviation {std:.1f}; "
+# %% tags=["check"]
+norms = {d: normal(5_000, d).norm(dim=1) for d in (1, 10, 100, 784)}
+assert abs(norms[784].mean() - 784**0.5) < 0.05
+assert abs(norms[784].std() - 0.5**0.5) < 0.05
+print(f"784 dimensions: norm {norms[784].mean():.1f} ± {norms[784].std():.1f}; "
       f"of 5,000 draws {(norms[784] < 25).sum()} are below 25")
 
 # %% tags=["claim"]
+# checks what the text says: x² has variance 2; the exact law of the norm is scipy's chi
+assert abs(stats.norm.moment(4) - 3) < 1e-9
 for d, norm in norms.items():
     assert stats.kstest(norm.numpy(), "chi", args=(d,)).pvalue > 0.001
-assert abs(mean - 784**0.5) < 0.01 + 4 * std / 5_000**0.5  # (10) is an approximation: allow it 0.01
+assert stats.chi.cdf(26, 784) + stats.chi.sf(30, 784) < 0.01
 
 # %% tags=["figure"]
-fig, ax = figure(width=7.5, height=2.8)
+# draws the histograms of norms below
+fig, ax = figure(width=8.5, height=3.4)
 r = torch.linspace(0.01, 32, 800)
 for d, norm in norms.items():
     ax.hist(norm, bins=40, density=True, alpha=0.5, color=ROLES["noise"]["color"])
@@ -517,31 +637,24 @@ show(fig, alt="Four histograms of the norm: near 0 for d = 1, around 3 for 10, a
               "around 28 for 784.")
 
 # %% [markdown]
-# **Figure 4.** Histograms of 5,000 norms for each dimension, and the exact law (dashed). In one dimension most draws
-# are near the origin, the top of the density. In 784 dimensions nearly all of them lie in a thin **shell**, between 26 and
-# 30 from the origin, and none is anywhere near the origin.
+# **Figure 7.** 5,000 norms for each dimension, and their exact law (dashed). In 784 dimensions nearly all lie in a thin
+# **shell**, between 26 and 30, and none is anywhere near the origin.
 #
 # How can the density be highest where nobody lives? Probability is density *times volume*. Go from norm 28 inwards to 14:
-# the density grows by a factor of $e^{(28^2-14^2)/2} = e^{294}$, about $10^{128}$. But the volume of a ball grows like
-# $r^{784}$, so the room shrinks by $2^{784}$, about $10^{236}$. Room wins by more than a hundred powers of ten. The next
-# cells check that with the exact law, and walk from one noise image to another.
+# the density grows by a factor of $e^{294}$, about $10^{128}$. But the volume of a ball grows like $r^{784}$, so the room
+# shrinks by $2^{784}$, about $10^{236}$. Room wins by more than a hundred powers of ten.
+#
+# Now walk from one noise image to another, along the straight line and with the *roots* of its weights.
 
 # %%
-print(f"chance of a norm below 14: 10^{stats.chi.logcdf(14, 784) / np.log(10):.0f}")
-
-# %%
-first, last = torch.randn(2, 784, generator=generator, dtype=torch.float64)
+first, last = normal(2, 784)
 w = torch.linspace(0, 1, 51, dtype=torch.float64)[:, None]
 straight = (1 - w) * first + w * last
 rooted = (1 - w).sqrt() * first + w.sqrt() * last
 
-# %% tags=["claim"]
-advantage = log_prob(torch.zeros(784), 0.0, 1.0).sum() - log_prob(first, 0.0, 1.0).sum()
-assert torch.isclose(advantage, first.norm() ** 2 / 2)  # it grows by exp(½ ‖x‖²) towards the origin
-assert abs(straight[25].norm() - 392**0.5) < 4 * 0.5  # variance ½: the norm has a deviation of ½
-
 # %% tags=["figure"]
-fig, ax = figure(width=7, height=2.8)
+# draws the norms along the two walks below
+fig, ax = figure(width=8.5, height=3.4)
 lines = [(w, straight.norm(dim=1), "noise", "weights 1-w and w"),
          (w, rooted.norm(dim=1), "data", "weights √(1-w) and √w")]
 ax.axhspan(26, 30, alpha=0.25, color=ROLES["noise"]["color"], label="the shell")
@@ -549,219 +662,373 @@ curves(ax, lines, "w: from one noise image to another", "norm", ylim=(15, 32))
 show(fig, alt="The norm along two paths between two noise images: one sags from 28 to 20, "
               "the other stays at 28.")
 
+# %% tags=["claim"]
+# checks what the text says: density and room, and the norm of an average
+assert round((28**2 - 14**2) / 2) == 294
+assert round(294 / np.log(10)) == 128
+assert round(784 * np.log10(2)) == 236
+assert abs(straight[25].norm() - 392**0.5) < 4 * 0.5  # variance ½: the norm has a standard deviation of ½
+
 # %% [markdown]
-# **Figure 5.** The straight line between two noise images (dotted) leaves the shell (grey: 28 ± 2, about three deviations to each side); the average of the two
-# is no noise image. The path whose *squared* weights add up to 1 (solid) stays inside.
+# **Figure 8.** The straight line (dotted) leaves the shell and sags: the average of two noise images is no noise image. The path whose *squared* weights add up to 1 stays inside.
 #
-# The reason is equation (3). Halfway along the straight line, each pixel has variance $\tfrac14 + \tfrac14 = \tfrac12$,
-# so the norm is $\sqrt{784/2} \approx 20$. With weights $\sqrt{1-w}$ and $\sqrt w$ the variance is $(1-w) + w = 1$
-# throughout. Two consequences that you will meet again:
+# The triangle says why. Halfway along the straight line each pixel has variance $\tfrac14 + \tfrac14 = \tfrac12$, so the norm
+# is $\sqrt{784/2} \approx 20$. With roots the variance is $(1-w) + w = 1$ all the way.
+#
+# **Try it.** Start in few dimensions, where your intuition was made, and go up. From which $d$ on is the middle of the ball
+# empty?
+
+# %% tags=["figure"]
+# draws norms and walks in d dimensions, live
+def shell_picture(dimensions):
+    """A function that draws the histogram of norms in d dimensions, and the two walks between two draws."""
+    mine = torch.Generator().manual_seed(3)
+    laws = {d: torch.randn(2_000, d, generator=mine, dtype=torch.float64).norm(dim=1) for d in dimensions}
+    ends = torch.randn(2, max(dimensions), generator=mine, dtype=torch.float64)
+    radius = torch.linspace(0.01, 32, 800)
+    fig, (left, right) = figure(columns=2, width=9.5, height=3.8)
+    bars = left.stairs(np.zeros(96), np.linspace(0, 32, 97), fill=True, color=ROLES["noise"]["color"], alpha=0.5)
+    curves(left, [(radius, radius, "exact", "exact law")], "distance from the origin", "density", " ",
+           xlim=(0, 32), ylim=(0, 0.95))
+    curves(right, [(w, w, "noise", "weights 1-w and w"), (w, w, "data", "weights √(1-w) and √w")],
+           "w: from one draw to another", "norm, in units of √d", " ", xlim=(0, 1), ylim=(0, 2))
+    paint = painter(fig, [bars, left.lines[0], left.title, *right.lines, right.title])
+
+    def draw(d):
+        count, edges = np.histogram(laws[d], bins=96, range=(0, 32))
+        bars.set_data(count / count.sum() / edges[1], edges)
+        left.lines[0].set_ydata(stats.chi.pdf(radius, d))
+        near = (laws[d] < 0.75 * d**0.5).double().mean()
+        left.title.set_text(f"d = {d}: {near:.0%} are well inside, below ¾ √d")
+        one, other = ends[:, :d]
+        for line, path in zip(right.lines, [(1 - w) * one + w * other, (1 - w).sqrt() * one + w.sqrt() * other]):
+            line.set_ydata(path.norm(dim=1) / d**0.5)
+        right.title.set_text(f"half-way on the straight line: {((one + other) / 2).norm() / d**0.5:.2f} √d")
+        return paint()
+
+    return draw
+
+
+DIMENSIONS = [1, 2, 3, 5, 10, 20, 50, 100, 200, 400, 784]
+Live(
+    shell_picture(DIMENSIONS),
+    d=widgets.SelectionSlider(value=3, options=DIMENSIONS, description="dimension d"),
+    caption="The shell: the slider moves the dimension d. Left, the norms of 2,000 draws; right, two walks between two draws.",
+    alt="Left: a histogram of norms with its exact law. Right: the norm along two walks, in units of √d.",
+)
+
+# %% [markdown]
+# By twenty dimensions hardly anything is left well inside. Two consequences will come back:
 #
 # - "The most likely image" is a bad sample. A sampler must end among the samples, not at the top of the density.
-# - To mix signal with noise and keep the variance at 1, take the *roots* of two shares that add up to 1. That is how
-#   the forward step of notebook 02 is made.
+# - To mix signal and noise at variance 1, use the *roots* of weights that add up to 1: the step of notebook 02.
 #
 # From now on: `from diffusion_lab.theory.gaussian import log_prob, product, kl`.
 #
+# ### Deeper: why the spread of the norm does not grow
+#
+# $\varepsilon^4$ averages 3: the density $p$ of one pixel has the slope $-x\,p$, and by parts
+# $\int x^3\, x\,p\,dx = 3\int x^2\,p\,dx = 3$. So $\varepsilon^2$ has variance $3 - 1 = 2$, and $\|x\|^2$, a sum of $d$ of them,
+# has the standard deviation $\sqrt{2d}$. Near $d$ a square root changes by $1/(2\sqrt d)$ for each unit. The product of the two
+# is $1/\sqrt2$, whatever $d$ is. The exact law of the norm is known, too: scipy calls it `chi`.
+#
 # ## Exercises
 #
-# Write your answer in place of `raise NotImplementedError`, run the cell, then run the check below it. It tells you
-# what is wrong, not only that something is.
+# Put your answer in place of `raise NotImplementedError`; run its cell, then the check.
 #
-# ### Exercise 1 (warm-up): draw
+# ### Exercise 1 (core): derive what many opinions make
 #
-# Turn standard normal draws into draws of a given mean and variance.
+# Take paper. $n$ cameras measure the same pixel; camera $i$ says $m_i$, and its noise has variance $v_i$. Show that the product
+# of the densities $\mathcal N(x; m_i, v_i)$, rescaled to area 1, is a Gaussian, and find its mean and variance. Can the
+# variance be larger than the smallest $v_i$?
 
 # %% tags=["exercise"]
-def draw(mean, var, eps):
-    """Draws of N(mean, var).
+def pooled(means, variances):
+    """Mean and variance of the Gaussian that the product of N(x; means[i], variances[i]) makes.
 
-    mean, var: floats. eps: standard normal, float64 (n,). Returns float64 (n,).
+    means, variances: float64 (n,). Returns two numbers.
     """
     raise NotImplementedError
 
 
 # %% tags=["check"]
-check_draw(draw)
+check_pooled(pooled)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
 #
-# Equation (2) multiplies by the deviation. You are given the variance.
+# The exponent of one factor is $-\tfrac12 x^2/v_i + x\,m_i/v_i$ and a number without $x$. What are the factors of $x^2$ and of
+# $x$ in the sum of $n$ such exponents? Compare with the exponent of one Gaussian.
 # </details>
 #
 # <details><summary>Solution</summary>
 #
+# The factors of $x^2$ give $1/v = \sum_i 1/v_i$, those of $x$ give $\mu/v = \sum_i m_i/v_i$. Every term of the first sum is
+# positive, so $1/v$ is larger than each $1/v_i$: the result is narrower than the sharpest of the cameras, whatever they say.
+# Cameras that contradict each other wildly still make you surer; that is a weakness of the Gaussian assumption, and no
+# comfort.
+#
 # ```python
-# def draw(mean, var, eps):
-#     return mean + var**0.5 * eps
+# def pooled(means, variances):
+#     var = 1 / (1 / variances).sum()
+#     return var * (means / variances).sum(), var
 # ```
 # </details>
 
 # %% [markdown]
-# ### Exercise 2 (core): a weighted sum
+# ### Exercise 2 (core): build draws with two bumps
 #
-# Let $x \sim \mathcal N(\mu_1, \sigma_1^2)$ and $y \sim \mathcal N(\mu_2, \sigma_2^2)$ be independent. What are the mean
-# and the variance of $a x + b y$?
+# Ink and paper make two bells, not one. Draw from a **mixture**: with probability `weights[k]` from
+# $\mathcal N$(`means[k]`, `variances[k]`). Draw $i$ has a standard normal number `eps[i]`, and a uniform one, `u[i]`, that
+# picks the bump: bump 0 where `u[i]` is below `weights[0]`, else bump 1 where it is below `weights[0] + weights[1]`, and so
+# on.
 
 # %% tags=["exercise"]
-def weighted_sum(a, mean_1, var_1, b, mean_2, var_2):
-    """Mean and variance of a x + b y. All arguments are floats. Returns two floats."""
-    raise NotImplementedError
+def draw_mixture(weights, means, variances, u, eps):
+    """Draws of a mixture of Gaussians, one for each u[i] and eps[i].
 
-
-# %% tags=["check"]
-check_sum(weighted_sum)
-
-# %% [markdown] tags=["solution"]
-# <details><summary>Hint</summary>
-#
-# First the affine map (what does a factor $a$ do to a variance?), then equation (3).
-# </details>
-#
-# <details><summary>Solution</summary>
-#
-# ```python
-# def weighted_sum(a, mean_1, var_1, b, mean_2, var_2):
-#     return a * mean_1 + b * mean_2, a**2 * var_1 + b**2 * var_2
-# ```
-# </details>
-
-# %% [markdown]
-# ### Exercise 3 (core): how far from the standard normal?
-#
-# How far is $\mathcal N(\mu, \sigma^2)$ from $\mathcal N(0, 1)$? Start from equation (9) and simplify it; use
-# `torch.log`. You will use the result in notebook 02, to see whether $x_T$ is noise.
-
-# %% tags=["exercise"]
-def kl_to_standard(mean, var):
-    """KL(N(mean, var) ‖ N(0, 1)), in nats. mean, var: float64 (n,). Returns float64 (n,)."""
-    raise NotImplementedError
-
-
-# %% tags=["check"]
-check_kl_to_standard(kl_to_standard)
-
-# %% [markdown] tags=["solution"]
-# <details><summary>Hint</summary>
-#
-# Put $\mu_q = 0$ and $\sigma_q^2 = 1$ into (9). The denominators become 1, and the difference of the means is $\mu_p$.
-# </details>
-#
-# <details><summary>Solution</summary>
-#
-# ```python
-# def kl_to_standard(mean, var):
-#     return 0.5 * (var + mean**2 - 1 - torch.log(var))
-# ```
-# </details>
-
-# %% [markdown]
-# ### Exercise 4 (hard): a noisy measurement
-#
-# An unknown $x$ is drawn from $\mathcal N(0, v)$. You see $y = a x + \sqrt{w}\,\varepsilon$ with known $a$ and $w > 0$,
-# where $\varepsilon$ is standard normal and independent of $x$. What do you know about $x$ now? This is one pixel of a
-# noisy image: $x$ is the clean pixel, $y$ the noisy one.
-
-# %% tags=["exercise"]
-def conditional(y, a, v, w):
-    """Mean and variance of x given y.
-
-    y: float64 (n,); a, v, w: floats. Returns float64 (n,) and a float.
+    weights, means, variances: float64 (K,). u, eps: float64 (n,). Returns float64 (n,).
     """
     raise NotImplementedError
 
 
 # %% tags=["check"]
-check_conditional(conditional)
+check_mixture(draw_mixture)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
 #
-# As a function of $x$, the density of $y$ given $x$ is, up to a factor, a Gaussian around $y/a$ with variance $w/a^2$.
-# The density of $x$ given $y$ is proportional to that times $\mathcal N(x; 0, v)$ (section 4): use (4).
+# Start from an empty result. Go through the draws one by one, and add up weights until the sum is beyond `u[i]`: that is your
+# bump. Then use equation (2). A draw belongs to *one* bump; adding up all bumps, each with its weight, makes a single bell
+# in the middle.
 # </details>
 #
 # <details><summary>Solution</summary>
 #
 # ```python
-# def conditional(y, a, v, w):
-#     var = 1 / (1 / v + a**2 / w)
-#     return var * a * y / w, var
+# def draw_mixture(weights, means, variances, u, eps):
+#     draws = torch.empty_like(eps)
+#     for i in range(len(eps)):
+#         k, below = 0, weights[0]
+#         while u[i] >= below and k < len(weights) - 1:
+#             k = k + 1
+#             below = below + weights[k]
+#         draws[i] = means[k] + variances[k] ** 0.5 * eps[i]
+#     return draws
+# ```
+#
+# Or, without a loop: `k = torch.searchsorted(weights.cumsum(0), u, right=True)`, then
+# `means[k] + variances[k] ** 0.5 * eps`.
+# </details>
+
+# %% [markdown]
+# ### Exercise 3 (core): an experiment with averages of noise
+#
+# The average of two noise images has norm 20, not 28. What about 4, 16, 100 of them? Make the experiment, and write down the
+# rule; the check asks for other $n$. What must the average be multiplied by to be noise again?
+
+# %% tags=["exercise"]
+def norm_of_average(n):
+    """The norm near which the average of n noise images of 784 pixels lies.
+
+    n: an int. Returns a float.
+    """
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+check_norm_of_average(norm_of_average)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# `torch.randn(n, 784, dtype=torch.float64).mean(dim=0).norm()` is one run of the experiment. By which factor does the norm
+# fall from $n = 1$ to 4, and from 4 to 16?
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# The sum of $n$ draws has variance $n$, so their average has variance $n/n^2 = 1/n$, and the norm is near $28/\sqrt n$.
+# Multiply the average by $\sqrt n$, that is, divide the sum by $\sqrt n$ and not by $n$, and it is noise again.
+#
+# ```python
+# def norm_of_average(n):
+#     return (784 / n) ** 0.5
+# ```
+# </details>
+
+# %% [markdown]
+# ### Exercise 4 (core): find the fault; it runs, and the pictures look noisy
+#
+# A network hands out the *logarithm* of a variance. This function is to add noise of that variance; lines like it have been
+# found in public code, more than once.
+#
+# ```python
+# def add_noise(x, log_var, generator):
+#     """x plus Gaussian noise of mean 0 and variance exp(log_var)."""
+#     eps = torch.randn(x.shape, generator=generator)
+#     scale = torch.exp(log_var)
+#     return x + scale * eps
+# ```
+#
+# What does it do, and what should it do? Its author tested it with `log_var = 0` and was content. Why?
+
+# %% tags=["exercise"]
+def fault(log_var):
+    """What add_noise does, and what it should do.
+
+    log_var: float64 (n,). Returns the variance of the noise that it really adds, and the right
+    scale: two float64 (n,).
+    """
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+check_fault(fault)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# What is the variance of `scale * eps`? And which number multiplies $\varepsilon$ in equation (2)?
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# The scale has to be the standard deviation $\sigma = \sqrt{e^{\ell}} = e^{\ell/2}$, with $\ell$ the log-variance. The code
+# multiplies by $e^{\ell}$, the variance, so the noise gets the variance $e^{2\ell}$. At $\ell = 0$ variance and standard
+# deviation are both 1, so that test could not see it. Test with a number that tells the two apart. A public instance:
+# [rachtsingh/ibp_vae, issue 3](https://github.com/rachtsingh/ibp_vae/issues/3).
+#
+# ```python
+# def fault(log_var):
+#     return torch.exp(2 * log_var), torch.exp(log_var / 2)
+# ```
+# </details>
+
+# %% [markdown]
+# ### Exercise 5 (core): criticise a density of $10^{40}$
+#
+# A paper reports that its model gives a test image of 784 pixels, with values from 0 to 1, a density of $10^{40}$. What follows?
+#
+# - **A**: There is an error: a probability cannot be larger than 1.
+# - **B**: With pixels from 0 to 255, the same model would have reported a far smaller density.
+# - **C**: The model often draws this image, or one that looks the same.
+# - **D**: That is a factor of about 1.12 for each pixel.
+# - **E**: Another model that gives this image $10^{35}$, in the same units, was more surprised by it.
+# - **F**: An image of density $10^{300}$ would be a more typical sample.
+
+# %% tags=["exercise"]
+def what_follows():
+    """The letters of the statements that follow, as in {"A", "F"} or "AF"."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+check_claims(what_follows)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# Figure 2 is about A and B, Figure 6 about C and F. For D, take the 784th root. For E, look up what "surprise" means.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# B, D and E. A density is no probability. In units 255 times as large the density is $255^{-784}$ times as high, about
+# $10^{-1887}$. The 784th root of $10^{40}$ is 1.12. Surprise is minus the logarithm of the density, so the smaller density
+# is the larger surprise. C and F confuse density with probability: the even grey of Figure 6 has the highest density of all,
+# and is never drawn.
+#
+# ```python
+# def what_follows():
+#     return {"B", "D", "E"}
 # ```
 # </details>
 
 # %% [markdown]
 # ## A common mistake
 #
-# Two slips that are easily made and hard to see in code: multiplying by the *variance* where the deviation
-# belongs, and drawing with `rand` (uniform between 0 and 1) where `randn` (normal) is meant. Here noise of variance 0.25
-# is to be added to a digit: once right, once with each slip.
+# Noise is added in a hundred steps, and a careful programmer puts the seed *into* the function. Here it is beside its fix. After
+# one step they agree.
 
 # %%
-digit = load_digits("test")[0][:1].double()
-eps = torch.randn(digit.shape, generator=generator, dtype=torch.float64)
-right = digit + 0.25**0.5 * eps
-variance_as_deviation = digit + 0.25 * eps
-uniform = digit + 0.25**0.5 * torch.rand(digit.shape, generator=generator, dtype=torch.float64)
+def noisy_seeded(x):
+    mine = torch.Generator().manual_seed(0)  # the mistake: the same noise at every call
+    return x + torch.randn(x.shape, generator=mine, dtype=x.dtype)
 
-copies = {"right": right, "variance as deviation": variance_as_deviation, "rand for randn": uniform}
-for name, noisy in copies.items():
-    added = noisy - digit
-    print(f"{name:22} mean {added.mean():5.2f}  variance {added.var():.2f}  "
-          f"smallest {added.min():5.2f}")
 
-# %% tags=["claim"]
-for noisy, var in [(right, 0.25), (variance_as_deviation, 0.25**2)]:
-    assert abs((noisy - digit).var() - var) < 4 * var * (2 / 784) ** 0.5
-assert (uniform - digit).min() >= 0
+def noisy(x, generator):
+    return x + torch.randn(x.shape, generator=generator, dtype=x.dtype)
+
+
+start = torch.zeros(2_000, dtype=torch.float64)
+fresh = [start]
+seeded = [start]
+for _ in range(100):
+    fresh.append(noisy(fresh[-1], generator))
+    seeded.append(noisy_seeded(seeded[-1]))
+for steps in (1, 100):
+    print(f"{steps:3} steps: variance {fresh[steps].var():5.0f} with fresh noise, "
+          f"{seeded[steps].var():5.0f} with the seed inside")
 
 # %% tags=["figure"]
-row = torch.cat([digit, *copies.values()])
-show(gallery({"": row / 2.5}, ["clean", *copies], size=2),
-     alt="Four pictures of one digit: clean, grainy, a little grainy, and with the faintest grain.")
+# draws the walks below
+fig, axes = figure(columns=2, width=9, height=3.6, sharey=True)
+root = torch.arange(101, dtype=torch.float64).sqrt()
+for ax, walk, title in zip(axes, [fresh, seeded], ["fresh noise at each step", "the seed inside the function"]):
+    ax.plot(torch.stack(walk)[:, :40], color=ROLES["noise"]["color"], linewidth=0.8, alpha=0.7)
+    ax.plot(2 * root, **ROLES["exact"], label="±2√n: expected of independent steps")
+    ax.plot(-2 * root, **ROLES["exact"])
+    ax.set(title=title, xlabel="steps n", ylim=(-60, 60), xlim=(0, 100))
+axes[0].set_ylabel("value")
+axes[0].legend(loc="upper left")
+show(fig, alt="Left: forty wandering lines that stay within a parabola on its side. "
+              "Right: forty straight rays that fan out far beyond it.")
+
+# %% tags=["claim"]
+# checks what the text says: variance n with fresh noise, n² with the same noise
+assert abs(fresh[100].var() / 100 - 1) < 4 * (2 / 2_000) ** 0.5
+assert torch.isclose(seeded[100].var(), 100**2 * seeded[1].var())
 
 # %% [markdown]
-# **Figure 6.** A digit and its three noisy copies, black at -2.5 and below, white at 2.5 and above, so that hardly any noise
-# is cut off. *The symptom*: both mistakes look harmless, like less noise than on the right copy. Only the numbers above
-# give them away: a variance of 0.06 is 0.25 squared, so the variance was used as a deviation; a mean of 0.25 and nothing
-# below 0 come from `rand`, whose noise is never negative and brightens the whole picture. Print the mean, the variance and
-# the smallest value of what you added.
+# **Figure 9.** Forty numbers, a hundred steps. Left, they wander. Right, each gets the same push again and again.
+#
+# *The symptom*: the variance grows like $n^2$ in place of $n$. *The fix*: make one generator, outside, and hand it in. The
+# word "independent" stands in (3) for a reason.
 #
 # ## Summary
 #
-# - A density is a height and may exceed 1; areas under it are probabilities.
-# - $\mu + \sigma\varepsilon$ draws from any Gaussian; factors act on deviations, their squares on variances.
-# - Independent sums add variances; products of densities add precisions; a slice of a joint Gaussian is Gaussian.
-# - KL measures in nats how wrong it is to believe $q$ when $p$ is true, and it has a direction.
-# - In 784 dimensions nearly every sample lies in a thin shell of radius 28, far from the most likely point.
+# - A density may exceed 1; areas under it are probabilities.
+# - $\mu + \sigma\varepsilon$ makes any Gaussian; variances of independent parts add.
+# - Prior times likelihood: precisions add, and the best guess is an average weighted by precision.
+# - KL(q‖p) is what it costs, in nats, to believe $p$ when $q$ is true.
+# - In 784 dimensions all samples live in a thin shell of radius 28.
 #
 # ## Check yourself
 #
-# <details><summary>Can a Gaussian with deviation 0.001 have a density of 300?</summary>
+# <details><summary>Noise of standard deviation 0.6 is added to an independent signal of 0.8. How wide is the sum?</summary>
 #
-# Yes: its top is $1/(0.001\sqrt{2\pi}) \approx 399$, so it is 300 at some point near the mean.
+# $\sqrt{0.64 + 0.36} = 1$.
 # </details>
 #
-# <details><summary>You add noise of deviation 0.6 to a signal of deviation 0.8, independent of it. What is the deviation of the sum?</summary>
+# <details><summary>A pixel is from N(0, 1). A camera with noise of variance 1 says 2. What is your best guess, and how sure are you?</summary>
 #
-# $\sqrt{0.64 + 0.36} = 1$. A sum like this keeps the variance at 1; notebook 02 lives on it.
+# Equal precisions, so halfway: 1. The precision is $1 + 1 = 2$, the variance $\tfrac12$.
 # </details>
 #
-# <details><summary>A program returns the point of highest density as its "sample" of a 784-dimensional standard normal. How do you find out?</summary>
+# <details><summary>A program returns the point of highest density as its sample of noise. How do you find out?</summary>
 #
-# Compute its norm. That of a sample is nearly always between 26 and 30; the top of the density has norm 0.
+# By its norm: a sample has 26 to 30, this point has 0.
 # </details>
 #
 # ## Further reading
 #
-# - Bishop (2006), *Pattern Recognition and Machine Learning*, sections 1.2.4 and 2.3: equation (1) is his 1.46, the
-#   product (4) is his 2.141–2.142 with one observation, and (7) is a case of 2.81–2.82. Free as a PDF from its author.
-# - MacKay (2003), *Information Theory, Inference, and Learning Algorithms*, section 2.6 for KL, which he calls relative
-#   entropy. Free on its author's page.
+# - Bishop (2006), *Pattern Recognition and Machine Learning*, sections 1.2.4 and 2.3: (1) is his 1.46, (4) his 2.141–2.142
+#   with one observation, and (7) a case of 2.81–2.82. Free as a PDF from its author.
+# - MacKay (2003), *Information Theory, Inference, and Learning Algorithms*, section 2.6: KL, as relative entropy. Free on its
+#   author's page.
 # - Vershynin (2018), *High-Dimensional Probability*, section 3.1: why norms concentrate, with proof.
 #
 # ## Next
 #
-# Notebook 02 takes a digit and mixes it with noise, a little at each step, until nothing of the digit is left. Every
-# step is equation (2) and equation (3).
+# Notebook 02 mixes a digit with noise, a little at each step, until nothing of it is left. Every step is (2) and (3).

@@ -593,7 +593,7 @@ Scrubber(
 #
 # ## 7 · One big step, or many small ones
 #
-# The article from which this course grew denoises with a single `model.predict(noisy)`. Why does everyone else take
+# Many a first program denoises with a single `model.predict(noisy)`. Why does everyone else take
 # dozens of steps? At $t = T$ nothing of the data is left in $x_T$, and the best guess $\mathbb E[x_0\mid x_T]$ is the
 # mean of
 # *all* data. For points that is one spot in the middle of the ring, where there is no data at all. For images it is
@@ -686,11 +686,10 @@ assert to_centre(in_50["exact denoiser"]).square().mean() / 2 < 0.9 * 0.03  # na
 #
 # $$ \mathbb E[x_0\mid x_t] = \sum_i r_i\,x_i, \qquad r = \mathrm{softmax}_i\Big(\!-\frac{\|x_t - \sqrt{\bar\alpha_t}\,x_i\|^2}{2(1-\bar\alpha_t)}\Big) \tag{7} $$
 #
-# Notebook 03 met the article's formula, which looks much like it: weigh each candidate $x$ by
-# $\exp(\theta_1 x + \theta_2 x')$, where $x'$ is the noisy number. But there $\theta_2x'$ is the same for all candidates and cancels in
-# the softmax: the noisy number does not matter. In equation (7) it enters by its *distance* to the candidate. The first
-# cell below tries both on the article's five noisy numbers, with 21 candidates from $-1$ to $1$. (The article has no
-# time; (7) needs one, and $t = 300$ is as good as any.)
+# Beginners propose a formula that looks much like it: weigh each candidate $x$ by $\exp(\theta_1 x + \theta_2 x')$, where
+# $x'$ is the noisy number. But there $\theta_2x'$ is the same for all candidates and cancels in the softmax: the noisy number
+# does not matter. In equation (7) it enters by its *distance* to the candidate. The first cell below tries both on five noisy
+# numbers, with 21 candidates from $-1$ to $1$. (Equation (7) needs a time, and $t = 300$ is as good as any.)
 #
 # The second takes 25 points for a training set and samples with its exact denoiser, all 1,000 steps. Near the end,
 # $1-\bar\alpha_t$ is tiny, the softmax picks one point, and the chain lands on it. The samples are copies:
@@ -701,14 +700,14 @@ assert to_centre(in_50["exact denoiser"]).square().mean() / 2 < 0.9 * 0.03  # na
 # %%
 noisy = torch.tensor([[0.5], [-0.5], [0.2], [-0.8], [0.1]], dtype=torch.float64)
 candidates = torch.linspace(-1, 1, 21, dtype=torch.float64)[:, None]
-article = torch.softmax(2 * candidates.T + 1 * noisy, dim=1) @ candidates
+by_sum = torch.softmax(2 * candidates.T + 1 * noisy, dim=1) @ candidates
 exact_of_21 = GaussianMixture([1 / 21] * 21, candidates, torch.zeros(21)).denoiser(schedule)
 by_distance = exact_of_21(noisy, 300)
-print("the article:           ", article[:, 0].numpy().round(2))
+print("the sum:               ", by_sum[:, 0].numpy().round(2))
 print("equation (7), t = 300: ", by_distance[:, 0].numpy().round(2))
 
 # %% tags=["claim"]
-assert torch.allclose(article, article[0].expand(5, 1))
+assert torch.allclose(by_sum, by_sum[0].expand(5, 1))
 
 # %% tags=["check"]
 points = data.sample(25, generator)
