@@ -2,117 +2,16 @@
 
 import torch
 
-from diffusion_lab.exercises.feedback import answers, diagnosed
+from diffusion_lab.data.digits import load_digits
+from diffusion_lab.exercises.feedback import NONE, Wrong, answers, diagnosed
 from diffusion_lab.theory.schedule import cosine, linear
+from diffusion_lab.theory.spectrum import wave_power
 
 X = torch.tensor([0.12, -0.34, 0.89, -0.76, 0.45], dtype=torch.float64)
 Y = torch.tensor([1.7, 0.6, -2.2, 0.05], dtype=torch.float64)
 EPS = torch.tensor([-1.3, 0.4, 2.1, -0.2, 0.9], dtype=torch.float64)
 NOISE = torch.tensor([0.8, -1.1, 0.3, 1.9], dtype=torch.float64)
-
-
-@answers
-def check_forward_step(attempt):
-    def right(x, beta, eps):
-        return (1 - beta) ** 0.5 * x + beta**0.5 * eps
-
-    causes = [
-        ("β is a variance, and you used it as a deviation: the factor of eps is its root.",
-         lambda x, beta, eps: (1 - beta) ** 0.5 * x + beta * eps),
-        ("you added noise without shrinking the signal, so the variance grows: √(1-β) is missing.",
-         lambda x, beta, eps: x + beta**0.5 * eps),
-        ("you added noise without shrinking the signal, and β is a variance: both factors are missing their roots.",
-         lambda x, beta, eps: x + beta * eps),
-        ("the factor of x is (1-β); it should be its root, so that the variance keeps the share 1-β.",
-         lambda x, beta, eps: (1 - beta) * x + beta**0.5 * eps),
-        ("your factors are (1-β) and β, which are shares of the variance; each factor should be its root.",
-         lambda x, beta, eps: (1 - beta) * x + beta * eps),
-        ("1-√β is not √(1-β): subtract first, then take the root.",
-         lambda x, beta, eps: (1 - beta**0.5) * x + beta**0.5 * eps),
-        ("the factor of x is √(1-β²): β is the variance itself, so 1-β is what is left.",
-         lambda x, beta, eps: (1 - beta**2) ** 0.5 * x + beta * eps),
-        ("the two factors are swapped: a small β means little noise.",
-         lambda x, beta, eps: beta**0.5 * x + (1 - beta) ** 0.5 * eps),
-        ("you subtracted the noise; in equation (1) it is added.",
-         lambda x, beta, eps: (1 - beta) ** 0.5 * x - beta**0.5 * eps),
-        ("the signal is right, and the noise is missing.", lambda x, beta, eps: (1 - beta) ** 0.5 * x),
-    ]
-    diagnosed(attempt, right, causes, "Compare with equation (1): √(1-β) times x, plus √β times eps.",
-              [(X, 0.3, EPS), (Y, 0.04, NOISE)])
-    return "With data of variance 1, the result has variance 1 again."
-
-
-def table(beta, limit=0.999):
-    """β_0 = 0, then β_1…β_T, none above the limit."""
-    return torch.cat([torch.zeros(1, dtype=torch.float64), beta.clamp(max=limit)])
-
-
-@answers
-def check_betas(attempt):
-    def of_steps(alpha_bar):
-        return 1 - alpha_bar[1:] / alpha_bar[:-1]
-
-    def right(alpha_bar):
-        return table(of_steps(alpha_bar))
-
-    causes = [
-        ("you returned T values. The table has T+1: put β_0 = 0 in front, so that beta[t] is β_t.",
-         lambda a: of_steps(a).clamp(max=0.999)),
-        ("your table is off by one: beta[t] holds the β of step t+1. The 0 belongs in front.",
-         lambda a: right(a).roll(-1)),
-        ("some of your β are above 0.999: limit them, or one step erases all.", lambda a: table(of_steps(a), limit=1)),
-    ]
-    for cause, wrong in (
-        ("1-ᾱ_t is the noise of all steps up to t. One step's β_t compares t with t-1.", lambda a: 1 - a[1:]),
-        ("the ratio is upside down, so your β are negative: ᾱ_t is the smaller of the two neighbours.",
-         lambda a: 1 - a[:-1] / a[1:]),
-        ("that ratio is α_t; β_t is 1-α_t.", lambda a: a[1:] / a[:-1]),
-        ("you took the root of the ratio: ᾱ is a product of α, not of √α.", lambda a: 1 - (a[1:] / a[:-1]).sqrt()),
-        ("ᾱ_{t-1} - ᾱ_t is what step t takes of the whole; β_t is what it takes of ᾱ_{t-1}: divide by that.",
-         lambda a: a[:-1] - a[1:]),
-        ("you divided by ᾱ_t; but what step t takes, it takes of ᾱ_{t-1}.", lambda a: (a[:-1] - a[1:]) / a[1:]),
-    ):
-        causes += [(cause, lambda a, wrong=wrong, limit=limit: table(wrong(a), limit)) for limit in (0.999, torch.inf)]
-    t = torch.arange(21, dtype=torch.float64) / 20
-    curve = torch.cos((t + 0.008) / 1.008 * torch.pi / 2) ** 2  # its last β is above 0.999
-    diagnosed(attempt, right, causes, "β_0 is 0, β_t is 1 - ᾱ_t/ᾱ_{t-1}, and none is above 0.999.",
-              [(curve / curve[0],), (linear(30).alpha_bar,)], tolerance=1e-9)
-    return "You can now turn any curve of ᾱ into a schedule."
-
-
-@answers
-def check_first_time(attempt):
-    def snr_of(alpha_bar):
-        return alpha_bar / (1 - alpha_bar)
-
-    def first(condition):
-        return int(condition.nonzero()[0])
-
-    def right(alpha_bar, snr):
-        return first(snr_of(alpha_bar) < snr)
-
-    causes = [
-        ("one step early: at the time that you return, the SNR is not yet below the value. (If you left out index 0, "
-         "all that follows has moved down by one.)", lambda a, snr: right(a, snr) - 1),
-        ("one step late: the tables begin at time 0, so an index is a time; add nothing.",
-         lambda a, snr: right(a, snr) + 1),
-        ("where the SNR equals the value, it is not below it: the sign is <, not <=.",
-         lambda a, snr: first(snr_of(a) <= snr)),
-        ("you compared ᾱ_t with snr. The SNR is ᾱ_t/(1-ᾱ_t).", lambda a, snr: first(a < snr)),
-        ("the SNR is a ratio of variances, equation (4): take no roots.", lambda a, snr: first(snr_of(a).sqrt() < snr)),
-        ("you counted the times at which the SNR is below the value; asked is the first of them.",
-         lambda a, snr: int((snr_of(a) < snr).sum())),
-        ("that is the time at which the SNR is nearest to the value; asked is the first at which it is below.",
-         lambda a, snr: int((snr_of(a) - snr).abs().argmin())),
-        ("you return T, the last time at which the SNR is below the value; asked is the first.",
-         lambda a, snr: len(a) - 1),
-        ("you return time 0, the data, where the SNR is infinite. The SNR falls; ask for the first time *below* snr.",
-         lambda a, snr: 0),
-    ]
-    alpha_bar, equal = linear().alpha_bar, torch.tensor([1.0, 0.9, 0.5, 0.2, 0.1], dtype=torch.float64)  # SNR_2 = 1
-    diagnosed(attempt, right, causes, "Compute ᾱ_t/(1-ᾱ_t) for all t, and find the first index where it is below snr.",
-              [(alpha_bar, 0.25), (cosine(50).alpha_bar, 5.0), (equal, 1.0)])
-    return f"On the linear schedule, noise is four times stronger than signal from t = {right(alpha_bar, 0.25)}."
+ZERO = torch.zeros(1, dtype=torch.float64)
 
 
 @answers
@@ -122,19 +21,19 @@ def check_jump_between(attempt):
         return alpha**0.5 * x_s + (1 - alpha) ** 0.5 * eps
 
     causes = [
-        ("that is the jump from x_0. x_s has lost a share of the signal already: use ᾱ_t/ᾱ_s.",
+        ("that is the jump from x_0. x_s has lost a part of the signal already: use ᾱ_t/ᾱ_s.",
          lambda x_s, s, t, eps: t**0.5 * x_s + (1 - t) ** 0.5 * eps),
         ("the signal is right; the noise is too strong, for x_s brings some of its own: use 1 - ᾱ_t/ᾱ_s.",
          lambda x_s, s, t, eps: (t / s) ** 0.5 * x_s + (1 - t) ** 0.5 * eps),
         ("the new noise's variance is no difference ᾱ_s - ᾱ_t: the noise in x_s shrinks on the way, too.",
          lambda x_s, s, t, eps: (t / s) ** 0.5 * x_s + (s - t) ** 0.5 * eps),
-        ("ᾱ_t/ᾱ_s is a share of the variance; the factor of x_s is its root.",
+        ("ᾱ_t/ᾱ_s is a fraction of the variance; the factor of x_s is its root.",
          lambda x_s, s, t, eps: t / s * x_s + (1 - t / s) ** 0.5 * eps),
-        ("ᾱ_t/ᾱ_s and 1-ᾱ_t/ᾱ_s are shares of the variance; each factor is a root.",
+        ("ᾱ_t/ᾱ_s and 1-ᾱ_t/ᾱ_s are fractions of the variance; each factor is a root.",
          lambda x_s, s, t, eps: t / s * x_s + (1 - t / s) * eps),
-        ("1-ᾱ_t/ᾱ_s is a variance, and you used it as a deviation.",
+        ("1-ᾱ_t/ᾱ_s is a variance, and you used it as a standard deviation.",
          lambda x_s, s, t, eps: (t / s) ** 0.5 * x_s + (1 - t / s) * eps),
-        ("neither factor starts at s: the share that survives from s to t is ᾱ_t/ᾱ_s.",
+        ("neither factor starts at s: the fraction that survives from s to t is ᾱ_t/ᾱ_s.",
          lambda x_s, s, t, eps: t**0.5 * x_s + (s - t) ** 0.5 * eps),
         ("the ratio is upside down: what survives from s to t is ᾱ_t/ᾱ_s, which is below 1.",
          lambda x_s, s, t, eps: (s / t) ** 0.5 * x_s + (1 - s / t) ** 0.5 * eps),
@@ -146,3 +45,202 @@ def check_jump_between(attempt):
               "A jump from x_0 to s and on to t must have the mean √ᾱ_t x_0 and the variance 1-ᾱ_t.",
               [(X, 0.8, 0.2, EPS), (Y, 0.95, 0.6, NOISE)])
     return "Jumping to s and then to t is the same as jumping to t. Fast samplers walk back along such strides."
+
+
+def line(first, last, n):
+    return torch.linspace(first, last, n, dtype=torch.float64)
+
+
+def fraction(log_snr):
+    """ᾱ from log SNR: SNR = ᾱ/(1-ᾱ), so ᾱ = SNR/(1+SNR)."""
+    return log_snr.exp() / (1 + log_snr.exp())
+
+
+def betas(alpha_bar):
+    """β_0 = 0, and β_t = 1 - ᾱ_t/ᾱ_{t-1}, from ᾱ_0 = 1, ᾱ_1, …, ᾱ_T."""
+    return torch.cat([ZERO, 1 - alpha_bar[1:] / alpha_bar[:-1]])
+
+
+@answers
+def check_even_schedule(attempt):
+    def tables(log_snr):
+        return betas(torch.cat([ZERO + 1, fraction(log_snr)]))
+
+    def right(first, last, T):
+        return tables(line(first, last, T))
+
+    causes = [
+        ("you returned T values. The table has T+1: put β_0 = 0 in front, so that beta[t] is β_t.",
+         lambda a, b, T: right(a, b, T)[1:]),
+        ("that is ᾱ, and asked is β: β_t = 1 - ᾱ_t/ᾱ_{t-1}.",
+         lambda a, b, T: torch.cat([ZERO + 1, fraction(line(a, b, T))])),
+        ("that is α, and asked is β = 1 - α.", lambda a, b, T: 1 - right(a, b, T)),
+        ("1-ᾱ_t is the noise of all steps up to t. One step's β_t compares t with t-1.",
+         lambda a, b, T: torch.cat([ZERO, 1 - fraction(line(a, b, T))])),
+        ("your line of log SNR begins at time 0. There the SNR is infinite; `first` belongs to t = 1.",
+         lambda a, b, T: betas(fraction(line(a, b, T + 1)))),
+        ("your first step is missing: ᾱ_0 is 1, so β_1 is 1 - ᾱ_1, and not 0.",
+         lambda a, b, T: torch.cat([ZERO, ZERO, right(a, b, T)[2:]])),
+        ("you made the SNR fall in a straight line; asked is its logarithm.",
+         lambda a, b, T: betas(torch.cat([ZERO + 1, fraction(line(torch.e**a, torch.e**b, T).log())]))),
+        ("exp(log SNR) is the SNR, ᾱ/(1-ᾱ). Solve for ᾱ: it is SNR/(1+SNR).",
+         lambda a, b, T: betas(torch.cat([ZERO + 1, line(a, b, T).exp()]))),
+        ("SNR/(1+SNR) is ᾱ itself, a fraction of the variance: take no root.",
+         lambda a, b, T: betas(torch.cat([ZERO + 1, fraction(line(a, b, T)).sqrt()]))),
+        ("1/(1+SNR) is what noise has; ᾱ, what the signal has, is SNR/(1+SNR).",
+         lambda a, b, T: tables(-line(a, b, T))),
+        ("first and last are swapped: the SNR begins high and falls.", lambda a, b, T: right(b, a, T)),
+        ("the ratio is upside down, so your β are negative: ᾱ_t is the smaller of the two neighbours.",
+         lambda a, b, T: torch.cat([ZERO, 1 - 1 / (1 - right(a, b, T)[1:])])),
+        ("ᾱ_{t-1} - ᾱ_t is what step t takes of the whole; β_t is what it takes of ᾱ_{t-1}: divide by that.",
+         lambda a, b, T: torch.cat([ZERO, -torch.cat([ZERO + 1, fraction(line(a, b, T))]).diff()])),
+        ("the logarithm is the natural one: SNR = exp(log SNR), not 10 to that power.",
+         lambda a, b, T: tables(line(a, b, T) * torch.log(ZERO + 10))),
+    ]
+    diagnosed(attempt, right, causes,
+              "log SNR_t runs in a straight line from `first` at t = 1 to `last` at t = T; ᾱ_0 = 1, "
+              "ᾱ_t = SNR_t/(1+SNR_t), and β_t = 1 - ᾱ_t/ᾱ_{t-1}.", [(6.0, -5.0, 12), (4.0, -3.0, 7)], tolerance=1e-9)
+    return "Every step now takes the same from log SNR. Put the table into Schedule and look at a strip of it."
+
+
+def digits_of(start, n=100):
+    """Digits without their mean, as the exercise has them."""
+    images = load_digits("train")[0][start : start + n].double()
+    return images - images.mean(dim=0)
+
+
+def enlarged(images):
+    """Each pixel becomes four."""
+    return images.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+
+
+@answers
+def check_drowning(attempt):
+    def first_below(power, alpha_bar):
+        return int((alpha_bar * power < 1 - alpha_bar).nonzero()[0])
+
+    def both(small, large, alpha_bar):
+        return first_below(small, alpha_bar), first_below(large, alpha_bar)
+
+    def right(images, alpha_bar, k):
+        return both(wave_power(images)[k], wave_power(enlarged(images))[k], alpha_bar)
+
+    def with_power(change):
+        return lambda x, a, k: both(*(change(wave_power(y)[k]) for y in (x, enlarged(x))), a)
+
+    def with_times(change):
+        return lambda x, a, k: tuple(change(t, a) for t in right(x, a, k))
+
+    causes = [
+        ("the two times are swapped: the small pictures come first.", lambda x, a, k: right(x, a, k)[::-1]),
+        ("your two times are equal, and that of the small pictures is right: was the other made from the enlarged?",
+         lambda x, a, k: (right(x, a, k)[0],) * 2),
+        ("in the large pictures you looked at 2k crests. The wave with k crests across is still number k.",
+         lambda x, a, k: both(wave_power(x)[k], wave_power(enlarged(x))[2 * k], a)),
+        ("in the large pictures you looked at k/2 crests. The wave with k crests across is still number k.",
+         lambda x, a, k: both(wave_power(x)[k], wave_power(enlarged(x))[k // 2], a)),
+        ("your wave is one too fine: wave_power counts from k = 0, so index k is k crests.",
+         lambda x, a, k: both(wave_power(x)[k + 1], wave_power(enlarged(x))[k + 1], a)),
+        ("your wave is one too coarse: wave_power counts from k = 0, so index k is k crests.",
+         lambda x, a, k: both(wave_power(x)[k - 1], wave_power(enlarged(x))[k - 1], a)),
+        ("you compared the power P_k with the noise 1-ᾱ_t. By time t the wave has shrunk to ᾱ_t P_k.",
+         lambda x, a, k: tuple(int(min((wave_power(y)[k] < 1 - a).nonzero(), default=len(a) - 1))
+                               for y in (x, enlarged(x)))),
+        ("you compared ᾱ_t P_k with 1. The noise at time t has the power 1-ᾱ_t.",
+         lambda x, a, k: tuple(int((a * wave_power(y)[k] < 1).nonzero()[0]) for y in (x, enlarged(x)))),
+        ("you left P_k out: that is where ᾱ_t falls below 1-ᾱ_t, the same for all waves.",
+         with_power(torch.ones_like)),
+        ("P_k is a power already: take no root, and no square.", with_power(torch.sqrt)),
+        ("P_k is a power already: take no root, and no square.", with_power(torch.square)),
+        ("one step early: at the times that you return, the wave is not yet below the noise.",
+         with_times(lambda t, a: t - 1)),
+        ("one step late: the tables begin at time 0, so an index is a time; add nothing.",
+         with_times(lambda t, a: t + 1)),
+        ("you counted the times at which the wave is below the noise; asked is the first of them.",
+         with_times(lambda t, a: len(a) - t)),
+        ("you return T, the last time at which the wave is below the noise; asked is the first.",
+         with_times(lambda t, a: len(a) - 1)),
+    ]
+    diagnosed(attempt, right, causes, "The wave with k crests has drowned at the first t with ᾱ_t P_k < 1 - ᾱ_t.",
+              [(digits_of(0), cosine().alpha_bar, 4), (digits_of(100), linear().alpha_bar, 6)])
+    return ("The large pictures drown later. Each pixel became four, so the wave has nearly four times the power, "
+            "against the same noise. To have it drown at the same t, take log 4 from log SNR: large pictures need more "
+            "noise.")
+
+
+def marks(value, allowed):
+    """What a reader chose, in any form ("35", "3, 5", [3, 5], {"3", "5"}), as a set of characters."""
+    found = {character for part in (value if isinstance(value, (list, tuple, set, frozenset)) else [value])
+             for character in str(part).upper() if character.isalnum()}
+    if not found <= set(allowed):
+        raise Wrong("choose among {allowed}; you gave {given}.", allowed=", ".join(allowed), given=repr(value))
+    return found
+
+
+FOUND_BY = {"A": "35", "B": "25", "C": "45"}
+NOT_FOUND = {  # (function, test): why the test passes
+    "A1": "at t = T the noise has the variance 1-ᾱ_T, nearly 1, and the square of 1 is 1",
+    "A2": "at t = 0 the factor 1-ᾱ_0 is 0, with or without its root",
+    "A4": "each picture has noise of its own, however strong it is",
+    "B1": "ᾱ_{T-1} is nearly 0 as well",
+    "B3": "ᾱ_299 differs from ᾱ_300 by less than a percent, and the test lets a tenth pass",
+    "B4": "each picture has noise of its own",
+    "C1": "the variance is taken over 784 different draws, whether or not the next picture has the same",
+    "C2": "at t = 0 the factor of the noise is 0, whoever shares it",
+    "C3": "the noise has the right strength; the test does not look at which picture has which",
+}
+FINDS = {
+    "A3": "at t = 300 the noise has the variance (1-ᾱ_t)² in place of 1-ᾱ_t: 0.36 and 0.60",
+    "A5": "one step has noise of √β_1; this has β_1, a hundredth of that",
+    "B2": "alpha_bar[0 - 1] is the last entry of the table, so t = 0 gives noise",
+    "B5": "at t = 1 it uses ᾱ_0 = 1, and hands the picture back with no noise at all",
+    "C4": "all pictures have one noise, so the correlation is 1",
+    "C5": "the single step gives each picture its own noise",
+}
+
+
+@answers
+def check_found_by(attempt):
+    given = attempt()
+    if given is None:
+        raise Wrong(NONE)
+    if not isinstance(given, dict) or set(given) != set(FOUND_BY):
+        raise Wrong('a dict was expected, {{"A": …, "B": …, "C": …}}, with the tests that find each; yours is {given}.',
+                    given=repr(given))
+    for name, right in FOUND_BY.items():
+        mine = marks(given[name], "12345")
+        for test in sorted(mine - set(right)):
+            raise Wrong("test {test} passes {name}: {why}.", test=test, name=name, why=NOT_FOUND[name + test])
+        for test in sorted(set(right) - mine):
+            raise Wrong("test {test} finds {name}, too: {why}.", test=test, name=name, why=FINDS[name + test])
+    return ("The most popular test, the variance at the end, finds none of the three. The exact one at the smallest "
+            "case, t = 1 against the single step, finds them all.")
+
+
+FOLLOW = "ACF"
+DOES_NOT_FOLLOW = {
+    "B": "in log SNR the quarters take 8.4, 1.7, 1.8 and 18.1: far from even",
+    "D": "no plot here shows a model, and in the continuous limit the bound depends on the two ends alone",
+    "E": "the order lies in the digits' spectrum, and is the same for every schedule that only loses signal",
+    "G": "a large picture has more power in its coarse waves, so all of it drowns later (exercise 4)",
+}
+DOES_FOLLOW = {
+    "A": "Compare Figure 3, left, at t = 250, 500 and 750",
+    "C": "Compare the two rows of Figure 5",
+    "F": "The picture depends on t through ᾱ_t alone, and the linear chain passes through each value on its way, too",
+}
+
+
+@answers
+def check_what_follows(attempt):
+    given = attempt()
+    if given is None:
+        raise Wrong(NONE)
+    if not isinstance(given, (str, list, tuple, set, frozenset)):
+        raise Wrong('letters were expected, as in {{"A", "B"}}; yours is {given}.', given=repr(given))
+    mine = marks(given, "ABCDEFG")
+    for letter in sorted(mine - set(FOLLOW)):
+        raise Wrong("{letter} does not follow: {why}.", letter=letter, why=DOES_NOT_FOLLOW[letter])
+    for letter in sorted(set(FOLLOW) - mine):
+        raise Wrong("none of yours is wrong, but one is missing. {why}.", letter=letter, why=DOES_FOLLOW[letter])
+    return "Even in ᾱ_t, in the middle of the chain: that is all. Whoever says \"evenly\" has to say in what."

@@ -1,47 +1,50 @@
 # %% [markdown]
 # # Turn data into noise, one step at a time
 #
-# This is the **forward process** of a diffusion model: it takes data and adds noise until nothing of the data is left.
-# It is fixed; nothing in it is learned. The learned part, the way back, starts in notebook 03 and needs every formula
-# that you meet here.
+# Take a picture of a three and add a little noise to it. Do it again, and again, a thousand times. What is left tells
+# nobody that there ever was a three.
+#
+# Destroying a picture is easy. The art is to destroy it *by a rule that we know*, so that at each moment we can say
+# how much of the three is left, and how strong the noise is. Only what was taken apart by a known rule can be put
+# together again. That is notebook 03. Nothing in this **forward process** is learned.
 #
 # You will be able to
 #
-# - **take** one forward step so that the overall variance stays put,
-# - **jump** to any time in one go, and prove that the jump equals all the single steps,
-# - **choose** a schedule of noise, and read its signal-to-noise ratio,
-# - **measure**, in nats, whether the end of the chain really is noise.
+# - **take** one step that adds noise and keeps the variance where it was,
+# - **jump** to any time in one line, and say why the jump equals all the single steps,
+# - **explain** why fine detail drowns first,
+# - **say** what a schedule can choose and what it cannot, and test whether its end is really noise.
 #
-# **You need** notebook 01: affine maps, sums of Gaussians, KL. **Time to read** 60 minutes · **to run** 15 seconds.
-# **Paper sections**: Ho et al. 2020, section 2 (eqs. 2 and 4) and section 4; Nichol & Dhariwal 2021, section 3.2.
+# **You need** notebook 01 (shift and scale, sums of Gaussians); first-year linear algebra and probability.
+# **Time to read** 65 minutes; with the core exercises 115, with everything 150 · **to run** 20 seconds.
+# **Paper sections**: Ho et al. 2020, section 2; Nichol & Dhariwal 2021, section 3.2.
 #
 # ## Set-up
 #
-# One cell. Everything imported here is either plumbing (pictures, data, checks) or was taught in notebook 01, with one
-# exception: `GaussianMixture(weights, means, variances)`, a density that is a sum of Gaussian peaks, arrives in notebook
-# 03. We borrow it early; its `.marginal(t, schedule)` is the density $q(x_t)$ of this notebook, when the data have that density.
+# Pictures, data, checks, and what notebook 01 taught.
 
 # %%
 import ipywidgets as widgets
 import torch
+from matplotlib.patches import Circle, FancyArrowPatch
 
 from diffusion_lab.data.digits import load_digits
-from diffusion_lab.data.toy import two_moons
 from diffusion_lab.exercises.forward_markov_chain import (
-    check_betas,
-    check_first_time,
-    check_forward_step,
+    check_drowning,
+    check_even_schedule,
+    check_found_by,
     check_jump_between,
+    check_what_follows,
 )
 from diffusion_lab.theory.gaussian import kl, log_prob
 from diffusion_lab.theory.mixture import GaussianMixture
 from diffusion_lab.theory.schedule import at
-from diffusion_lab.view.frames import beside, drawn, painter, with_marker
+from diffusion_lab.view.frames import painter
 from diffusion_lab.view.live import Live
-from diffusion_lab.view.plots import clouds, curves, gallery
-from diffusion_lab.view.scrubber import Scrubber
+from diffusion_lab.view.pictures import mosaic
+from diffusion_lab.view.plots import curves, gallery
 from diffusion_lab.view.show import show
-from diffusion_lab.view.style import POINTS, figure
+from diffusion_lab.view.style import BLUE, GREY, POINTS, figure
 
 generator = torch.Generator().manual_seed(0)
 
@@ -51,112 +54,152 @@ def normal(*shape):
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 # %%
-digit = load_digits("test")[0][7:8].double()
+digit = load_digits("test")[0][27:28].double()
 eps_digit = normal(1, 1, 28, 28)
 
 # %% tags=["figure"]
-shares = [1.0, 0.9, 0.7, 0.5, 0.3, 0.1, 0.0]
-row = [share**0.5 * digit + (1 - share) ** 0.5 * eps_digit for share in shares]
-show(gallery({"": torch.cat(row)}, [f"{share:.0%}" for share in shares], size=1.1),
-     alt="Seven pictures of the digit 0, from clean on the left to pure grey noise on the right.")
+fig, ax = figure(width=9.4, height=3.2)
+names = ("$x_0$", "$x_1$", "$x_{t-1}$", "$x_t$", "$x_T$")
+places = (0.0, 2.75, 5.5, 8.25, 11.0)
+for left, name, x in zip((1.0, 0.93, 0.6, 0.45, 0.0), names, places):
+    image = left**0.5 * digit[0, 0] + (1 - left) ** 0.5 * eps_digit[0, 0]
+    shown = ax.imshow(image, cmap="gray", vmin=-1, vmax=1, extent=(x - 0.7, x + 0.7, -0.7, 0.7))
+    rim = ax.add_patch(Circle((x, 0), 0.7, facecolor="none", edgecolor=GREY if x else BLUE, linewidth=2.5))
+    shown.set_clip_path(rim)
+    _ = ax.text(x, -0.82, name, ha="center", va="top", fontsize=15)
+steps = [((x + 0.72, 0), (x + 2.03, 0)) for x in (places[0], places[2])]
+for x in (places[1], places[3]):
+    _ = ax.text(x + 1.375, 0.06, "…", ha="center", va="center", fontsize=24)
+    steps += [((x + 0.72, 0), (x + 1.155, 0)), ((x + 1.595, 0), (x + 2.03, 0))]
+look = {"arrowstyle": "-|>", "mutation_scale": 18}
+for begin, end in steps:
+    _ = ax.add_patch(FancyArrowPatch(begin, end, color="black", linewidth=2, **look))
+_ = ax.add_patch(FancyArrowPatch((0.1, 0.78), (8.15, 0.78), connectionstyle="arc3,rad=-0.22", color=BLUE,
+                                 linewidth=2, **look))
+_ = ax.add_patch(FancyArrowPatch((10.8, -1.28), (0.2, -1.28), connectionstyle="arc3,rad=-0.1", color=GREY,
+                                 linewidth=1.5, linestyle=(0, (4, 3)), **look))
+for x, y, words, colour in ((1.375, 0.13, "$q(x_1|x_0)$", "black"), (6.875, 0.13, "$q(x_t|x_{t-1})$", "black"),
+                            (4.1, 1.78, "the jump $\\;q(x_t|x_0)$", BLUE),
+                            (5.5, -2.25, "the way back: notebook 03", GREY)):
+    _ = ax.text(x, y, words, ha="center", va="bottom", fontsize=12.5, color=colour)
+_ = ax.set(xlim=(-0.8, 11.8), ylim=(-2.3, 2.2), aspect="equal")
+ax.set_axis_off()
+show(fig, alt="Five round pictures of a three, clean at the left and pure noise at the right, joined "
+              "by arrows; a long blue arrow jumps from the first to the fourth; a dashed one leads back.")
 
 # %% [markdown]
-# **Figure 1.** What is coming: a digit gives way to noise. Beneath each picture stands how much of the signal's variance is
-# left; noise fills the rest.
+# **Figure 1.** The forward chain. Each small arrow adds a little noise. The blue arrow reaches any time at once: the whole
+# course lives on it.
 #
 # ## Predict first
 #
-# A chain of 1,000 steps (of the cosine kind, section 2) turns a handwritten digit into noise. After which step would
-# you no longer recognise it: 100, 300, 600, 900? Write your guess down; a slider further below has the answer.
+# A chain of 1,000 steps turns a three into noise. After which step would you no longer recognise it: 100, 300, 600, 900?
+# And what goes first: the sharp edges of its strokes, or its slant? Section 4 has the answers.
 #
 # ## 1 · One step
 #
-# Take five numbers, as the article does from which this course grew: $x = [0.12, -0.34, 0.89, -0.76, 0.45]$. To make
-# them noisier, the article adds a draw of `normal(0, noise_level)` to each, and calls that the diffusion process. Here
-# is one such step, with a deviation of 0.1, and then a thousand of them on 2,000 copies, to watch the size of the
-# numbers.
+# A model that generates begins at the *end* of the chain. So the end must be something that we can draw from, whatever
+# the picture was. Does it do to add noise, and nothing else? Take 2,000 copies of a very small picture, five numbers, and
+# add noise with a standard deviation of 0.1, a thousand times.
 
-# %%
+# %% tags=["check"]
 x_0 = torch.tensor([0.12, -0.34, 0.89, -0.76, 0.45], dtype=torch.float64)
-eps = normal(5)
-print("one step of adding:", (x_0 + 0.1 * eps).numpy().round(3))
-
 x = x_0.expand(2000, 5)
 for _ in range(1000):
     x = x + 0.1 * normal(2000, 5)
-print(f"after 1000 steps:   variance {x.var():.0f}")
+print(f"adding alone: variance {(x - x_0).var():.0f} after 1000 steps")
+assert abs((x - x_0).var() - 1000 * 0.1**2) < 4 * 10 * (2 / x.numel()) ** 0.5
 
 # %% [markdown]
-# One step looks harmless. But each adds 0.01 to the variance, so a thousand add 10, and so on without end. The numbers
-# run away, and where they end depends on how many steps you took. The mend is to shrink the numbers before adding noise:
+# Each step adds 0.01 to the variance, and it never stops. The fix: shrink the numbers a little before adding noise, so that
+# the total variance stays the same.
 #
 # $$ x_t = \sqrt{1-\beta_t}\; x_{t-1} + \sqrt{\beta_t}\;\varepsilon_t, \qquad \varepsilon_t \sim \mathcal N(0, I) \tag{1} $$
 #
-# Here $t$ counts the steps, $x_0$ is the data, and $\beta_t$, a small number between 0 and 1, is the *variance* of the
-# noise added at step $t$. (Ho et al. 2020 write the same as a density, their eq. 2:
-# $q(x_t \mid x_{t-1}) = \mathcal N(x_t; \sqrt{1-\beta_t}\,x_{t-1}, \beta_t I)$. The letter $q$ stands for what is
-# fixed.) Why these two roots? If $x_{t-1}$ has variance 1, then by the rules of notebook 01 $x_t$ has variance
-# $(1-\beta_t)\cdot 1 + \beta_t = 1$. The step is **variance preserving**. Below, $\beta = 0.01$, so that the noise has the
-# same deviation 0.1 as before; the first line even uses the same five draws. The two `assert` lines are the check: over
-# 10,000 numbers, the mean must be 0 and the variance 1 to within four standard errors.
+# Here $x_0$ is the data. The small number $\beta_t$ is the *variance* of the noise that step $t$ adds. Why the two roots?
+# Suppose that $x_{t-1}$ has variance 1. Shrinking leaves $1-\beta_t$ of it, and the noise brings $\beta_t$: together 1 again.
+# We call such a step **variance preserving**.
 
 # %% tags=["check"]
-x_1 = (1 - 0.01) ** 0.5 * x_0 + 0.01**0.5 * eps
-print("one step of shrinking and adding:", x_1.numpy().round(3))
-
 x = x_0.expand(2000, 5)
 for _ in range(1000):
     x = (1 - 0.01) ** 0.5 * x + 0.01**0.5 * normal(2000, 5)
-print(f"after 1000 steps:                 mean {abs(x.mean()):.1f}, variance {x.var():.1f}")
+print(f"shrinking and adding: mean {abs(x.mean()):.1f}, variance {x.var():.1f}")
 assert abs(x.mean()) < 4 * (1 / x.numel()) ** 0.5
 assert abs(x.var() - 1) < 4 * (2 / x.numel()) ** 0.5
 
 # %% [markdown]
-# After one step the two recipes differ by less than 0.005. After a thousand, the right one ends at $\mathcal N(0, 1)$,
-# whatever the five numbers were. That is what a model needs: to generate, it starts from the end of the chain, so the
-# end must be known.
+# Now the crowd ends at $\mathcal N(0, 1)$, whatever the five numbers were. That is an end from which one can start.
 #
-# Adding without shrinking is a legitimate process as well, the **variance-exploding** chain of Song et al. (2021), on
-# which Karras et al. (2022) build. But then $x_T$ is close to $\mathcal N(0, \sigma_{\max}^2 I)$, where
-# $\sigma_{\max}^2$ is all the variance that was added (10 above). One must start from that, and the network's input is
-# usually rescaled at each time. The article does neither.
+# Random states $x_0, x_1, \dots, x_T$ are a **process**. If each is drawn by looking at the one before it and at
+# nothing older, as in our loop, the process is a **Markov chain**: each link holds on to its neighbour. One density for each
+# arrow of Figure 1 describes it all,
 #
-# Three words that you will meet. A **process** is a sequence of random states, here $x_0, x_1, \dots, x_T$. It is
-# **Markov** if each state is drawn by looking at the one before it and at nothing older: in the loop above, the line
-# that makes the next `x` reads only the present `x`. Such a process is called a **Markov chain**, since each link holds on
-# to its neighbour alone. The density of the whole chain is then a product with one factor for each step,
-# $q(x_1, \dots, x_T \mid x_0) = q(x_1 \mid x_0)\, q(x_2 \mid x_1) \cdots q(x_T \mid x_{T-1})$, and a thousand
-# steps are described by a thousand numbers $\beta_1, \dots, \beta_T$.
+# $$q(x_1,\dots,x_T\mid x_0)=q(x_1\mid x_0)\;q(x_2\mid x_1)\cdots q(x_T\mid x_{T-1}),$$
 #
-# ### One step, seen as a density
+# and each is a Gaussian: $q(x_t \mid x_{t-1}) = \mathcal N(x_t;\, \sqrt{1-\beta_t}\,x_{t-1},\, \beta_t I)$. The letter $q$
+# stands for what is fixed.
 #
-# What does a step do to a whole distribution? The article adds a "mean function" and a "variance function", gets the
-# "density" $p(x_2 \mid x_1) = 3x_2 + 1.5$, and finds $p(0.5) = 1/3$. You know from notebook 01 what a density must do:
-# be nowhere negative, and have area 1. Two tests are enough.
+# **Try it.** Forty walkers leave from the same place. Move the start: does the end remember it? Then make $\beta$
+# smaller. How many steps does the chain need to forget?
 
-# %%
-grid = torch.linspace(-8, 8, 1601, dtype=torch.float64)
-article = 3 * grid + 1.5
-print(f"at 0.5: {3 * 0.5 + 1.5}; smallest value: {article.min():.1f}")
-middle = slice(400, 1201)  # the part of the grid from -4 to 4
-print(f"area over -8…8: {torch.trapezoid(article, grid):.0f}; "
-      f"over -4…4: {torch.trapezoid(article[middle], grid[middle]):.0f}")
+# %% tags=["figure"]
+def walkers_picture(n=40, steps=300):
+    """A function that draws walks of (1) from one start, with their mean and a band of two standard deviations."""
+    eps = normal(steps, n)
+    fig, ax = figure(width=8, height=3.4)
+    for _ in range(n):
+        ax.plot([], [], color=GREY, linewidth=0.7, alpha=0.6)
+    mean, = ax.plot([], [], color=BLUE, linewidth=2.5, label="what is left of the start, $\\sqrt{1-\\beta}^{\\;t}\\,x_0$")
+    band = [ax.plot([], [], "k--", linewidth=1.5, label=label)[0]
+            for label in ("mean ± two standard deviations", None)]
+    ax.set(xlim=(0, steps), ylim=(-5.2, 6.8), xlabel="t", ylabel="$x_t$")
+    ax.legend(loc="upper right", ncols=2)
+    paint = painter(fig, ax.lines)
+    times = torch.arange(steps + 1).double()
 
-# %% tags=["claim"]
-assert article.min() < 0
+    def draw(start, beta):
+        x = [torch.full((n,), start, dtype=torch.float64)]
+        for noise in eps:
+            x.append((1 - beta) ** 0.5 * x[-1] + beta**0.5 * noise)
+        for line, walk in zip(ax.lines, torch.stack(x, dim=1)):
+            line.set_data(times.numpy(), walk.numpy())
+        centre = (1 - beta) ** (times / 2) * start
+        spread = 2 * (1 - (1 - beta) ** times).sqrt()
+        mean.set_data(times.numpy(), centre.numpy())
+        for line, sign in zip(band, (1, -1)):
+            line.set_data(times.numpy(), (centre + sign * spread).numpy())
+        return paint()
+
+    return draw
+
+
+Live(
+    walkers_picture(),
+    start=widgets.FloatSlider(value=4.0, min=-4.0, max=4.0, step=0.5, description="start x_0"),
+    beta=widgets.SelectionSlider(options=[0.001, 0.003, 0.01, 0.03, 0.1, 0.3], value=0.03, description="β"),
+    caption="The sliders move the place from which forty walkers start, and the noise of each step.",
+    alt="Forty jagged grey paths leave from one place and spread into a band of constant width around 0; "
+        "a blue curve, their mean, falls to 0.",
+)
 
 # %% [markdown]
-# It takes negative values, its area depends on where you stop, and at 0.5 it is 3, not 1/3. It is no density. (A mean
-# and a variance are two *settings* of a density; their sum is not a density.) The right way: every starting point $u$
-# sends out a little Gaussian, called the **kernel** of the step, weighted by how likely $u$ is.
+# The blue curve is what the crowd still remembers. It takes a few times $1/\beta$ steps to die out.
+#
+# ### Deeper: one step, seen as a density
+#
+# What does a step do to a whole distribution? Every starting point $u$ sends out a little Gaussian, called the **kernel**
+# of the step, weighted by how likely $u$ is:
 #
 # $$ q(x_t) = \int q(x_{t-1}{=}u)\; \mathcal N\big(x_t;\, \sqrt{1-\beta_t}\,u,\, \beta_t\big)\, du \tag{2} $$
 #
-# We do the integral on a grid, for a curve with two peaks and one large step, and test the result three times: its area,
-# its sign, and against the rule for Gaussians. By that rule each peak, on its own, has its mean multiplied by
-# $\sqrt{1-\beta}$ and its variance $v$ turned into $(1-\beta)\,v + \beta$.
+# We do the integral on a grid, for a density with two peaks and one large step. The result must have area 1. It must also
+# be what the rules for Gaussians say: each peak has its mean multiplied by $\sqrt{1-\beta}$, and its variance $v$
+# becomes $(1-\beta)\,v + \beta$. `GaussianMixture(weights, means, variances)`, a density made of Gaussian peaks, is borrowed
+# from notebook 03.
 
 # %%
+grid = torch.linspace(-8, 8, 1601, dtype=torch.float64)
 start = GaussianMixture([0.3, 0.7], [[-1.5], [1.0]], [0.05, 0.05])
 q_before = start.log_prob(grid[:, None]).exp()
 kernel = log_prob(grid[:, None], (1 - 0.3) ** 0.5 * grid[None, :], 0.3).exp()
@@ -178,24 +221,25 @@ show(fig, alt="A curve with two sharp peaks, and a second curve with two low bro
               "moved towards the middle.")
 
 # %% [markdown]
-# **Figure 2.** One large step. Both peaks move towards 0 (the signal shrinks) and get wider (noise is added). The area
-# is still 1 and nothing is negative, as the cell above asserts.
+# **Figure 2.** One large step. Both peaks move towards 0, because the signal shrinks. They get wider, because noise is
+# added. The area is still 1.
 #
 # ## 2 · The schedule: how much noise at which time
 #
-# The table of all $\beta_t$ is the **schedule**. Two more tables follow from it:
+# Should every step add the same noise? While the picture is clean, a whisper of noise makes a difference. When it is
+# nearly all noise, one has to shout. So $\beta_t$ grows along the chain. The table of all $\beta_t$ is the **schedule**, and
+# two more tables follow from it:
 #
 # $$ \alpha_t = 1-\beta_t, \qquad \bar\alpha_t = \alpha_1\,\alpha_2 \cdots \alpha_t \tag{3} $$
 #
-# $\alpha_t$ is the share of the signal's variance that survives step $t$, and $\bar\alpha_t$ ("alpha bar") is the share
-# that survives all steps up to $t$. If the data has variance 1, so has $x_t$; what is not signal is noise, and has the
-# variance $1-\bar\alpha_t$ (section 3 proves it). The ratio of the two variances is the **signal-to-noise ratio**:
+# Of the signal's variance, step $t$ keeps the fraction $\alpha_t$, and all steps up to $t$ together keep $\bar\alpha_t$, read
+# "alpha bar". If the data has variance 1, so has $x_t$, and what is not signal is noise. Their ratio is the
+# **signal-to-noise ratio**:
 #
 # $$ \mathrm{SNR}_t = \frac{\bar\alpha_t}{1-\bar\alpha_t} \tag{4} $$
 #
-# Times are the paper's: $t = 1 \dots T$, and $t = 0$ is the data. So the tables have $T+1$ entries, with
-# $\beta_0 = 0$, $\bar\alpha_0 = 1$ and infinite SNR at time 0. (The table is copied, so that
-# nobody can change it from outside.)
+# It runs from infinity to nearly nothing, so one looks at its logarithm. Time $t = 0$ is the data. So each table has $T+1$
+# entries, with $\beta_0 = 0$ and $\bar\alpha_0 = 1$.
 
 # %% tags=["export:diffusion_lab.theory.schedule"]
 class Schedule:
@@ -211,9 +255,8 @@ class Schedule:
         self.log_snr = torch.log(self.snr)
 
 # %% [markdown]
-# Two schedules are in wide use. Ho et al. let $\beta_t$ rise in a straight line from 0.0001 to 0.02 over 1,000 steps.
-# Nichol & Dhariwal found that this destroys small images too early, and chose $\bar\alpha_t$ itself, as a squared
-# cosine (their eq. 17, with $s = 0.008$); $\beta_t$ follows from the ratio of neighbours.
+# Two schedules are famous. Ho et al. let $\beta_t$ rise in a straight line. Nichol & Dhariwal
+# found that small pictures are then noise too soon, and chose $\bar\alpha_t$ itself, a squared cosine.
 
 # %% tags=["export:diffusion_lab.theory.schedule"]
 def linear(T=1000):
@@ -230,21 +273,44 @@ def cosine(T=1000):
 
 
 # %% [markdown]
-# The factor $1000/T$ keeps the total amount of noise when you take fewer, larger steps; section 4 shows what happens
-# without it. The limit 0.999 matters at the very end of the cosine: there $\bar\alpha_T$ would be 0 and $\beta_T$ would
-# be 1, a last step that erases everything and through which no formula can walk back. (With 20 steps or fewer the
-# straight line, too, would rise above 0.999.)
-#
-# Two checks. The first: the cosine's $\bar\alpha_t$, multiplied up from its $\beta_t$, must be the cosine again. The
-# second shows why the tables are in double precision. Single precision keeps some seven digits of 0.9999. In $1 -
-# 0.9999$ the first four of them cancel, so only three or four digits of the difference are right: $1-\bar\alpha_1$
-# comes out wrong by two parts in ten thousand.
+# The check: the cosine's $\bar\alpha_t$, multiplied up from its $\beta_t$, must be the squared cosine again.
 
 # %% tags=["check"]
 t = torch.arange(1000, dtype=torch.float64)
 a_t = (t / 1000 + 0.008) / 1.008 * torch.pi / 2
 squared_cosine = torch.cos(a_t) ** 2 / torch.cos(a_t[0]) ** 2
 assert torch.allclose(cosine().alpha_bar[:1000], squared_cosine, rtol=1e-11, atol=0)
+print("the product of all α is the squared cosine, in eleven digits")
+
+# %% tags=["figure"]
+LOOKS = {"linear": {"color": "#CC79A7", "linestyle": "-", "linewidth": 2.6},
+         "cosine": {"color": "#009E73", "linestyle": (0, (6, 1.5)), "linewidth": 2.6}}
+fig, (left, right) = figure(columns=2, width=9, height=3.4)
+times = torch.arange(1001)
+for name, s in (("linear", linear()), ("cosine", cosine())):
+    left.plot(times, s.alpha_bar, label=name, **LOOKS[name])
+    right.plot(times[1:], s.log_snr[1:], label=name, **LOOKS[name])
+right.axhline(0, color=GREY, linewidth=1)
+_ = right.text(995, 0.5, "signal = noise", color=GREY, ha="right")
+_ = left.set(xlabel="t", title="$\\bar\\alpha_t$: what is left of the signal's variance", xticks=range(0, 1001, 250))
+_ = right.set(xlabel="t", title="$\\log\\,\\mathrm{SNR}_t$", xticks=range(0, 1001, 250))
+_ = left.legend()
+_ = right.legend()
+show(fig, alt="Left: alpha bar falls from 1 to 0, for linear early, for cosine evenly in the middle. "
+              "Right: log SNR falls from 9 to -10, for cosine from 10 to -20 with a plunge at the end.")
+
+# %% [markdown]
+# **Figure 3.** Left: under the linear schedule the last third of the chain has almost nothing left to destroy. Right:
+# both curves plunge at the start, and the cosine once more at the end.
+
+# %% tags=["claim"]
+assert linear().alpha_bar[667] < 0.02 < 0.2 < cosine().alpha_bar[667]
+
+# %% [markdown]
+# ### Deeper: double precision, few steps, and the 0.999
+#
+# **Why the tables are in double precision.** Single precision keeps some seven digits of 0.9999. In $1 - 0.9999$ the
+# first four of them cancel, so that only three or four digits of the difference are right:
 
 # %%
 in_single = 1 - (1 - linear().beta.float()).cumprod(0)[1].item()
@@ -253,74 +319,13 @@ print(f"1 - ᾱ_1: exactly 0.0001, in single precision {in_single:.8f}")
 # %% tags=["claim"]
 assert 1e-4 < abs(in_single / 1e-4 - 1) < 3e-4
 
-# %%
-for name, s in {"linear": linear(), "cosine": cosine()}.items():
-    half = int((s.alpha_bar < 0.5).nonzero()[0])
-    print(f"{name}: more noise than signal from t = {half}; "
-          f"left at t = 667: {s.alpha_bar[667]:.3f}")
-
-# %% tags=["figure"]
-fig, (left, right) = figure(columns=2, width=8, height=3)
-times = torch.arange(1001)
-both = [("linear", linear(), "noise"), ("cosine", cosine(), "data")]
-curves(left, [(times, s.alpha_bar, role, name) for name, s, role in both],
-       "t", "$\\bar\\alpha_t$: what is left of the signal")
-curves(right, [(times[1:], s.log_snr[1:], role, name) for name, s, role in both],
-       "t", "$\\log\\,\\mathrm{SNR}_t$")
-right.axhline(0, color="#bbbbbb", linewidth=1)
-show(fig, alt="Left: alpha bar falls from 1 to 0, for linear early, for cosine evenly. "
-              "Right: log SNR falls from 9 to -10, "
-              "for cosine from 10 to -20 with a plunge at the end.")
-
 # %% [markdown]
-# **Figure 3.** Left: with the linear schedule, half of the signal's variance is gone at $t = 260$, and the last third of
-# the chain has one percent left to destroy. The cosine spreads the work. Right: the (natural) logarithm of the SNR; at
-# the grey line, signal and noise are equally strong. The plunge at the end of the cosine, from -5 to -20, is made by its last
-# fifty steps; the very last, with $\beta = 0.999$, makes nearly half of it.
-
-# %% tags=["claim"]
-assert linear().alpha_bar[667] < 0.02 < 0.2 < cosine().alpha_bar[667]
-before, last_but_one, end = cosine().log_snr[[950, 999, 1000]]
-assert 0.4 < (last_but_one - end) / (before - end) < 0.5  # the last step's part of the plunge
-
-# %% [markdown]
-# **Try it.** Choose a schedule and a number of steps $T$. How many steps can you take away before the curve changes its
-# shape? And what happens to its first point?
-
-# %% tags=["figure"]
-def snr_picture():
-    """A function that draws log SNR over the chain, for a schedule's name and T."""
-    fig, ax = figure(width=7, height=3)
-    curves(ax, [([], [], "data", None)], "t / T", "log SNR", " ", ylim=(-40, 11), xlim=(0, 1.02))
-    paint = painter(fig, [*ax.lines, ax.title])
-
-    def draw(schedule, T):
-        s, role = {"linear": (linear(T), "noise"), "cosine": (cosine(T), "data")}[schedule]
-        share = torch.arange(1, T + 1) / T
-        ax.lines[0].set_data(share.numpy(), s.log_snr[1:].numpy())  # faster than tensors
-        ax.lines[0].set(marker="." if T <= 50 else "", color=POINTS[role]["color"])
-        ax.title.set_text(f"{schedule}, T = {T}: $\\bar\\alpha_T$ = {s.alpha_bar[-1]:.1e}, "
-                          f"largest β = {s.beta.max():.3f}")
-        return paint()
-
-    return draw
-
-
-Live(
-    snr_picture(),
-    schedule=widgets.Dropdown(options=["linear", "cosine"], value="cosine", description="schedule"),
-    T=widgets.SelectionSlider(options=[5, 10, 20, 50, 100, 200, 500, 1000], value=1000,
-                              description="T"),
-    caption="Log signal-to-noise ratio over the chain. Every dot is one step where there are few.",
-    alt="A falling curve: the logarithm of the signal-to-noise ratio against t/T.",
-)
-
-# %% [markdown]
-# What to have seen: down to about 50 steps the curve nearly keeps its shape over $t/T$. What moves is the start (the
-# first of few steps is a large one, so the curve begins lower) and the end: the linear curve ($T = 50$) ends 1.7 lower,
-# and the cosine's plunge is shorter. With 20 steps the straight line breaks at its end, where $\beta$ reaches the limit
-# 0.999. With 10 or fewer, half of its $\beta$ or more sit at that limit, and from the middle on the curve falls off a
-# cliff (the picture leaves space for it below). The cosine still holds. The next cell puts numbers to that.
+# **Why the factor $1000/T$.** It keeps the total amount of noise when you take fewer, larger steps. Down to some fifty steps
+# the curve of log SNR keeps its shape over $t/T$. Then the straight line breaks, because its $\beta$ would rise above 1.
+#
+# **Why at most 0.999.** At the end of the cosine $\bar\alpha_T$ would be 0, and $\beta_T$ would be 1: a last step that erases
+# everything, and through which no formula can walk back. The limit comes at a price that you can see in Figure 3: a third
+# of all that log SNR falls in the cosine's second half, it falls in the very last step.
 
 # %%
 for T in (1000, 50, 20, 10):
@@ -329,43 +334,38 @@ for T in (1000, 50, 20, 10):
           f"cosine {cosine(T).log_snr[late]:.1f}")
 
 # %% tags=["claim"]
-low, lower, lowest = (linear(T).log_snr[-1] for T in (1000, 50, 20))
-assert 1.6 < low - lower < 1.7 < 13 < low - lowest
 assert [int((linear(T).beta == 0.999).sum()) for T in (50, 20, 10, 5)] == [0, 1, 5, 4]
 assert abs(linear(50).log_snr[30] - linear().log_snr[600]) < 0.3
 assert abs(linear(10).log_snr[6] - linear().log_snr[600]) > 7
 assert abs(cosine(10).log_snr[6] - cosine().log_snr[600]) < 1e-9
+half_way, last_but_one, end = cosine().log_snr[[500, 999, 1000]]
+assert 1 / 3 < (last_but_one - end) / (half_way - end) < 0.36
 
 # %% [markdown]
 # ## 3 · The jump
 #
-# To train a network we need $x_t$ for random $t$, for tens of thousands of images, over and over. Walking there step by
-# step would be hundreds of times too slow. There is a short cut, and the whole course uses it (Ho et al. 2020, eq. 4):
+# To train a network we need $x_t$ at random times, over and over. Walking there step by step would be hundreds of times too
+# slow. Happily, nobody has to walk. Take two steps, and put one into the other:
+#
+# $$x_2=\sqrt{\alpha_2}\,\big(\sqrt{\alpha_1}\,x_0+\sqrt{1-\alpha_1}\,\varepsilon_1\big)+\sqrt{1-\alpha_2}\;\varepsilon_2
+# =\sqrt{\alpha_1\alpha_2}\;x_0+\underbrace{\sqrt{\alpha_2(1-\alpha_1)}\;\varepsilon_1+\sqrt{1-\alpha_2}\;\varepsilon_2}_{\text{two independent Gaussians}}$$
+#
+# Two independent Gaussians add up to one Gaussian, and their variances add. Look what happens:
+#
+# $$\alpha_2(1-\alpha_1)+(1-\alpha_2)\;=\;1-\alpha_1\alpha_2\;=\;1-\bar\alpha_2$$
+#
+# The middle terms cancel. Two steps have the form of one, with $\bar\alpha_2$ in place of $\alpha_1$. So have three, and a
+# thousand:
 #
 # $$ x_t = \sqrt{\bar\alpha_t}\; x_0 + \sqrt{1-\bar\alpha_t}\;\varepsilon, \qquad \varepsilon\sim\mathcal N(0, I) \tag{5} $$
 #
-# As a density, $q(x_t \mid x_0) = \mathcal N(x_t;\, \sqrt{\bar\alpha_t}\,x_0,\, (1-\bar\alpha_t) I)$. One draw of
-# $\varepsilon$ stands for all $t$ draws of the single steps, for any *one* time $t$. Two jumps to different times with the
-# same $\varepsilon$ are no path of the chain: between the two times the chain adds fresh noise.
+# As a density, $q(x_t \mid x_0) = \mathcal N(x_t;\, \sqrt{\bar\alpha_t}\,x_0,\, (1-\bar\alpha_t) I)$. This is what we were
+# after: for every time and every picture, the law of the noisy picture is *known*. If you remember one line, let it be this.
 #
-# **Proof**, by induction. For $t = 1$, equation (5) is equation (1), since $\bar\alpha_1 = \alpha_1 = 1-\beta_1$.
-# Suppose that it holds at $t-1$, with some noise $\varepsilon'$. Take one more step, equation (1):
+# A warning. The jump stands for any *one* time. Two jumps to different times with the same $\varepsilon$ are no path of the
+# chain, which adds fresh noise in between.
 #
-# $$ x_t = \sqrt{\alpha_t}\,\big(\sqrt{\bar\alpha_{t-1}}\,x_0 + \sqrt{1-\bar\alpha_{t-1}}\,\varepsilon'\big) + \sqrt{1-\alpha_t}\;\varepsilon_t $$
-#
-# Multiply out. The first product is $\sqrt{\alpha_t\bar\alpha_{t-1}}\,x_0 = \sqrt{\bar\alpha_t}\,x_0$, by (3):
-#
-# $$ x_t = \sqrt{\bar\alpha_t}\,x_0 + \underbrace{\sqrt{\alpha_t(1-\bar\alpha_{t-1})}\;\varepsilon' + \sqrt{1-\alpha_t}\;\varepsilon_t}_{\text{two independent Gaussians}} $$
-#
-# They are independent because the new step draws its $\varepsilon_t$ afresh. So they add up to one Gaussian whose
-# variance is the sum of theirs (notebook 01, eq. 3):
-#
-# $$ \alpha_t(1-\bar\alpha_{t-1}) + (1-\alpha_t) \;=\; \alpha_t - \bar\alpha_t + 1 - \alpha_t \;=\; 1-\bar\alpha_t $$
-#
-# That is (5) at $t$. It holds at 1, and each time hands it to the next, so it holds at all. ∎
-#
-# Both formulas in code. `at(table, t, like)` looks up `table[t]` and shapes it to fit the data: with one $t$ for each
-# image, it returns shape $(n, 1, 1, 1)$. It also refuses a $t$ outside $0 \dots T$.
+# In code, `at(table, t, like)` looks up `table[t]`, in a shape that multiplies with the pictures.
 
 # %% tags=["export:diffusion_lab.theory.forward"]
 def q_step(x_s, t, eps, schedule):
@@ -382,8 +382,8 @@ def q_sample(x_0, t, eps, schedule):
     return x_t.to(x_0.dtype)
 
 # %% [markdown]
-# The check, in two ways. First exactly: follow the factor of $x_0$ and the variance of the noise through a thousand
-# single steps, with no random number at all.
+# We check it twice. First exactly, with no random number at all: follow the factor of $x_0$ and the variance of the noise
+# through a thousand single steps.
 
 # %% tags=["check"]
 schedule = linear()
@@ -398,10 +398,8 @@ for t in range(1, 1001):
 print("at every t = 1…1000, the single steps and the jump agree in eleven digits")
 
 # %% [markdown]
-# Then by experiment: 10,000 copies of one of the five numbers, 0.89, walk a thousand single steps. We look in at three
-# times. Mean and variance must be those of the jump, to within four standard errors. At the end we compare the walks'
-# states at 100 and at 1000: two jumps with one $\varepsilon$ would have the correlation 1, but here next to nothing is
-# left of the earlier noise.
+# Then by experiment. Ten thousand copies of one number, 0.89, walk a thousand single steps. Mean and variance must be those
+# of the jump. And a walker's state at 1000 must not correlate with that at 100; two jumps with one $\varepsilon$ would.
 
 # %% tags=["check"]
 x_t = torch.full((10_000, 1), 0.89, dtype=torch.float64)
@@ -424,140 +422,343 @@ early_and_late = torch.cat([seen[100], seen[1000]], dim=1)
 assert abs(torch.corrcoef(early_and_late.T)[0, 1]) < 0.05
 
 # %% [markdown]
-# Here is the jump at work on a cloud of points, two moons, at four times. (`two_moons` comes standardised: mean 0 and
-# variance 1 in each coordinate. Data should have about that scale. Otherwise their variance drifts to 1 along the
-# chain, and (4) is the ratio of signal to noise only up to the data's own variance. Our digits, with mean -0.7 and
-# variance 0.4 over all pixels together, on average 0.27 in each, are close enough.)
+# ### Deeper: the proof, by induction
+#
+# For $t = 1$, equation (5) is equation (1), since $\bar\alpha_1 = \alpha_1 = 1-\beta_1$. Suppose that (5) holds at $t-1$,
+# with some noise $\varepsilon'$. Take one more step:
+#
+# $$ x_t = \sqrt{\alpha_t}\,\big(\sqrt{\bar\alpha_{t-1}}\,x_0 + \sqrt{1-\bar\alpha_{t-1}}\,\varepsilon'\big) + \sqrt{1-\alpha_t}\;\varepsilon_t $$
+#
+# Multiply out. The factor of $x_0$ is $\sqrt{\alpha_t\bar\alpha_{t-1}} = \sqrt{\bar\alpha_t}$, by (3). The two noises are
+# independent, because the new step draws its $\varepsilon_t$ afresh. So they add up to one Gaussian, and its variance is
+#
+# $$ \alpha_t(1-\bar\alpha_{t-1}) + (1-\alpha_t) \;=\; \alpha_t - \bar\alpha_t + 1 - \alpha_t \;=\; 1-\bar\alpha_t $$
+#
+# That is (5) at $t$. It holds at 1, and each time hands it to the next, so it holds at all times. ∎
+#
+# ## 4 · Fine detail drowns first
+#
+# Which part of a picture is lost first? A model that walks back has to restore things in the opposite order.
+#
+# Think of a picture as a sum of waves. A wave with $k = 1$ crest across the picture is light on one side and dark on the
+# other. With $k = 14$ it changes at every pixel. How strong is each wave in a digit? We take the square of the Fourier
+# transform, and average over all waves with about $k$ crests and over 4,000 digits: the **power spectrum**. The mean digit is
+# subtracted first: what remains is what makes one digit differ from another.
 
-# %% tags=["claim"]
+# %% tags=["export:diffusion_lab.theory.spectrum"]
+def wave_power(images):
+    """Mean power of the waves in square pictures, by the number k of crests across the picture."""
+    side = images.shape[-1]
+    waves = torch.fft.fft2(images, norm="ortho")
+    power = waves.abs().square().mean(dim=(0, 1))
+    crests = torch.fft.fftfreq(side) * side
+    k = torch.hypot(crests[:, None], crests[None, :]).round()
+    rings = range(side // 2 + 1)
+    return torch.stack([power[k == ring].mean() for ring in rings])
+
+# %% [markdown]
+# Noise has no idea of fine and coarse. So its power must be the same for every $k$, namely its variance. And the jump must
+# turn the digits' power $P_k$ into $\bar\alpha_t P_k + (1-\bar\alpha_t)$. We check both.
+
+# %% tags=["check"]
 digits = load_digits("train")[0].double()
-moments = (digits.mean(), digits.var(), digits.var(dim=0).mean())
-assert [round(x.item(), 2) for x in moments] == [-0.74, 0.38, 0.27]
+varied = digits - digits.mean(dim=0)
+noise = normal(*varied.shape)
+power = wave_power(varied)
+noise_power = wave_power(noise)
+assert torch.allclose(noise_power, torch.ones(15).double(), rtol=0.03)
 
-# %%
-moons = two_moons(1500).double()
-noisy = {t: q_sample(moons, t, normal(1500, 2), cosine()) for t in (0, 100, 300, 1000)}
-
-# %% tags=["figure"]
-panels = [(x_t, "noise" if t else "data", f"t = {t}") for t, x_t in noisy.items()]
-show(clouds(panels, size=2.2),
-     alt="Two crescents of points, blurred at t = 100, hardly visible at 300, "
-         "a round cloud at 1000.")
+kept = cosine().alpha_bar[300]
+noisy_power = wave_power(q_sample(varied, 300, noise, cosine()))
+assert torch.allclose(noisy_power, kept * power + 1 - kept, rtol=0.05)
+print("crests across  digits  noise")
+for k in (2, 5, 8, 11, 14):
+    print(f"{k:13} {power[k]:7.2f} {noise_power[k]:6.1f}")
 
 # %% [markdown]
-# **Figure 4.** Two moons under the cosine schedule. At $t = 300$ most of the signal's variance is still there
-# ($\bar\alpha_{300} \approx 0.79$), and yet the shape is nearly gone: fine detail drowns first. At $t = 1000$ the cloud
-# is round. (Blue dots: data. Grey crosses: with noise.)
+# The digits' coarse waves are two hundred times as strong as their finest. Now divide everything by $\bar\alpha_t$. The
+# digits stay where they are, and the noise becomes a flat line at the height $1/\mathrm{SNR}_t$, which rises with $t$. It is
+# a flood over a landscape.
 
 # %% tags=["claim"]
-assert abs(cosine().alpha_bar[300] - 0.79) < 0.005
-
-# %% [markdown]
-# **Try it.** One schedule (cosine, $T = 1000$) at work on a density, a cloud and a digit, and where on the curve of the SNR
-# you are. (Each frame is a jump from $x_0$, all with the same $\varepsilon$, so that the picture does not flicker. The
-# chain itself would; the jagged lines at the start of notebook 03 show it. The cloud is blue throughout.) Which of the
-# three loses its character first? Where do you stop recognising the digit?
-
-# %%
-def peaks(t):
-    """How many peaks the density has at time t."""
-    q_t = start.marginal(t, cosine()).log_prob(grid[:, None])
-    return int(((q_t[1:-1] > q_t[:-2]) & (q_t[1:-1] > q_t[2:])).sum())
+assert 190 < power[2] / power[14] < 200
+assert power[1:].argmax() + 1 == 2
 
 # %% tags=["figure"]
-def density_cloud_digit(eps, times):
-    """Frames of the mixture's density, the two moons and a digit at the given times."""
-    fig, (density, cloud, image) = figure(columns=3, width=7.9, height=2.7)
-    curves(density, [(grid, grid, "data", None)], "x", "density", "a density",
-           xlim=(-3.5, 3.5), ylim=(0, 1.3))
-    dots = cloud.scatter(*moons.T, **POINTS["data"])
-    cloud.set(xlim=(-3.5, 3.5), ylim=(-3.5, 3.5), aspect="equal", title="a cloud")
-    pixels = image.imshow(digit[0, 0], cmap="gray", vmin=-1, vmax=1)
-    image.set(xticks=[], yticks=[], title="a digit")
+crests = torch.arange(1, 15)
+fig, ax = figure(width=9, height=4.2)
+ax.fill_between(crests, power[1:], 1e-3, color=BLUE, alpha=0.18)
+ax.plot(crests, power[1:], color=BLUE, marker="o", markersize=5, linewidth=2.8)
+for t in (50, 100, 200, 300, 400, 500, 600, 700):
+    level = 1 / cosine().snr[t]
+    ax.plot([0.8, 14.2], [level, level], color=GREY, linewidth=1.6, linestyle=(0, (1, 1.5)))
+    ax.text(14.3, level, f"t = {t}", color=GREY, va="center", fontsize=11)
+ax.text(8.2, 2.45, "noise, $1/\\mathrm{SNR}_t$: flat, and rising with $t$", color=GREY, fontsize=12)
+ax.text(2.1, 4.6, "digits, $P_k$", color=BLUE, fontsize=13)
+ax.text(1.3, 0.0038, "coarse: slant, size, loops", fontsize=12, color=BLUE)
+ax.text(11.0, 0.0038, "fine: sharp edges", fontsize=12, color=BLUE)
+_ = ax.set(yscale="log", xlim=(0.8, 15.2), ylim=(2e-3, 8), xticks=range(1, 15),
+           xlabel="k: crests across the picture", ylabel="power, over $\\bar\\alpha_t$")
+ax.grid(False)
+show(fig, alt="A curve, the power of digits, falls from left, coarse, to right, fine, by a factor of 200. "
+              "Eight flat lines, the noise at eight times, lie one above the other; the lowest meets the curve "
+              "at the far right, the highest at its top on the left.")
 
-    def update(t):
-        q_t = start.marginal(t, cosine()).log_prob(grid[:, None]).exp()
-        density.lines[0].set_ydata(q_t)
-        dots.set_offsets(q_sample(moons, t, eps, cosine()))
-        pixels.set_data(q_sample(digit, t, eps_digit, cosine())[0, 0])
+# %% [markdown]
+# **Figure 4.** Blue: the power of digits without their mean, coarse on the left and fine on the right. Dotted: the noise,
+# under the cosine schedule. Follow the flood upwards: it takes the fine waves first, and the coarse ones last.
+#
+# When does each wave drown, in the sense that noise is stronger than the digits?
 
-    return drawn(fig, [*density.lines, dots, pixels], update, times)
+# %%
+print("crests across  linear  cosine")
+for k in (14, 11, 8, 5, 2):
+    drowned = [int((s.snr * power[k] < 1).nonzero()[0]) for s in (linear(), cosine())]
+    print(f"{k:13} {drowned[0]:7} {drowned[1]:7}")
+
+# %% [markdown]
+# **Try it.** Let the water rise. Where do you stop recognising the digit, and how many waves still stand out then? Switch the
+# schedule: does the order change, or only the clock?
+
+# %% tags=["figure"]
+def flood_picture():
+    """A function that draws a digit at time t, beside the spectrum of digits and the flat one of the noise."""
+    images, labels = load_digits("test")
+    first = [images[(labels == kind).nonzero()[0, 0]].double() for kind in range(10)]
+    first[3] = digit[0]
+    fig, (left, right) = figure(columns=2, width=9, height=3.9, width_ratios=(1, 1.45))
+    shown = left.imshow(digit[0, 0], cmap="gray", vmin=-1, vmax=1)
+    left.set(xticks=[], yticks=[], title=" ")
+    left.grid(False)
+    right.fill_between(crests, power[1:], 1e-3, color=BLUE, alpha=0.18)
+    right.plot(crests, power[1:], color=BLUE, marker="o", markersize=5, linewidth=2.6)
+    right.text(2.2, 3.6, "digits", color=BLUE, fontsize=12)
+    water = right.axhspan(1e-4, 1e-3, color=GREY, alpha=0.45)
+    surface = right.axhline(1e-3, color="black", linewidth=2)
+    right.set(yscale="log", xlim=(1, 14), ylim=(2e-3, 30), xticks=range(1, 15), title=" ",
+              xlabel="k: crests across the picture", ylabel="power, over $\\bar\\alpha_t$")
+    paint = painter(fig, [shown, water, surface, left.title, right.title])
+
+    def draw(t, kind, schedule):
+        s = {"linear": linear(), "cosine": cosine()}[schedule]
+        level = min(max(1 / float(s.snr[t]), 1e-3), 1e4)
+        shown.set_data(q_sample(first[kind][None], t, eps_digit, s)[0, 0])
+        water.set_height(level - 1e-4)
+        surface.set_ydata([level, level])
+        above = int((power[1:] > level).sum())
+        left.title.set_text(f"t = {t}: {s.alpha_bar[t]:.0%} of the variance is left")
+        right.title.set_text(f"{above} of 14 kinds of wave stand above the noise")
+        return paint()
+
+    return draw
 
 
-chain = list(range(0, 1001, 25))
-fig, ax = figure(width=2.6, height=2.7)
-curves(ax, [(torch.arange(1, 1001), cosine().log_snr[1:], "data", None)],
-       "t", "log SNR", "where you are", ylim=(-12, 11))
-Scrubber(
-    beside(density_cloud_digit(normal(1500, 2), chain), with_marker(fig, ax, chain)),
-    [f"t = {t} · SNR {cosine().snr[t]:.2g} · peaks of the density: {peaks(t)}" for t in chain],
-    caption="One schedule: the density of a mixture, two moons, a digit, "
-            "and the logarithm of the SNR.",
-    alt="A two-peaked curve, two moons and a digit turn into a bell, a round cloud and noise; "
-        "a line moves along the SNR.",
+Live(
+    flood_picture(),
+    t=widgets.IntSlider(value=300, min=0, max=1000, step=10, description="t"),
+    kind=widgets.Dropdown(options=range(10), value=3, description="digit"),
+    schedule=widgets.Dropdown(options=["cosine", "linear"], value="cosine", description="schedule"),
+    caption="The slider t moves along the chain: the digit drowns on the left, the noise rises on the right.",
+    alt="Left: a noisy three. Right: the falling spectrum of digits, with noise as water up to a flat surface.",
 )
 
 # %% [markdown]
-# What to have seen: the crescents are gone by $t = 400$, and a slanted cloud is left. The density loses its second peak
-# between 450 and 500, and leans to one side for two hundred steps more. The digit, with its 784 pixels that all tell the
-# same story, can be made out until about 600. How did your guess do? (The linear schedule
-# has the same SNR already at $t = 324$.) Two things make a structure live long: to be
-# coarse, and to be told by many numbers at once. Going back, a model will therefore settle such structure first, and fine
-# detail last.
+# How did your guesses do? Under the cosine the sharp edges are gone by $t = 100$. Yet most people read the three until 500 or
+# 600, while some coarse waves keep their heads above water. So a model that walks back settles slant and loops first, and
+# edges last.
 
 # %% tags=["claim"]
-assert (peaks(450), peaks(500)) == (2, 1)
-top = grid[start.marginal(650, cosine()).log_prob(grid[:, None]).argmax()]
-mean = cosine().alpha_bar[650].sqrt() * (start.weight @ start.mean)
-assert top > 2 * mean  # at 650 the top is still far off the mean
-assert int((linear().snr < cosine().snr[600]).nonzero()[0]) == 324
+assert all(cosine().snr[100] * power[k] < 1.0 for k in (13, 14))
+assert int((power[1:] > 1 / cosine().snr[500]).sum()) == 4
+assert int((power[1:] > 1 / cosine().snr[600]).sum()) == 3
 
 # %% [markdown]
-# ## 4 · Is the end really noise?
+# ## 5 · What a schedule can choose, and what it cannot
 #
-# Generation starts from $\mathcal N(0, I)$. If the chain ends elsewhere, the model starts from states that it never
-# met in training. In many tutorials that is so: they keep $\beta$ from 0.0001 to 0.02 but shrink $T$ to save time.
+# People argue a great deal about schedules. What is there to choose? Here is one digit under both, with the same noise.
+
+# %% tags=["figure"]
+nine = range(0, 1001, 125)
+rows = {name: torch.cat([q_sample(digit, t, eps_digit, s) for t in nine])
+        for name, s in (("linear", linear()), ("cosine", cosine()))}
+show(gallery(rows, [f"t = {t}" for t in nine], size=1.05),
+     alt="Two rows of nine pictures of a three that turns into noise. Upper row, linear: nothing can be "
+         "seen of it from the sixth picture on. Lower row, cosine: it can be made out in the sixth.")
+
+# %% [markdown]
+# **Figure 5.** Upper row: half of the pictures look alike, for the chain makes noise of noise. Lower row: the three fades step
+# by step until $t = 750$ or so.
+#
+# A schedule is a timetable. It says *when* the train is where; it does not lay the rails. For the jump depends on $t$ only
+# through $\bar\alpha_t$, so both schedules pass through the same pictures, in the same order.
+
+# %% tags=["check"]
+t_linear = int((linear().snr - cosine().snr[600]).abs().argmin())
+by_cosine = q_sample(digit, 600, eps_digit, cosine())
+by_linear = q_sample(digit, t_linear, eps_digit, linear())
+print(f"the picture of cosine's t = 600 is that of linear's t = {t_linear}")
+assert (by_cosine - by_linear).abs().max() < 0.01
+
+# %% [markdown]
+# So fine detail drowns first under *every* schedule. The timetable chooses how long the train stays in each region, and so
+# how often training visits it.
+#
+# Does the cosine spread the work evenly, as is often said? That depends on what you count. Here is what each quarter takes,
+# the last step apart.
+
+# %% tags=["check"]
+stops = [1, 250, 500, 750, 999, 1000]
+print("fall up to t =        ", "".join(f"{stop:6}" for stop in stops[1:]))
+for name, s in {"linear": linear(), "cosine": cosine()}.items():
+    of_signal = -s.alpha_bar[stops].diff()
+    of_log_snr = -s.log_snr[stops].diff()
+    print(f"{name}, of alpha bar  ", "".join(f"{fall:6.2f}" for fall in of_signal))
+    print(f"{name}, of log SNR    ", "".join(f"{fall:6.1f}" for fall in of_log_snr))
+    assert torch.allclose(of_log_snr.sum(), s.log_snr[1] - s.log_snr[1000])
+
+# %% tags=["claim"]
+for s, low, high in ((linear(), 0.94, 0.95), (cosine(), 0.93, 0.94)):
+    assert low < 1 - s.snr[10] / s.snr[1] < high
+assert abs((cosine().log_snr[999] - cosine().log_snr[1000]) - 6.9) < 0.05
+assert abs((cosine().log_snr[750] - cosine().log_snr[999]) - 11.1) < 0.06
+
+# %% [markdown]
+# In $\bar\alpha_t$ the cosine is even, apart from its two ends. This is the destruction that one *sees*. In
+# $\log\mathrm{SNR}_t$ neither is even: the first quarter takes much, and so does the cosine's last. And of the SNR itself,
+# more than nine tenths are gone between $t = 1$ and $t = 10$.
+#
+# Which count is the right one? For the likelihood, none. With ever smaller steps the bound does not depend on the schedule
+# between its two ends (Kingma et al. 2021; notebook 04 shows it). What does depend on it is how noisy the training is, and
+# how well a sampler with few steps can do.
+#
+# Nor does one schedule suit every size. In a large picture more pixels tell the same coarse story, so it drowns later. It
+# needs *more* noise at each $t$ (Hoogeboom et al. 2023, Chen 2023). Exercise 4 measures how much.
+#
+# **Try it.** Design your own. The first slider bends the cosine towards a schedule that is even in log SNR, and the second moves
+# the curve up or down. Can you make nine pictures that all look different *and* a log SNR that is a straight line?
+
+# %% tags=["figure"]
+def designer_picture():
+    """A function that draws nine pictures, ᾱ_t and log SNR_t of a schedule between cosine and even in log SNR."""
+    fig, axes = figure(columns=2, rows=2, width=9, height=5.2, height_ratios=(1, 1.9))
+    grid_of = axes[0, 0].get_gridspec()
+    for ax in axes[0]:
+        ax.remove()
+    top = fig.add_subplot(grid_of[0, :])
+    left, right = axes[1]
+    strip = top.imshow(mosaic(digit.expand(9, 1, 28, 28), columns=9), cmap="gray", vmin=0, vmax=255)
+    top.set(yticks=[], xticks=[(2 * i + 1) * 45 - 3 for i in range(9)])
+    top.set_xticklabels([f"t = {t}" for t in nine])
+    top.tick_params(length=0)
+    top.grid(False)
+    top.spines[:].set_visible(False)
+    times = torch.arange(1, 1001)
+    left.plot(times, cosine().alpha_bar[1:], "k--", linewidth=1.5, label="cosine")
+    right.plot(times, cosine().log_snr[1:], "k--", linewidth=1.5, label="cosine")
+    yours = [ax.plot([], [], color="#009E73", linewidth=3, label="yours")[0] for ax in (left, right)]
+    left.set(xlabel="t", title="$\\bar\\alpha_t$", ylim=(-0.03, 1.03), xticks=range(0, 1001, 250))
+    right.set(xlabel="t", title="log SNR", ylim=(-25, 15), xticks=range(0, 1001, 250))
+    left.legend()
+    right.legend()
+    paint = painter(fig, [strip, *yours])
+    straight = torch.linspace(10, -10, 1000, dtype=torch.float64)
+
+    def draw(even, shift):
+        log_snr = (1 - even) * cosine().log_snr[1:] + even * straight + shift
+        alpha_bar = torch.cat([torch.ones(1), torch.sigmoid(log_snr)])
+        kept = alpha_bar[list(nine)].reshape(-1, 1, 1, 1)
+        strip.set_data(mosaic(kept.sqrt() * digit + (1 - kept).sqrt() * eps_digit, columns=9))
+        yours[0].set_data(times.numpy(), alpha_bar[1:].numpy())
+        yours[1].set_data(times.numpy(), log_snr.numpy())
+        return paint()
+
+    return draw
+
+
+Live(
+    designer_picture(),
+    even=widgets.FloatSlider(value=1.0, min=0.0, max=1.0, step=0.1, description="even in log"),
+    shift=widgets.FloatSlider(value=0.0, min=-4.0, max=4.0, step=0.5, description="shift"),
+    caption="The sliders bend log SNR from the cosine (0) to a straight line (1), and move it up or down.",
+    alt="Nine pictures of a three on its way to noise; below them two falling curves, alpha bar and log SNR, "
+        "each beside that of the cosine.",
+)
+
+# %% [markdown]
+# You cannot. With a straight log SNR the first third of the strip shows a clean digit, and the last third pure noise. Even to
+# the eye and even in the logarithm are two different wishes.
+#
+# One choice looks like physics and is none. The **variance-exploding** chains of Song et al. (2021) add noise and never
+# shrink. Divide (5) by $\sqrt{\bar\alpha_t}$, and you have one: $x_0 + \sigma_t\,\varepsilon$ with
+# $\sigma_t^2 = 1/\mathrm{SNR}_t$, the same picture in other units. Shrinking is a convention that keeps the numbers small.
+#
+# ### Deeper: what the digits' own variance does to the SNR
+#
+# Equation (4) is a ratio of variances if the data has variance 1. Our digits have not:
 
 # %%
-trap = Schedule(torch.cat([torch.zeros(1), torch.linspace(1e-4, 0.02, 50, dtype=torch.float64)]))
-ends = {"linear, T = 1000": linear(), "linear, T = 50": linear(50), "trap, T = 50": trap}
-for name, s in ends.items():
-    print(f"{name:17} ᾱ_T = {s.alpha_bar[-1]:.1g}")
+print(f"mean of all pixels             {digits.mean():.2f}")
+print(f"variance around the mean digit {digits.var(dim=0).mean():.2f}")
+print(f"mean of the squares            {digits.square().mean():.2f}")
 
 # %% tags=["claim"]
-assert 0.59 < trap.alpha_bar[-1] < 0.61
+assert 3.6 < 1 / digits.var(dim=0).mean() < 3.8
+assert 1.3 < -digits.var(dim=0).mean().log() < 1.33
+assert 0.51 < digits.var(dim=0).mean().sqrt() < 0.53
+assert abs(torch.fft.fft2(varied[:500], norm="ortho").abs().square().mean() - varied[:500].square().mean()) < 1e-9
 
 # %% [markdown]
-# With 50 small steps, 60 % of the signal's variance is left at the end: $\bar\alpha_T = 0.6$. Our `linear(50)` takes
-# steps that are twenty times larger and ends in noise.
+# Most pixels are black in every digit, so the mean of the squares, 0.92, is nearly 1, and the size of the numbers hardly
+# changes along the chain. But a pixel that is always black tells nothing. What tells digits apart is the variance around the
+# mean digit, 0.27 per pixel. The ratio of that signal to the noise is $0.27\,\bar\alpha_t/(1-\bar\alpha_t)$, smaller than (4)
+# by a factor of almost 4. On the logarithmic axis of Figure 3, the curve should lie 1.3 lower.
 #
-# How far from noise, in nats? There are two different questions, and papers mix them up. Both are a KL from what the
-# chain really gives, $q$, to $\mathcal N(0, I)$, for short $\mathcal N$. (In notebook 01, section 5, the letter $q$
-# stood for what you believe. Here it is the truth, and it stands first.)
+# The spectrum knows this already: the power, averaged over all waves, is 0.27 as well, because the orthonormal Fourier
+# transform keeps sums of squares. Papers deal with it by a constant. Karras et al. (2022) call the data's standard deviation
+# $\sigma_{\text{data}}$, and measure noise against it. Their default, 0.5, would do for our digits, too, which have
+# $\sqrt{0.27} = 0.52$.
 #
-# - How far is *one* noisy image from noise, on average? $\;\mathbb E_{x_0}\,\mathrm{KL}\big(q(x_T\mid x_0)\,\|\,\mathcal N(0, I)\big)$. This is the
-#   term $L_T$ of the bound in notebook 04.
-# - How far is the *whole collection* of noisy images, of density $q(x_T)$, from noise? $\;\mathrm{KL}\big(q(x_T)\,\|\,\mathcal N(0, I)\big)$. This is the
-#   mistake that you make by starting from noise.
+# ## 6 · Is the end really noise?
+#
+# Generation starts from $\mathcal N(0, I)$. If the chain ends elsewhere, the model starts from states that it never met in
+# training. In many tutorials that is so: to save time they keep $\beta$ from 0.0001 to 0.02, and cut $T$.
+
+# %% tags=["check"]
+cut_short = Schedule(torch.cat([torch.zeros(1), torch.linspace(1e-4, 0.02, 50)]))
+ends = {"linear, T = 1000": linear(), "cosine, T = 1000": cosine(), "cut short, T = 50": cut_short}
+for name, s in ends.items():
+    print(f"{name:17} ᾱ_T = {s.alpha_bar[-1]:.1g}")
+assert max(linear().alpha_bar[-1], cosine().alpha_bar[-1]) < 1e-4 < 0.5 < cut_short.alpha_bar[-1]
+
+# %% [markdown]
+# Fifty small steps leave 60 % of the signal's variance at the end, and nobody knows how to draw such half-noise. The test is
+# one line: print $\bar\alpha_T$.
+#
+# ### Deeper: how far from noise, in nats
+#
+# There are two different questions, and papers mix them up. Both are a KL from what the chain really gives, $q$, to
+# $\mathcal N(0, I)$, for short $\mathcal N$.
+#
+# - How far is *one* noisy picture from noise, on average?
+#   $\;\mathbb E_{x_0}\,\mathrm{KL}\big(q(x_T\mid x_0)\,\|\,\mathcal N\big)$. This is the term $L_T$ of the bound in
+#   notebook 04.
+# - How far is the *whole collection* of noisy pictures from noise? $\;\mathrm{KL}\big(q(x_T)\,\|\,\mathcal N\big)$. This is
+#   the mistake that you make by starting from noise.
 #
 # The first is larger. The difference is the **mutual information**
-# $I(x_0; x_T) = \mathbb E\big[\log q(x_T\mid x_0) - \log q(x_T)\big]$: how much $x_T$ still tells you about $x_0$, in nats. Here
-# $\mathbb E$ averages over $x_0$, and over $x_T$ given $x_0$. For a fixed $x_0$ the average over $x_T$ is the KL from
-# $q(x_T\mid x_0)$ to $q(x_T)$, which is never negative; so neither is $I$.
+# $I(x_0; x_T) = \mathbb E\big[\log q(x_T\mid x_0) - \log q(x_T)\big]$: how much $x_T$ still tells you about $x_0$, in nats. For
+# a fixed $x_0$ the average over $x_T$ is the KL from $q(x_T\mid x_0)$ to $q(x_T)$, which is never negative; so neither is $I$.
 #
 # $$ \mathbb E_{x_0}\,\mathrm{KL}\big(q(x_T\mid x_0)\,\|\,\mathcal N\big) \;=\; \mathrm{KL}\big(q(x_T)\,\|\,\mathcal N\big) \;+\; I(x_0; x_T) \tag{6} $$
 #
 # To see it, write the first as the average of $\log q(x_T\mid x_0) - \log\mathcal N(x_T)$, and add and subtract
-# $\log q(x_T)$. For the two-peaked mixture of Figure 2 all three can be computed, each by its own route: the first in
-# closed form (by notebook 01, eq. 9, the KL of two Gaussians is linear in $x_0^2$), the second as an area on a grid, and
-# the third as a difference of two entropies.
+# $\log q(x_T)$. For the two peaks of Figure 2 all three can be computed, each by its own route. The first has a closed form,
+# since the KL of two Gaussians is linear in $x_0^2$ (notebook 01). The second is an area on a grid.
 #
-# The **entropy** of a density, $-\int q \log q$, is the average of minus its logarithm. It measures, in nats, how
-# spread out the density is. For a Gaussian of variance $\sigma^2$ it is $\tfrac12\log(2\pi\sigma^2) + \tfrac12 =
-# \tfrac12\log(2\pi e\,\sigma^2)$, the average of minus equation (1) of notebook 01. Now $I(x_0; x_T)$ is an average of
-# two terms. That of $-\log q(x_T)$ is the entropy of $x_T$. That of $\log q(x_T\mid x_0)$ is minus the entropy for a
-# known $x_0$, which is that of the noise alone, with $\sigma^2 = 1-\bar\alpha_T$. So the information is the first
-# entropy less the second.
+# The third is a difference of two entropies. The **entropy** of a density, $-\int q \log q$, is the average of minus its
+# logarithm, and measures how spread out it is. For a Gaussian of variance $\sigma^2$ it is $\tfrac12\log(2\pi e\,\sigma^2)$.
+# Now $I$ is an average of two terms. That of $-\log q(x_T)$ is the entropy of $x_T$. That of $\log q(x_T\mid x_0)$ is minus
+# the entropy of the noise alone, with $\sigma^2 = 1-\bar\alpha_T$.
 
 # %%
 def nats_from_noise(schedule):
@@ -572,129 +773,33 @@ def nats_from_noise(schedule):
     return average, marginal, information
 
 # %% tags=["check"]
-chains = {"linear, T = 1000": linear(), "cosine, T = 1000": cosine(), "trap, T = 50": trap}
 print("schedule            one image   collection  information")
-for name, s in chains.items():
+for name, s in ends.items():
     average, marginal, information = nats_from_noise(s)
     print(f"{name:17} {average:11.1e} {marginal:12.1e} {information:12.1e}")
     assert abs(average - marginal - information) < 1e-13
 
 # %% tags=["claim"]
-for s in chains.values():
+for s in ends.values():
     average, marginal, _ = nats_from_noise(s)
     assert average > 6 * marginal
 
 # %% [markdown]
-# The first column is the sum of the other two, to twelve decimals. After 1,000 steps the collection is about a
-# millionth of a nat from noise, or less. In the trap it is 0.1 nats away, and that for a single number: an image has
-# 784, and where they are independent such distances add up. The first column is at least six times the second. It asks
-# whether you could tell $x_T$ from noise if you knew $x_0$. A sampler, which starts from noise, does not know $x_0$;
-# for it the second column counts.
+# The first column is the sum of the other two. After 1,000 steps the collection is about a millionth of a nat from noise, or
+# less. Cut short, it is 0.1 nats away, for a single number; an image has 784. The first column is at least six times the
+# second. It asks whether you could tell $x_T$ from noise *if you knew $x_0$*. A sampler does not know it, so for a sampler
+# the second column counts.
 #
-# From now on: `from diffusion_lab.theory.schedule import Schedule, linear, cosine` and
-# `from diffusion_lab.theory.forward import q_step, q_sample`.
+# Can $\bar\alpha_T = 4\cdot10^{-5}$ still be too much? It can, where every pixel tells the same story. The brightness of a
+# whole picture is the average of its pixels, and averaging removes the noise. Lin et al. (2024) found that for this reason
+# well-known models could draw neither very dark nor very bright pictures.
 #
 # ## Exercises
 #
-# ### Exercise 1 (warm-up): one step
+# ### Exercise 1 (core): derive the jump between two times
 #
-# Write equation (1) yourself, for a single $\beta$: $x_t$ from $x_{t-1}$.
-
-# %% tags=["exercise"]
-def forward_step(x, beta, eps):
-    """One step of the chain.
-
-    x, eps: float64 (n,), eps standard normal; beta: a float. Returns the next x.
-    """
-    raise NotImplementedError
-
-
-# %% tags=["check"]
-check_forward_step(forward_step)
-
-# %% [markdown] tags=["solution"]
-# <details><summary>Hint</summary>
-#
-# $\beta$ is a variance. Both factors are roots.
-# </details>
-#
-# <details><summary>Solution</summary>
-#
-# ```python
-# def forward_step(x, beta, eps):
-#     return (1 - beta) ** 0.5 * x + beta**0.5 * eps
-# ```
-# </details>
-
-# %% [markdown]
-# ### Exercise 2 (core): from ᾱ back to β
-#
-# Someone gives you a table of $\bar\alpha_t$ for $t = 0 \dots T$. Recover $\beta_t$, with $\beta_0 = 0$, and never above
-# 0.999.
-
-# %% tags=["exercise"]
-def betas(alpha_bar):
-    """beta for t = 0…T from alpha_bar: float64 (T+1,), alpha_bar[0] = 1.
-
-    Returns float64 (T+1,), at most 0.999.
-    """
-    raise NotImplementedError
-
-
-# %% tags=["check"]
-check_betas(betas)
-
-# %% [markdown] tags=["solution"]
-# <details><summary>Hint</summary>
-#
-# $\bar\alpha_t = \alpha_t\,\bar\alpha_{t-1}$. Divide neighbours: `alpha_bar[1:] / alpha_bar[:-1]`.
-# </details>
-#
-# <details><summary>Solution</summary>
-#
-# ```python
-# def betas(alpha_bar):
-#     beta = 1 - alpha_bar[1:] / alpha_bar[:-1]
-#     return torch.cat([torch.zeros(1, dtype=torch.float64), beta.clamp(max=0.999)])
-# ```
-# </details>
-
-# %% [markdown]
-# ### Exercise 3 (core): when does the signal drown?
-#
-# Find the first time at which the SNR is below a given value.
-
-# %% tags=["exercise"]
-def first_time(alpha_bar, snr):
-    """The smallest t with SNR_t < snr, as an int.
-
-    alpha_bar: float64 (T+1,); snr: a float above SNR_T.
-    """
-    raise NotImplementedError
-
-
-# %% tags=["check"]
-check_first_time(first_time)
-
-# %% [markdown] tags=["solution"]
-# <details><summary>Hint</summary>
-#
-# Compute the SNR by equation (4) for all $t$ at once. `(condition).nonzero()[0]` is the first index at which a
-# condition holds; index 0 is time 0.
-# </details>
-#
-# <details><summary>Solution</summary>
-#
-# ```python
-# def first_time(alpha_bar, snr):
-#     return int((alpha_bar / (1 - alpha_bar) < snr).nonzero()[0])
-# ```
-# </details>
-
-# %% [markdown]
-# ### Exercise 4 (hard): a jump between two times
-#
-# You have $x_s$ and want $x_t$ for some later $t > s$, in one go. Repeat the proof of equation (5), starting at $s$.
+# You have $x_s$ and want $x_t$ for some later $t > s$, in one go. Take a pencil: write both as jumps from $x_0$, and find what
+# leads from one to the other.
 
 # %% tags=["exercise"]
 def jump_between(x_s, alpha_bar_s, alpha_bar_t, eps):
@@ -711,10 +816,16 @@ check_jump_between(jump_between)
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
 #
-# The steps from $s$ to $t$ keep the share $\alpha_{s+1}\cdots\alpha_t = \bar\alpha_t/\bar\alpha_s$ of the variance.
+# Write $x_t = a\,x_s + b\,\varepsilon$ and put $x_s = \sqrt{\bar\alpha_s}\,x_0 + \sqrt{1-\bar\alpha_s}\,\varepsilon'$ into it.
+# The factor of $x_0$ must be $\sqrt{\bar\alpha_t}$. That gives $a$. The variance of the noise must be $1-\bar\alpha_t$. That
+# gives $b$.
 # </details>
 #
 # <details><summary>Solution</summary>
+#
+# From $a\sqrt{\bar\alpha_s} = \sqrt{\bar\alpha_t}$ follows $a^2 = \bar\alpha_t/\bar\alpha_s$. From
+# $a^2(1-\bar\alpha_s) + b^2 = 1-\bar\alpha_t$ follows $b^2 = 1 - \bar\alpha_t/\bar\alpha_s$. It is one step of the chain,
+# equation (1), with $\alpha = \bar\alpha_t/\bar\alpha_s$ in place of $\alpha_t$.
 #
 # ```python
 # def jump_between(x_s, alpha_bar_s, alpha_bar_t, eps):
@@ -724,50 +835,237 @@ check_jump_between(jump_between)
 # </details>
 
 # %% [markdown]
-# ## A common mistake
+# ### Exercise 2 (core): build a schedule that is even in log SNR
 #
-# $\beta_t$ is a variance; many have used it as a deviation, `x = sqrt(1 - beta) * x + beta * eps`. Nothing crashes.
-# Here is the variance of standardised data along the chain, computed exactly from the recursion, with the mistake and
-# with its mend.
+# Make the table of $\beta_t$ for which $\log\mathrm{SNR}_t$ runs in a straight line, from `first` at $t = 1$ to `last` at
+# $t = T$. Nothing is clipped. Then put it into `Schedule`, and look: which $t$ does the eye notice?
+
+# %% tags=["exercise"]
+def even_schedule(first, last, T):
+    """beta for t = 0…T of the schedule with log_snr[1] = first and log_snr[T] = last.
+
+    first, last: floats; T: an int. Returns float64 (T+1,), with beta[0] = 0.
+    """
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+check_even_schedule(even_schedule)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# Solve (4) for $\bar\alpha_t$: it is $\mathrm{SNR}_t/(1+\mathrm{SNR}_t)$. Put $\bar\alpha_0 = 1$ in front, and divide
+# neighbours: $\bar\alpha_t = \alpha_t\,\bar\alpha_{t-1}$.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def even_schedule(first, last, T):
+#     log_snr = torch.linspace(first, last, T, dtype=torch.float64)
+#     snr = log_snr.exp()
+#     alpha_bar = snr / (1 + snr)
+#     alpha_bar = torch.cat([torch.ones(1, dtype=torch.float64), alpha_bar])
+#     alpha = alpha_bar[1:] / alpha_bar[:-1]
+#     beta = 1 - alpha
+#     return torch.cat([torch.zeros(1, dtype=torch.float64), beta])
+# ```
+#
+# Now look at it: `s = Schedule(even_schedule(10.0, -10.0, 1000))`, and the strip of Figure 5 with `s` in it. The eye notices
+# the stretch from about $t = 300$ to $t = 600$, where $\log\mathrm{SNR}_t$ lies between 4 and $-2$. Before it nothing seems to
+# happen, and after it nothing is left to happen.
+# </details>
+
+# %% [markdown]
+# ### Exercise 3 (core): find the fault, or rather the test that finds it
+#
+# Three jumps. Each has a bug of a kind that is common in public code, and none crashes.
 
 # %%
+def q_sample_A(x_0, t, eps, schedule):
+    alpha_bar_t = at(schedule.alpha_bar, t, like=x_0)
+    return alpha_bar_t.sqrt() * x_0 + (1 - alpha_bar_t) * eps
+
+
+def q_sample_B(x_0, t, eps, schedule):
+    alpha_bar_t = schedule.alpha_bar[t - 1]
+    return alpha_bar_t.sqrt() * x_0 + (1 - alpha_bar_t).sqrt() * eps
+
+
+def q_sample_C(x_0, t, eps, schedule):
+    alpha_bar_t = at(schedule.alpha_bar, t, like=x_0)
+    return alpha_bar_t.sqrt() * x_0 + (1 - alpha_bar_t).sqrt() * eps[0]
+
+# %% [markdown]
+# Five tests, on 64 digits under `linear()`. Call $n_t = x_t - \sqrt{\bar\alpha_t}\,x_0$ what a jump has added. Variances are over
+# all pixels of all pictures, and may be off by a tenth.
+#
+# 1. The variance of $n_{1000}$ is 1.
+# 2. At $t = 0$ the jump hands back $x_0$.
+# 3. The variance of $n_{300}$ is $1-\bar\alpha_{300}$.
+# 4. The $n_{300}$ of two pictures have a correlation below 0.2.
+# 5. At $t = 1$ the jump equals `q_step` with the same noise.
+#
+# Which tests find which bug? Think first, then run them.
+
+# %% tags=["exercise"]
+def found_by():
+    """For each of A, B, C the tests that fail: {"A": {…}, "B": {…}, "C": {…}}, sets of 1…5."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+check_found_by(found_by)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# What is the bug in each? A uses a variance as a standard deviation. B is one step early. C gives all pictures one noise.
+# For each test ask: what does this bug do *at this t*? At $t = 1000$, the number whose root is missing is nearly 1.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# The first test is the one that everybody writes, and it finds none of the three. Test 5 finds them all: it compares with
+# something that you trust already, exactly, in the smallest case.
+#
+# ```python
+# def found_by():
+#     return {"A": {3, 5}, "B": {2, 5}, "C": {4, 5}}
+# ```
+# </details>
+
+# %% [markdown]
+# ### Exercise 4 (core): an experiment with pictures twice as large
+#
+# Turn each pixel of a digit into a block of four: the same picture, twice as large. Does it drown at the same time? Find the
+# first $t$ at which the wave with $k$ crests is weaker than the noise, for small and for large. Guess first.
+
+# %% tags=["exercise"]
+def drowning(images, alpha_bar, k):
+    """The first t with alpha_bar[t] P_k < 1 - alpha_bar[t], for images as given and twice as large.
+
+    images: float64 (n, 1, 28, 28), their mean subtracted; alpha_bar: float64 (T+1,); k: an int.
+    Returns (t_small, t_large), two ints.
+    """
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+check_drowning(drowning)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# `images.repeat_interleave(2, dim=2)` repeats each row. `wave_power(images)[k]` is $P_k$; the wave with $k$ crests across the
+# large picture is the same wave. `(condition).nonzero()[0]` is the first index at which a condition holds.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def drowning(images, alpha_bar, k):
+#     large = images.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+#     times = []
+#     for pictures in (images, large):
+#         power = wave_power(pictures)[k]
+#         drowned = alpha_bar * power < 1 - alpha_bar
+#         times.append(int(drowned.nonzero()[0]))
+#     t_small, t_large = times
+#     return t_small, t_large
+# ```
+#
+# Later. Four pixels now tell what one told before. Their average has a quarter of the noise, so a coarse wave stands out nearly
+# four times as far. To have the large picture drown on the old timetable, lower log SNR by $\log 4 \approx 1.4$ for each
+# doubling. That is the shifted cosine of Hoogeboom et al. (2023).
+# </details>
+
+# %% [markdown]
+# ### Exercise 5 (core): criticise a claim
+#
+# "*Our cosine schedule destroys information evenly*", says a paper, and shows Figures 3 and 5. Which of these follow?
+#
+# - **A** In the middle half of the chain, each 250 steps take about the same from $\bar\alpha_t$.
+# - **B** Each quarter of the chain takes about the same from $\log\mathrm{SNR}_t$.
+# - **C** The cosine spends more of its chain on pictures in which one sees a digit than linear does.
+# - **D** A model trained with it will have the better likelihood.
+# - **E** Fine detail drowns first because the cosine starts slowly.
+# - **F** The noisy pictures of its middle half also occur on the linear chain, at other times.
+# - **G** It will be just as even for 512 × 512 pixels.
+
+# %% tags=["exercise"]
+def what_follows():
+    """The letters of the statements that follow, as a set: {"A", …}."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+check_what_follows(what_follows)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# For each statement, ask which figure or table shows it. Two of the seven speak of things that no schedule can choose.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# A is Figure 3, left; C is Figure 5; F is the timetable. B fails in the table of section 5. D confuses a schedule with a
+# model. E takes the timetable for the rails. G is exercise 4.
+#
+# ```python
+# def what_follows():
+#     return {"A", "C", "F"}
+# ```
+# </details>
+
+# %% [markdown]
+# ## A common mistake
+#
+# $\beta_t$ is a variance. Many have used it as a standard deviation: `x = sqrt(1 - beta) * x + beta * eps`. Nothing crashes.
+# Here is the variance along the chain, with the mistake and with its fix.
+
+# %% tags=["check"]
 var_right = [1.0]
 var_wrong = [1.0]
 for beta_t in linear().beta[1:].tolist():
     var_right.append((1 - beta_t) * var_right[-1] + beta_t)
     var_wrong.append((1 - beta_t) * var_wrong[-1] + beta_t**2)
-print(f"variance at the end: right {var_right[-1]:.2f}, β as deviation {var_wrong[-1]:.2f}")
-
-# %% tags=["claim"]
+print(f"variance at the end: {var_right[-1]:.2f}, with β as standard deviation {var_wrong[-1]:.2f}")
 assert abs(var_right[-1] - 1) < 1e-12
 assert 40 < 1 / var_wrong[-1] < 60
 
 # %% tags=["figure"]
 fig, ax = figure(width=7, height=2.8)
-lines = [(torch.arange(1001), var_right, "exact", "right"),
-         (torch.arange(1001), var_wrong, "model", "β as a deviation")]
-curves(ax, lines, "t", "variance of $x_t$", ylim=(0, 1.1))
+ax.plot(range(1001), var_right, "k--", linewidth=2, label="β as variance")
+ax.plot(range(1001), var_wrong, color=POINTS["model"]["color"], linewidth=2.4, label="β as standard deviation")
+_ = ax.set(xlabel="t", ylabel="variance of $x_t$", ylim=(0, 1.1))
+_ = ax.legend(loc="center right")
 show(fig, alt="A flat line at 1, and a curve that falls from 1 to nearly 0 along the chain.")
 
 # %% [markdown]
-# **Figure 5.** Black: the variance stays 1. Orange: the signal is shrunk, and the noise that should fill the gap is
-# missing, so $x_T$ is a nearly grey image. *The symptom*: print the variance of $x_T$ over a batch. If it is not about
-# 1, the forward step is wrong, and no training will mend that: sampling would start from noise whose variance is some
-# fifty times larger than what the network saw.
+# **Figure 6.** Orange: the noise that should fill the gap is missing, so $x_T$ is a nearly grey picture. *The symptom*: over a
+# batch, the variance of $x_T$ is not about 1. No training will help, for sampling starts from noise of some fifty times the
+# variance that the network saw.
 #
 # ## Summary
 #
-# - A step shrinks the signal by $\sqrt{1-\beta_t}$ and adds noise of variance $\beta_t$; the variance stays 1.
-# - The jump (5) reaches any time at once; it is a thousand steps, by induction.
-# - A schedule is judged by its SNR: where it falls, the chain does its work. The cosine spreads that evenly.
-# - The end is noise if $\bar\alpha_T$ is near 0; shrinking $T$ alone leaves $\bar\alpha_T = 0.6$. In nats, what counts is
-#   the KL of the whole collection; the average over single images is larger by the mutual information.
+# - A step shrinks the signal a little and adds a little noise. The variance stays 1, so the end is known.
+# - The jump (5) reaches any time at once. So every $q(x_t \mid x_0)$ is known.
+# - Noise is flat and digits are not: fine detail drowns first, under every schedule.
+# - A schedule is a timetable. The cosine spreads the *visible* destruction, that of $\bar\alpha_t$. In log SNR neither is even,
+#   and with ever smaller steps the bound depends on the two ends alone.
+# - The end is noise if $\bar\alpha_T$ is nearly 0. Cutting $T$ alone leaves 60 % of the signal's variance.
+#
+# From now on: `from diffusion_lab.theory.schedule import Schedule, linear, cosine` and
+# `from diffusion_lab.theory.forward import q_step, q_sample`.
 #
 # ## Check yourself
 #
 # <details><summary>Is anything in this notebook learned from data?</summary>
 #
-# No. The forward process is fixed once the schedule is chosen. Only the way back has parameters.
+# No. All is fixed once the schedule is chosen. Only the way back is learned.
 # </details>
 #
 # <details><summary>The data has variance 0.25 in each pixel. What is the variance of $x_t$?</summary>
@@ -775,18 +1073,22 @@ show(fig, alt="A flat line at 1, and a curve that falls from 1 to nearly 0 along
 # $0.25\,\bar\alpha_t + 1 - \bar\alpha_t$: it rises from 0.25 to 1. "Variance preserving" holds for data of variance 1.
 # </details>
 #
-# <details><summary>Why does a model not need the states in between to be trained at t = 700?</summary>
+# <details><summary>Is there a schedule under which coarse structure drowns before fine detail?</summary>
 #
-# Because equation (5) draws $x_{700}$ from $x_0$ directly, with the same distribution as 700 steps.
+# No. The noise is the same for every wave, and digits have more power in their coarse ones. It would take another kind of
+# noise.
 # </details>
 #
 # ## Further reading
 #
-# - Ho, Jain & Abbeel (2020), *Denoising Diffusion Probabilistic Models*: eq. 2 is our (1), eq. 4 our (5).
-# - Nichol & Dhariwal (2021), *Improved Denoising Diffusion Probabilistic Models*, section 3.2: eq. 17 is the cosine.
-# - Kingma et al. (2021), *Variational Diffusion Models*: the whole theory told by the SNR alone.
-# - Lin et al. (2024), *Common Diffusion Noise Schedules and Sample Steps Are Flawed*: what an end that is not noise does
-#   to the brightness of well-known models.
+# - Ho, Jain & Abbeel (2020), *Denoising Diffusion Probabilistic Models*: eq. 2 is our (1), eq. 4 our (5), Figure 2 our Figure 1.
+# - Nichol & Dhariwal (2021), *Improved Denoising Diffusion Probabilistic Models*, section 3.2: eq. 17 is the cosine,
+#   Figure 3 our Figure 5.
+# - Kingma et al. (2021), *Variational Diffusion Models*, section 5: the bound and the ends of the SNR.
+# - Hoogeboom, Heek & Salimans (2023), *simple diffusion*, and Chen (2023), *On the Importance of Noise Scheduling for Diffusion
+#   Models*: large pictures.
+# - Dieleman (2024), *Diffusion is spectral autoregression*: our Figure 4.
+# - Lin et al. (2024), *Common Diffusion Noise Schedules and Sample Steps Are Flawed*: the end.
 #
 # ## Next
 #

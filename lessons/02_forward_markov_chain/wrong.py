@@ -3,70 +3,110 @@
 import torch
 
 from diffusion_lab.exercises.forward_markov_chain import (
-    check_betas,
-    check_first_time,
-    check_forward_step,
+    check_drowning,
+    check_even_schedule,
+    check_found_by,
     check_jump_between,
+    check_what_follows,
 )
+from diffusion_lab.theory.spectrum import wave_power
 
 ZERO = torch.zeros(1, dtype=torch.float64)
+ONE = ZERO + 1
 
 
-def table(beta):
-    return torch.cat([ZERO, beta.clamp(max=0.999)])
+def line(first, last, n):
+    return torch.linspace(first, last, n, dtype=torch.float64)
 
 
-def first(condition):
-    return int(condition.nonzero()[0])
+def from_alpha_bar(alpha_bar):
+    return torch.cat([ZERO, 1 - alpha_bar[1:] / alpha_bar[:-1]])
+
+
+def even(first, last, T):
+    return from_alpha_bar(torch.cat([ONE, torch.sigmoid(line(first, last, T))]))
+
+
+def enlarged(images):
+    return images.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+
+
+def times(small, large, alpha_bar):
+    return tuple(int((alpha_bar * power < 1 - alpha_bar).nonzero()[0]) for power in (small, large))
+
+
+def drowning(images, alpha_bar, k):
+    return times(wave_power(images)[k], wave_power(enlarged(images))[k], alpha_bar)
 
 
 WRONG = {
-    check_forward_step: [
-        (lambda x, b, e: (1 - b) ** 0.5 * x + b * e, "used it as a deviation"),
-        (lambda x, b, e: x + b**0.5 * e, "without shrinking"),
-        (lambda x, b, e: (1 - b) * x + b**0.5 * e, "should be its root"),
-        (lambda x, b, e: (1 - b**0.5) * x + b**0.5 * e, "subtract first"),
-        (lambda x, b, e: b**0.5 * x + (1 - b) ** 0.5 * e, "swapped"),
-        (lambda x, b, e: (1 - b) * x + b * e, "should be its root"),
-        (lambda x, b, e: (1 - b) ** 0.5 * x + b**0.5 * torch.rand_like(e), "two calls with the same numbers"),
-        (lambda x, b, e: (1 - b) ** 0.5 * x + b**0.5 * torch.randn_like(e), "two calls with the same numbers"),
-        (lambda x, b, e: (1 + b) ** 0.5 * x + b**0.5 * e, "Compare with equation (1)"),
-        (lambda x, b, e: torch.sqrt(1 - b) * x + b**0.5 * e, "x ** 0.5"),
-    ],
-    check_betas: [
-        (lambda a: (1 - a[1:] / a[:-1]).clamp(max=0.999), "put β_0 = 0 in front"),
-        (lambda a: 1 - a, "of all steps up to t"),
-        (lambda a: torch.cat([(1 - a[1:] / a[:-1]).clamp(max=0.999), ZERO]), "off by one"),
-        (lambda a: table(1 - a[:-1] / a[1:]), "upside down"),
-        (lambda a: table(a[1:] / a[:-1]), "that ratio is α_t"),
-        (lambda a: table(1 - (a[1:] / a[:-1]).sqrt()), "the root of the ratio"),
-        (lambda a: torch.cat([ZERO, 1 - a[1:] / a[:-1]]), "above 0.999: limit them"),
-        (lambda a: torch.cat([ZERO, 1 - a[1:] / a[:-1]]).clamp(1e-4, 0.999), "should be 0, but yours is 0.0001"),
-        (lambda a: table(a[:-1] - a[1:]), "divide by that"),
-        (lambda a: table((a[:-1] - a[1:]) / a[1:]), "you divided by ᾱ_t"),
-        (lambda a: table((1 - a.float()[1:] / a.float()[:-1]).double()), "Do all steps stay in float64"),
-        (lambda a: table(1 - a[1:] / a[:-1]).float(), "yours is float32"),
-    ],
-    check_first_time: [
-        (lambda a, snr: first(a / (1 - a) < snr) - 1, "one step early"),
-        (lambda a, snr: first(a / (1 - a) < snr) + 1, "one step late"),
-        (lambda a, snr: first((a / (1 - a))[1:] < snr), "left out index 0"),
-        (lambda a, snr: int((a / (1 - a) < snr).sum()), "counted the times"),
-        (lambda a, snr: first(a < snr), "compared ᾱ_t with snr"),
-        (lambda a, snr: first(a / (1 - a) <= snr), "the sign is <"),
-        (lambda a, snr: int((a / (1 - a) - snr).abs().argmin()), "nearest to the value"),
-        (lambda a, snr: first((a / (1 - a)).sqrt() < snr), "take no roots"),
-        (lambda a, snr: first(a / (1 - a) > snr), "you return time 0"),
-        (lambda a, snr: (a / (1 - a) < snr).nonzero()[0], "a whole number (int) was expected"),
-    ],
     check_jump_between: [
         (lambda x, s, t, e: t**0.5 * x + (1 - t) ** 0.5 * e, "the jump from x_0"),
         (lambda x, s, t, e: (t / s) ** 0.5 * x + (1 - t) ** 0.5 * e, "noise is too strong"),
         (lambda x, s, t, e: (t / s) ** 0.5 * x + (s - t) ** 0.5 * e, "no difference"),
         (lambda x, s, t, e: t / s * x + (1 - t / s) ** 0.5 * e, "its root"),
-        (lambda x, s, t, e: (t / s) ** 0.5 * x + (1 - t / s) * e, "as a deviation"),
+        (lambda x, s, t, e: (t / s) ** 0.5 * x + (1 - t / s) * e, "as a standard deviation"),
         (lambda x, s, t, e: t**0.5 * x + (s - t) ** 0.5 * e, "neither factor starts at s"),
         (lambda x, t, s, e: (t / s) ** 0.5 * x + (1 - t / s) ** 0.5 * e, "upside down"),
+        (lambda x, s, t, e: (1 - t / s) ** 0.5 * x + (t / s) ** 0.5 * e, "swapped"),
         (lambda x, s, t, e: x.mul_((t / s) ** 0.5).add_((1 - t / s) ** 0.5 * e), "changed x itself"),
+        (lambda x, s, t, e: torch.sqrt(t / s) * x + (1 - t / s) ** 0.5 * e, "x ** 0.5"),
+    ],
+    check_even_schedule: [
+        (lambda a, b, T: even(a, b, T)[1:], "put β_0 = 0 in front"),
+        (lambda a, b, T: torch.cat([ONE, torch.sigmoid(line(a, b, T))]), "that is ᾱ"),
+        (lambda a, b, T: 1 - even(a, b, T), "that is α, and asked is β"),
+        (lambda a, b, T: torch.cat([ZERO, 1 - torch.sigmoid(line(a, b, T))]), "of all steps up to t"),
+        (lambda a, b, T: from_alpha_bar(torch.sigmoid(line(a, b, T + 1))), "begins at time 0"),
+        (lambda a, b, T: torch.cat([ZERO, from_alpha_bar(torch.sigmoid(line(a, b, T)))]), "your first step is missing"),
+        (lambda a, b, T: from_alpha_bar(torch.cat([ONE, torch.sigmoid(line(torch.e**a, torch.e**b, T).log())])),
+         "the SNR fall in a straight line"),
+        (lambda a, b, T: from_alpha_bar(torch.cat([ONE, line(a, b, T).exp()])), "Solve for ᾱ"),
+        (lambda a, b, T: from_alpha_bar(torch.cat([ONE, torch.sigmoid(line(a, b, T)).sqrt()])), "take no root"),
+        (lambda a, b, T: even(-a, -b, T), "what noise has"),
+        (lambda a, b, T: even(b, a, T), "swapped"),
+        (lambda a, b, T: even(a, b, T).clamp(1e-4, 0.9), "should be"),
+        (lambda a, b, T: even(a, b, T).float(), "yours is float32"),
+        (lambda a, b, T: even(float(a), b, T).float().double(), "Do all steps stay in float64"),
+    ],
+    check_drowning: [
+        (lambda x, a, k: drowning(x, a, k)[::-1], "swapped"),
+        (lambda x, a, k: times(wave_power(x)[k], wave_power(x)[k], a), "made from the enlarged"),
+        (lambda x, a, k: times(wave_power(x)[k], wave_power(x.repeat_interleave(2, dim=2))[k], a), "(n, 1, H, H)"),
+        (lambda x, a, k: times(wave_power(x)[k], wave_power(enlarged(x))[2 * k], a), "2k crests"),
+        (lambda x, a, k: drowning(x, a, k + 1), "one too fine"),
+        (lambda x, a, k: drowning(x, a, k - 1), "one too coarse"),
+        (lambda x, a, k: tuple(int((p[k] < 1 - a).nonzero()[0]) if bool((p[k] < 1 - a).any()) else len(a) - 1
+                               for p in (wave_power(x), wave_power(enlarged(x)))), "shrunk to ᾱ_t P_k"),
+        (lambda x, a, k: tuple(int((a * p[k] < 1).nonzero()[0]) for p in (wave_power(x), wave_power(enlarged(x)))),
+         "with 1"),
+        (lambda x, a, k: times(wave_power(x)[k].sqrt(), wave_power(enlarged(x))[k].sqrt(), a), "take no root"),
+        (lambda x, a, k: tuple(t - 1 for t in drowning(x, a, k)), "one step early"),
+        (lambda x, a, k: tuple(t + 1 for t in drowning(x, a, k)), "one step late"),
+        (lambda x, a, k: drowning(x, a, k)[0], "2 results were expected"),
+        (lambda x, a, k: tuple(t / len(a) for t in drowning(x, a, k)), "a whole number (int)"),
+    ],
+    check_found_by: [
+        (lambda: {"A": "135", "B": "25", "C": "45"}, "the square of 1 is 1"),
+        (lambda: {"A": {3, 5}, "B": {1, 2, 5}, "C": {4, 5}}, "nearly 0 as well"),
+        (lambda: {"A": [3, 5], "B": [2, 5], "C": [1, 4, 5]}, "784 different draws"),
+        (lambda: {"A": "35", "B": "235", "C": "45"}, "less than a percent"),
+        (lambda: {"A": "35", "B": "25", "C": "345"}, "the right strength"),
+        (lambda: {"A": "3", "B": "25", "C": "45"}, "a hundredth of that"),
+        (lambda: {"A": "35", "B": "5", "C": "45"}, "the last entry of the table"),
+        (lambda: {"A": "35", "B": "25", "C": "4"}, "gives each picture its own noise"),
+        (lambda: {"A": "35", "B": "25"}, "a dict was expected"),
+        (lambda: {"A": "36", "B": "25", "C": "45"}, "choose among"),
+    ],
+    check_what_follows: [
+        (lambda: "AB", "far from even"),
+        (lambda: {"A", "C", "D"}, "depends on the two ends alone"),
+        (lambda: ["A", "C", "E", "F"], "in the digits' spectrum"),
+        (lambda: ("a", "c", "g"), "more power in its coarse waves"),
+        (lambda: "CF", "left, at t = 250"),
+        (lambda: "A, F", "the two rows"),
+        (lambda: {"A", "C"}, "through ᾱ_t alone"),
+        (lambda: "H", "choose among"),
+        (lambda: 3, "letters were expected"),
     ],
 }
