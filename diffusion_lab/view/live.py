@@ -25,8 +25,9 @@ class Live(widgets.VBox):
 
     draw: called with the value of each control by name; returns a uint8 array (fastest is what a `painter` draws) or a
     matplotlib figure (whose layout is left as it is when the same figure comes back).
-    controls: ipywidgets, by the name of draw's argument. caption and alt: as for `Scrubber`. Where no kernel runs, a
-    still of the picture stands in its place, with the values that it was drawn for.
+    controls: ipywidgets or a `Canvas`, by the name of draw's argument. caption and alt: as for `Scrubber`. Where no
+    kernel runs, a still of the picture stands in its place, with the values that it was drawn for (of a control that
+    has `told`, its words for its value).
     """
 
     def __init__(self, draw, caption, alt, **controls):
@@ -48,7 +49,8 @@ class Live(widgets.VBox):
         self._picture._png = b64encode(quick_png(picture)).decode()
 
     def _repr_mimebundle_(self, **kwargs):
-        values = [(name, control.description or name, control.value) for name, control in self._controls.items()]
+        values = [(name, control.description or name, getattr(control, "told", control.value))
+                  for name, control in self._controls.items()]
         text = f"Live({', '.join(f'{name}={value}' for name, _, value in values)})"
         shown = ", ".join(f"{shown} = {value}" for _, shown, value in values)
         still = film_strip([self._array], [f"Drawn for {shown}. Run the notebook to change it."], self._caption)

@@ -26,7 +26,8 @@ def with_still(bundle, text, still, alt):
 def film_strip(frames, labels, caption, most=6, width=900, gap=8):
     """Some of the frames (PNG bytes or arrays), first and last among them, as one PNG: labels and caption beneath."""
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(most, len(frames))).round().astype(int))
-    images, labels = [picture(frames[i]) for i in chosen], [labels[i] for i in chosen]
+    images = [picture(frames[i]) for i in chosen]
+    labels = [labels[i].replace("\n", " ") for i in chosen]  # there is room for one line
     column = max(min(images[0].width, (width - gap) // 2), *(ceil(UPRIGHT.getlength(label)) for label in labels))
     columns = max(1, min(len(images), (width + gap) // (column + gap)))
     shrink = min(1, (width - gap * (columns - 1)) / columns / images[0].width)

@@ -1,8 +1,34 @@
-"""Wrong answers to the exercise of notebook 00, each with words that the check's message must contain."""
+"""Wrong answers to the exercises of notebook 00, each with words that the check's message must contain."""
 
 import torch
 
-from diffusion_lab.exercises.start_here import check_to_pixels
+from diffusion_lab.exercises.start_here import (
+    check_average_of_walks,
+    check_copies,
+    check_repaired,
+    check_to_pixels,
+)
+from diffusion_lab.sampling.chain import last, spaced
+from diffusion_lab.sampling.ddpm import ddpm
+from diffusion_lab.sampling.dpm_solver import dpm_solver
+
+
+def walked(form=lambda ends, n: ends.mean(dim=0, keepdim=True), begin=lambda t: t, rows=lambda n: n, sampler=ddpm,
+           take=last, start=lambda x_t: x_t):
+    """An answer to exercise 2, right but for what is given."""
+    def answer(denoiser, x_t, t, n, generator):
+        more = {} if sampler is dpm_solver else {"generator": generator}
+        many = start(x_t).expand(rows(n), 2)
+        return form(take(sampler(denoiser, many, spaced(begin(t), 50), **more)), n)
+
+    return answer
+
+
+def distances(scaled=lambda pixels: pixels / 127.5 - 1, form=lambda squares: squares.sqrt().min(dim=1).values,
+              other=lambda made: made):
+    """An answer to exercise 3, right but for what is given."""
+    return lambda made, pixels: form((other(made)[:, None] - scaled(pixels)[None]).square().sum(dim=(2, 3, 4)))
+
 
 WRONG = {
     check_to_pixels: [
@@ -30,5 +56,55 @@ WRONG = {
         (lambda x: torch.sigmoid(x) * 255, "Black, -1, should become 0"),
         (lambda x: [value * 127.5 for value in x], "shift by 1"),
         (lambda x: torch.where(x < 0, 0.0, (x + 1) * 127.5), "should be 63.75, but yours is 0"),
+    ],
+    check_average_of_walks: [
+        (walked(form=lambda ends, n: ends), "average them"),
+        (walked(form=lambda ends, n: ends.mean(dim=0)), "keepdim=True keeps the first axis"),
+        (walked(form=lambda ends, n: ends.sum(dim=0, keepdim=True)), "divide by their number"),
+        (walked(form=lambda ends, n: ends.mean()), "the shape should be (1, 2)"),
+        (walked(form=lambda ends, n: -ends.mean(dim=0, keepdim=True)), "should be near"),
+        (walked(form=lambda ends, n: ends.median(dim=0, keepdim=True).values), "where single walks end"),
+        (walked(begin=lambda t: 1000), "your walk begins at the time 1000"),
+        (walked(begin=lambda t: t - 1), "the first of the times must be t"),
+        (walked(rows=lambda n: 1), "you walked 1 times"),
+        (walked(rows=lambda n: 32), "you walked 32 times"),
+        (walked(sampler=dpm_solver), "were your walks all alike?"),
+        (walked(start=lambda x_t: 10 + x_t), "where single walks end"),
+        (walked(take=lambda steps: next(iter(steps)).x_0_hat), "asked the denoiser once"),
+        (walked(take=lambda steps: [next(steps) for _ in range(10)][-1].x_s), "stops half-way"),
+        (lambda denoiser, x_t, t, n, generator: denoiser(x_t, t), "asked the denoiser once"),
+        (lambda denoiser, x_t, t, n, generator: x_t, "was not asked once"),
+    ],
+    check_repaired: [
+        (distances(lambda pixels: pixels / 255), "as it was"),
+        (distances(lambda pixels: pixels / 255, other=lambda made: (made + 1) / 2), "half as large"),
+        (distances(lambda pixels: pixels, other=lambda made: (made + 1) * 127.5), "127.5 times as far away"),
+        (distances(lambda pixels: pixels / 255 - 1), "run from -1 to 0"),
+        (distances(lambda pixels: pixels / 127.5), "run from 0 to 2"),
+        (distances(lambda pixels: pixels / 255 - 0.5), "stretch them, too"),
+        (distances(lambda pixels: pixels / 128 - 1), "0.992"),
+        (distances(form=lambda squares: squares.min(dim=1).values), "the root is missing"),
+        (distances(form=lambda squares: squares.sqrt().max(dim=1).values), "farthest"),
+        (distances(form=lambda squares: squares.sqrt().min(dim=0).values), "the second axis"),
+        (distances(form=lambda squares: squares.argmin(dim=1).double()), "not their distances"),
+        (distances(form=lambda squares: squares.sqrt().min(dim=1).values.float()), "should be float64"),
+        (lambda made, pixels: distances()(made, pixels) / made[0].numel() ** 0.5, "you averaged over the pixels"),
+        (distances(lambda pixels: (pixels - pixels.min()) / (pixels.max() - pixels.min()),
+                   other=lambda made: (made - made.min()) / (made.max() - made.min())), "its own darkest"),
+        (lambda made, pixels: distances()(made, pixels) * 0, "should have distance 0, and all others"),
+        (lambda made, pixels: distances(lambda pixels: pixels.div_(127.5) - 1)(made, pixels), "changed pixels itself"),
+    ],
+    check_copies: [
+        (lambda: "ABCDF", "D does not follow"),
+        (lambda: {"A", "B", "C", "E", "F"}, "pure noise is far away"),
+        (lambda: ["B", "C", "F"], "A is right"),
+        (lambda: ("a", "c", "f"), "B is right"),
+        (lambda: "A, B and F", "C is right"),
+        (lambda: {"A", "B", "C"}, "learned by heart is denoised better"),
+        (lambda: "ABCDEF", "not all of them are right"),
+        (lambda: set(), "A is right"),
+        (lambda: "ABCG", "A to F, but yours has G"),
+        (lambda: 4, "your function returned int"),
+        (lambda: {1, 2, 3}, "your function returned set"),
     ],
 }

@@ -105,6 +105,12 @@ def test_what_does_not_fit_is_refused(changes, words):
         scrubber(**changes)
 
 
+def test_a_label_of_two_lines_is_one_line_on_the_film_strip():
+    one = film_strip(FRAMES, ["t = 1 clean"] * 3, "A caption.")
+    assert film_strip(FRAMES, ["t = 1\nclean"] * 3, "A\ncaption.") == one
+    assert Scrubber(FRAMES, ["t = 1\nclean"] * 3, "A caption.", "An alt text.")._labels[0] == "t = 1\nclean"
+
+
 def test_a_film_strip_has_room_for_long_labels_and_captions():
     strip = pixels_of(film_strip(FRAMES, ["a label that is much longer than the picture"] * 3, "A caption. " * 30))
     assert strip.shape[1] <= 900
