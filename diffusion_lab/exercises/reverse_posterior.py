@@ -1,11 +1,13 @@
 """The checks of the exercises of lessons/03_reverse_posterior."""
 
-import math
-
 import torch
 
-from diffusion_lab.exercises.feedback import Wrong, answers, diagnosed
-from diffusion_lab.sampling.chain import spaced
+from diffusion_lab.exercises.feedback import NONE, Wrong, answers, diagnosed
+from diffusion_lab.sampling.chain import last, pairs, spaced
+from diffusion_lab.sampling.ddpm import ddpm
+from diffusion_lab.theory.denoiser import Denoiser
+from diffusion_lab.theory.mixture import GaussianMixture
+from diffusion_lab.theory.schedule import cosine
 
 X_T = torch.tensor([0.5, -0.5, 0.2, -0.8, 0.1], dtype=torch.float64)
 X_0 = torch.tensor([1.1, 0.3, -0.7, 0.4, -1.2], dtype=torch.float64)
@@ -13,155 +15,46 @@ EPS = torch.tensor([-1.3, 0.4, 2.1, -0.2, 0.9], dtype=torch.float64)
 Y_T = torch.tensor([-1.6, 0.9, 0.3], dtype=torch.float64)
 Y_0 = torch.tensor([0.2, 1.5, -0.6], dtype=torch.float64)
 NOISE = torch.tensor([0.7, -1.4, 1.1], dtype=torch.float64)
-
-LAST_STEP = ("your code stops in the last step, ᾱ_s = 1 ({error}). β tilde and 1-ᾱ_s are 0 there: they have a root, "
-             "but no logarithm, and nothing can be divided by them.")
-AT_0 = "your code stops at s = 0 ({error}). ᾱ_s is 1 there, so nothing can be divided by 1-ᾱ_s; the result is x_0."
-
-
-def stopping(attempt, where, sentence):
-    """The reader's function; raises Wrong, with the sentence and its error, where it stops on degenerate numbers."""
-
-    def going_on(*case):
-        try:
-            return attempt(*case)
-        except (ValueError, ZeroDivisionError) as error:
-            if where(*case):
-                raise Wrong(sentence, error=str(error).rstrip(".")) from error
-            raise
-
-    return going_on
+# none of ᾱ is 1-ᾱ of another
+ALPHA_BAR = torch.tensor([1.0, 0.9, 0.7, 0.45, 0.31, 0.2], dtype=torch.float64)
+OTHER = torch.tensor([1.0, 0.97, 0.83, 0.62, 0.27, 0.11, 0.02], dtype=torch.float64)
 
 
 @answers
-def check_times(attempt):
-    def listed(T, n):
-        given = attempt(T, n)
-        return given.tolist() if hasattr(given, "tolist") else given  # whole numbers are due, in no dtype
+def check_table_back(attempt):
+    def joint(forward, law):
+        return law[:, None] * forward
 
-    def right(T, n):
-        return spaced(T, n)
-
-    def exact(T, n):
-        return torch.tensor([T * (n - k) / n for k in range(n)], dtype=torch.float64)
-
-    def between(T, n, end):
-        """n evenly spaced numbers from T to the end, not rounded."""
-        return torch.linspace(T, end, n, dtype=torch.float64)
-
-    def stepping(step):
-        """All times from T down by a step, as long as they are above 0."""
-        return lambda T, n: torch.tensor(range(T, 0, -step(T / n)))
-
-    def multiples(step, last):
-        """n times by a step: multiples of it, up from the last one."""
-        return lambda T, n: torch.tensor([last(T, n, step(T / n)) + (n - 1 - k) * step(T / n) for k in range(n)])
-
-    ending = "time 0 is where the last step ends, no time to step from: leave it out."
-    stepped = "you rounded the length of a step, and a rounded step length repeats, skips or ends early: round times."
-    missing = "your last time is 1; one more step of the same length should end at 0."
-    causes = [
-        ("your times rise. The chain walks from T down.", lambda T, n: right(T, n).flip(0)),
-        (ending, lambda T, n: torch.tensor([*right(T, n).tolist(), 0])),
-        ("T is missing, and time 0 is in: begin at T, and end one step before 0.",
-         lambda T, n: torch.tensor([*right(T, n)[1:].tolist(), 0])),
-        ("T is missing, and time 0 is in. And your times rise: the chain walks from T down.",
-         lambda T, n: torch.tensor([*right(T, n)[1:].tolist(), 0]).flip(0)),
-        ("your first time is T-1: you count from 0. Here t runs from 1 to T.", lambda T, n: right(T, n) - 1),
-        ("your first time is T-1: you count from 0. Here t runs from 1 to T.",
-         multiples(math.floor, lambda T, n, step: T - 1 - (n - 1) * step)),
-        ("your last time is 1, and you begin below T, so noise of time T is taken for that of another. This is the "
-         "'leading' spacing; it never visits T.", multiples(math.floor, lambda T, n, step: 1)),
-        ("your times are rounded down: int() and // cut the fraction off. Round to the nearest whole number.",
-         lambda T, n: exact(T, n).floor()),
-        ("your times are rounded up, as T - k*T//n does: // cuts off what is subtracted. Round to the nearest.",
-         lambda T, n: exact(T, n).ceil()),
-        ("your times are no whole numbers: round each to the nearest, with `round`.", exact),
-    ]
-    for length in (math.floor, round):
-        causes += [(stepped, stepping(length)), (stepped, multiples(length, lambda T, n, step: step)),
-                   (stepped, multiples(length, lambda T, n, step: T - (n - 1) * step))]
-    for form in (torch.round, torch.floor, torch.clone):
-        causes += [(ending, lambda T, n, form=form: form(between(T, n, 0))),
-                   (missing, lambda T, n, form=form: form(between(T, n, 1)))]
-    diagnosed(listed, right, causes, "From k = 0 on, the k-th time is T(n-k)/n, rounded to the nearest whole number.",
-              [(1000, 6), (50, 30), (1000, 10), (10, 10)])
-    return "First T, last a full step away from 0, whether n divides T or not."
-
-
-def posterior_mean(x_0, x_t, t, s):
-    """Equation (2) with α = ᾱ_t/ᾱ_s multiplied out. t, s: floats, ᾱ at these times."""
-    return ((s - t) * x_0 + t**0.5 * (1 - s) * x_t) / (s**0.5 * (1 - t))
-
-
-@answers
-def check_posterior_mean(attempt):
-    def right(x_0, x_t, t, s, alpha_bar):
-        return posterior_mean(x_0, x_t, alpha_bar[t], alpha_bar[s])
-
-    def of_two(factors):
-        """The function whose factors of x_0 and x_t, over 1-ᾱ_t, are made from ᾱ_t, ᾱ_s and ᾱ_t/ᾱ_s."""
-        def wrong(x_0, x_t, t, s, alpha_bar):
-            t, s = alpha_bar[t], alpha_bar[s]
-            of_x_0, of_x_t = factors(t, s, t / s)
-            return (of_x_0 * x_0 + of_x_t * x_t) / (1 - t)
-        return wrong
-
-    def with_alpha(alpha):
-        def wrong(x_0, x_t, t, s, alpha_bar):
-            a, bar_s = alpha(t, s, alpha_bar), alpha_bar[s]
-            return (bar_s**0.5 * (1 - a) * x_0 + a**0.5 * (1 - bar_s) * x_t) / (1 - alpha_bar[t])
-        return wrong
+    def right(forward, law):
+        return (joint(forward, law) / joint(forward, law).sum(dim=0)).T
 
     causes = [
-        ("x_0 and x_t are swapped: the factor √ᾱ_s β belongs to x_0.",
-         lambda x_0, x_t, t, s, alpha_bar: right(x_t, x_0, t, s, alpha_bar)),
-        ("t and s are swapped: t is the later, noisier time, and α = ᾱ_t/ᾱ_s is below 1.",
-         lambda x_0, x_t, t, s, alpha_bar: right(x_0, x_t, s, t, alpha_bar)),
-        ("you stepped from t to t-1, whatever s is. The step from t to s takes ᾱ_s and α = ᾱ_t/ᾱ_s.",
-         lambda x_0, x_t, t, s, alpha_bar: right(x_0, x_t, t, t - 1, alpha_bar)),
-        ("you took the α of a single step between neighbours. The step from t to s has α = ᾱ_t/ᾱ_s.",
-         with_alpha(lambda t, s, alpha_bar: alpha_bar[t] / alpha_bar[t - 1])),
-        ("you took the α of a single step between neighbours. The step from t to s has α = ᾱ_t/ᾱ_s.",
-         with_alpha(lambda t, s, alpha_bar: alpha_bar[s] / alpha_bar[s - 1])),
-        ("you used ᾱ_t as α. The step from s to t has α = ᾱ_t/ᾱ_s.", with_alpha(lambda t, s, alpha_bar: alpha_bar[t])),
-        ("α is upside down: it is ᾱ_t/ᾱ_s, which is below 1.",
-         with_alpha(lambda t, s, alpha_bar: alpha_bar[s] / alpha_bar[t])),
-        ("the roots are missing: √ᾱ_s and √α.", of_two(lambda t, s, alpha: (s * (1 - alpha), alpha * (1 - s)))),
-        ("the factor of x_0 has ᾱ_s where it should have its root.",
-         of_two(lambda t, s, alpha: (s * (1 - alpha), alpha**0.5 * (1 - s)))),
-        ("the factor of x_t has α where it should have its root.",
-         of_two(lambda t, s, alpha: (s**0.5 * (1 - alpha), alpha * (1 - s)))),
-        ("the factor of x_0 has √ᾱ_t where it should have √ᾱ_s: x_0 speaks about x_s.",
-         of_two(lambda t, s, alpha: (t**0.5 * (1 - alpha), alpha**0.5 * (1 - s)))),
-        ("the factor of x_t has 1-ᾱ_t where it should have 1-ᾱ_s.",
-         of_two(lambda t, s, alpha: (s**0.5 * (1 - alpha), alpha**0.5 * (1 - t)))),
-        ("the factor of x_t has √ᾱ_t where it should have √α, with α = ᾱ_t/ᾱ_s.",
-         of_two(lambda t, s, alpha: (s**0.5 * (1 - alpha), t**0.5 * (1 - s)))),
-        ("α is right, but you took 1-ᾱ_t for β. The step from s to t has β = 1-α, with α = ᾱ_t/ᾱ_s.",
-         of_two(lambda t, s, alpha: (s**0.5 * (1 - t), alpha**0.5 * (1 - s)))),
-        ("β is 1-α, with α = ᾱ_t/ᾱ_s, and not the difference ᾱ_s - ᾱ_t.",
-         of_two(lambda t, s, alpha: (s**0.5 * (s - t), alpha**0.5 * (1 - s)))),
-        ("you divided by 1-ᾱ_s; the denominator is 1-ᾱ_t.", of_two(
-            lambda t, s, alpha: (s**0.5 * (1 - alpha) * (1 - t) / (1 - s), alpha**0.5 * (1 - t)))),
-        ("you divided by β = 1-α; the denominator is 1-ᾱ_t.", of_two(
-            lambda t, s, alpha: (s**0.5 * (1 - t), alpha**0.5 * (1 - s) * (1 - t) / (1 - alpha)))),
-        ("all is right but s = 0, where your result is NaN: ᾱ_s is 1 there, so nothing can be divided by 1-ᾱ_s; the "
-         "result is x_0.",
-         lambda x_0, x_t, t, s, alpha_bar: right(x_0, x_t, t, s, alpha_bar) * (1 if s else torch.nan)),
-        ("the denominator 1-ᾱ_t is missing.", of_two(
-            lambda t, s, alpha: (s**0.5 * (1 - alpha) * (1 - t), alpha**0.5 * (1 - s) * (1 - t)))),
-        ("that is where x_0 alone puts x_s; x_t speaks, too.", of_two(lambda t, s, alpha: (s**0.5 * (1 - t), 0))),
-        ("only x_0's share is there; x_t speaks, too.", of_two(lambda t, s, alpha: (s**0.5 * (1 - alpha), 0))),
-        ("only x_t's share is there; x_0 speaks, too.", of_two(lambda t, s, alpha: (0, alpha**0.5 * (1 - s)))),
+        ("your table is turned over: a row belongs to one end, j, and its entries to the starts, i.",
+         lambda forward, law: right(forward, law).T),
+        ("that is the forward table turned over. Its rows do not sum to 1, and the law of the start is not in it.",
+         lambda forward, law: forward.T),
+        ("that is the way forward again: its rows are laws of the *end*. Bayes' rule divides by the law of the end.",
+         lambda forward, law: forward),
+        ("that is right if all rooms were equally likely at the start. Multiply row i of `forward` by law[i] first.",
+         lambda forward, law: (forward / forward.sum(dim=0)).T),
+        ("that is the joint law. Given the end j, divide by the probability of ending there.",
+         lambda forward, law: joint(forward, law).T),
+        ("that is the joint law, with the start in the rows. Given the end j, divide by the probability of "
+         "ending there, and turn the table over.", joint),
+        ("the inverse matrix brings the law back, too. But it has negative entries, so it is no table of "
+         "probabilities, and nobody can draw from it.", lambda forward, law: torch.linalg.inv(forward)),
+        ("each of your rows is the law of the start. That brings the law back, too, but forgets where the walk ended: "
+         "it is not q(start given end).", lambda forward, law: law.expand(len(law), -1)),
+        ("you divided by the law of the start, law[j]; divide by the probability of *ending* in room j.",
+         lambda forward, law: joint(forward, law).T / law[:, None]),
     ]
-    # none of ᾱ is 1-ᾱ of another; at s = 0 the result is x_0
-    alpha_bar = torch.tensor([1.0, 0.9, 0.7, 0.45, 0.31, 0.2], dtype=torch.float64)
-    other = torch.tensor([1.0, 0.97, 0.83, 0.62, 0.27, 0.11, 0.02], dtype=torch.float64)
-    diagnosed(stopping(attempt, lambda x_0, x_t, t, s, alpha_bar: s == 0, AT_0), right, causes,
-              "Compare with equation (2); the step from s to t has α = ᾱ_t/ᾱ_s and β = 1-α.",
-              [(X_0, X_T, 5, 2, alpha_bar), (Y_0, Y_T, 6, 3, other), (Y_0, Y_T, 4, 0, other)])
-    return "It works for any two times, so for strided samplers, too."
+    three = torch.tensor([[0.7, 0.2, 0.1], [0.25, 0.5, 0.25], [0.05, 0.35, 0.6]], dtype=torch.float64)
+    two = torch.tensor([[0.9, 0.1], [0.4, 0.6]], dtype=torch.float64)
+    diagnosed(attempt, right, causes,
+              "Each row must sum to 1, and the law of the end times your table is the law of the start.",
+              [(three, torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)),
+               (two, torch.tensor([0.15, 0.85], dtype=torch.float64))])
+    return "Each row is a law, and the law of the end times your table is the law of the start: the theorem."
 
 
 @answers
@@ -186,18 +79,18 @@ def check_denoised_mean(attempt):
          lambda x, a, m, v: shrink(x, 1 - a, m, v)),
         ("you divided x_t by ᾱ_t; the signal in it is shrunk by the root, √ᾱ_t.",
          lambda x, a, m, v: shrink(x / a, (1 - a) / a, m, v)),
-        ("the gain is right, but the share 1-g of the mean m is missing.",
+        ("the gain is right, but the mean m is missing, with its weight 1-g.",
          lambda x, a, m, v: shrink(x / a**0.5, (1 - a) / a, 0.0, v)),
-        ("the gain is right, but m enters whole: its share is 1-g.",
+        ("the gain is right, but m enters whole: its weight is 1-g.",
          lambda x, a, m, v: m + shrink(x / a**0.5, (1 - a) / a, 0.0, v)),
-        ("the two shares are swapped: with much noise the answer should be near m.",
+        ("the two weights are swapped: with much noise the answer should be near m.",
          lambda x, a, m, v: m + x / a**0.5 - right(x, a, m, v)),
         ("the mean of x_t is √ᾱ_t m; you subtracted m itself from x_t.",
          lambda x, a, m, v: m + a**0.5 * v / (a * v + 1 - a) * (x - m)),
         ("after dividing by √ᾱ_t the noise has the variance (1-ᾱ_t)/ᾱ_t, not 1-ᾱ_t.", shrink_by(lambda a: 1 - a)),
         ("the variance of the noise is upside down: it is 1/SNR = (1-ᾱ_t)/ᾱ_t, large where ᾱ_t is small.",
          shrink_by(lambda a: a / (1 - a))),
-        ("the variance of the noise is (1-ᾱ_t)/ᾱ_t: a deviation is divided by √ᾱ_t, a variance by ᾱ_t.",
+        ("the variance of the noise is (1-ᾱ_t)/ᾱ_t: a standard deviation is divided by √ᾱ_t, a variance by ᾱ_t.",
          shrink_by(lambda a: (1 - a) / a**0.5)),
         ("the gain compares variances; you took a root.", shrink_by(lambda a: ((1 - a) / a) ** 0.5)),
         ("the gain compares variances; you took a root.", shrink_by(lambda a: (1 - a) / a, lambda v: v**0.5)),
@@ -206,44 +99,222 @@ def check_denoised_mean(attempt):
     ]
     diagnosed(attempt, right, causes, "Test it: with v near 0 the answer is near m, with ᾱ_t near 1 near x_t.",
               [(X_T, 0.3, 0.5, 0.8), (Y_T, 0.75, -1.2, 0.35)])
-    return "This is equation (7), and the exact denoiser for Gaussian data."
+    return "This is equation (8) with one component, and the exact denoiser for Gaussian data."
+
+
+def one_that_fits(mixture, x_t, t, schedule, spread=1.0, sure=False):
+    """One x_0 for each row of x_t, drawn from q(x_0 given x_t); with less spread, or of the likeliest component."""
+    y, noise_var = x_t / schedule.alpha_bar[t].sqrt(), 1 / schedule.snr[t]
+    log_joint = mixture.log_joint(y, noise_var)
+    k = log_joint.argmax(dim=1) if sure else torch.multinomial(torch.softmax(log_joint, dim=1), 1)[:, 0]
+    gain = (mixture.var / (mixture.var + noise_var))[k, None]
+    return (1 - gain) * mixture.mean[k] + gain * y + spread * (gain * noise_var).sqrt() * torch.randn_like(y)
 
 
 @answers
-def check_ancestral_step(attempt):
-    def right(x_t, x_0_hat, alpha_bar_t, alpha_bar_s, eps):
-        return mean(x_t, x_0_hat, alpha_bar_t, alpha_bar_s) + var(alpha_bar_t, alpha_bar_s) ** 0.5 * eps
+def check_two_variances(attempt):
+    schedule = cosine()
 
-    def mean(x_t, x_0_hat, t, s):
-        return posterior_mean(x_0_hat, x_t, t, s)
+    def spread(mixture, n, answer, variance="small"):
+        torch.manual_seed(1)
+        x_T = torch.randn(20_000, 1, dtype=torch.float64)
+        denoiser = Denoiser(lambda x_t, t, label: answer(mixture, x_t, t), schedule)
+        return last(ddpm(denoiser, x_T, spaced(1000, n), variance)).var().item()
 
-    def var(t, s):
-        return (1 - s) / (1 - t) * (1 - t / s)
+    def average(mixture, x_t, t):
+        return mixture.expected_x_0(x_t, t, schedule)
+
+    def draw(mixture, x_t, t):
+        return one_that_fits(mixture, x_t, t, schedule)
+
+    def without_spread(mixture, x_t, t):
+        return one_that_fits(mixture, x_t, t, schedule, spread=0.0)
+
+    def of_the_likeliest(mixture, x_t, t):
+        return one_that_fits(mixture, x_t, t, schedule, sure=True)
+
+    def both(first, second, variance="small", power=1.0):
+        return lambda mixture, n: (spread(mixture, n, first, variance) ** power,
+                                   spread(mixture, n, second, variance) ** power)
+
+    def seeded(mixture, n):
+        torch.manual_seed(0)
+        return attempt(mixture, n)
 
     causes = [
-        ("the mean is right, but no noise is added; that belongs to the last step alone.",
-         lambda x_t, x_0, t, s, eps: mean(x_t, x_0, t, s)),
-        ("the mean is right, but the noise is subtracted.",
-         lambda x_t, x_0, t, s, eps: mean(x_t, x_0, t, s) - var(t, s) ** 0.5 * eps),
-        ("β tilde is a variance, and you used it as a deviation: the factor of eps is its root.",
-         lambda x_t, x_0, t, s, eps: mean(x_t, x_0, t, s) + var(t, s) * eps),
-        ("you used β, the 'large' variance; β tilde has the factor (1-ᾱ_s)/(1-ᾱ_t).",
-         lambda x_t, x_0, t, s, eps: mean(x_t, x_0, t, s) + (1 - t / s) ** 0.5 * eps),
-        ("you used β, the 'large' variance, and left out its root; β tilde has the factor (1-ᾱ_s)/(1-ᾱ_t).",
-         lambda x_t, x_0, t, s, eps: mean(x_t, x_0, t, s) + (1 - t / s) * eps),
-        ("1-ᾱ_s is the noise in x_s if only x_0 is known. Given x_t, too, its variance is β tilde.",
-         lambda x_t, x_0, t, s, eps: mean(x_t, x_0, t, s) + (1 - s) ** 0.5 * eps),
-        ("the variance is right, but x_t and x_0_hat are swapped in the mean.",
-         lambda x_t, x_0, t, s, eps: mean(x_0, x_t, t, s) + var(t, s) ** 0.5 * eps),
-        ("you stepped to x_0_hat itself. The mean of x_s is equation (2), between x_0_hat and x_t.",
-         lambda x_t, x_0, t, s, eps: x_0 + var(t, s) ** 0.5 * eps),
-        ("you noised x_0_hat afresh to time s and forgot x_t. The posterior uses both.",
-         lambda x_t, x_0, t, s, eps: s**0.5 * x_0 + (1 - s) ** 0.5 * eps),
-        ("you added noise to x_t; the mean of x_s is equation (2), between x_0_hat and x_t.",
-         lambda x_t, x_0, t, s, eps: x_t + var(t, s) ** 0.5 * eps),
+        ("both are the same: the second walk must be answered with one x_0 that fits, not with the average.",
+         both(average, average)),
+        ("both are the same: the first walk must be answered with the average, `mixture.denoiser(schedule)`.",
+         both(draw, draw)),
+        ("the two are swapped: first with the average, then with a draw.", both(draw, average)),
+        ("these are standard deviations. Compare variances.", both(average, draw, power=0.5)),
+        ("you drew a component, and answered with the average of it. Draw a point of it.",
+         both(average, without_spread)),
+        ("you answered with a point of the likeliest component. Draw the component, too.",
+         both(average, of_the_likeliest)),
+        ("you walked with the variance \"large\". With x_0 in hand, the step's own variance is β tilde, \"small\".",
+         both(average, draw, "large")),
     ]
-    diagnosed(stopping(attempt, lambda x_t, x_0, t, s, eps: s == 1, LAST_STEP), right, causes,
-              "Check the mean by equation (2), and the variance by equation (3); in the last step (ᾱ_s = 1) the result "
-              "is x_0_hat, without noise.", [(X_T, X_0, 0.2, 0.7, EPS), (Y_T, Y_0, 0.45, 0.85, NOISE),
-                                          (X_T, X_0, 0.2, 1.0, EPS)])
-    return "Without noise at the end, because β tilde is 0 there."
+    one = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [0.02, 0.02])
+    other = GaussianMixture([0.3, 0.7], [[-1.5], [0.5]], [0.1, 0.3])
+    diagnosed(seeded, both(average, draw), causes,
+              "First the variance of the samples if `mixture.denoiser(schedule)` answers, then if a draw does.",
+              [(one, 2), (other, 5), (other, 2)], tolerance=0.06)
+    return ("With the average, long steps make the samples too narrow. With a draw the variance is the data's after "
+            "any number of steps: a draw of x_0, then of x_s, is one from q(x_s given x_t). The theorem does the rest.")
+
+
+class Answer:
+    """A denoiser for tests, x_0_hat = a x_t + b t, that shows in a sentence what it is."""
+
+    def __init__(self, a, b):
+        self.a, self.b = a, b
+
+    def __call__(self, x_t, t):
+        return self.a * x_t + self.b * t
+
+    def __str__(self):
+        return f"({self.a} x_t + {self.b} t)"
+
+
+def one_step(x_t, x_0_hat, t, s, eps, std=lambda t, s: ((1 - s) / (1 - t) * (1 - t / s)) ** 0.5, alpha=None):
+    """Equation (9) for x_s. t, s: ᾱ at these times. std: the factor of eps. alpha: ᾱ_t/ᾱ_s if None."""
+    alpha = t / s if alpha is None else alpha
+    return (s**0.5 * (1 - alpha) * x_0_hat + alpha**0.5 * (1 - s) * x_t) / (1 - t) + std(t, s) * eps
+
+
+def walked(next_state=None, denoised_at=lambda t, s: t, to_0=True, state=lambda x_T, x_t: x_t):
+    """A sampler as in exercise 4, with one thing otherwise."""
+    def sampler(denoise, x_T, times, alpha_bar, noise):
+        x_t, steps = x_T, pairs(times, len(alpha_bar) - 1)
+        for i, (t, s) in enumerate(steps if to_0 else steps[:-1]):
+            x_0_hat = denoise(state(x_T, x_t), denoised_at(t, s))
+            x_t = (next_state or plain)(x_t, x_0_hat, t, s, alpha_bar, noise[i])
+        return x_t
+    return sampler
+
+
+def plain(x_t, x_0_hat, t, s, alpha_bar, eps):
+    return one_step(x_t, x_0_hat, alpha_bar[t], alpha_bar[s], eps)
+
+
+def with_std(std):
+    return walked(lambda x_t, x_0_hat, t, s, a, eps: one_step(x_t, x_0_hat, a[t], a[s], eps, std))
+
+
+def with_alpha(alpha_of, std_of=lambda t, s, alpha: ((1 - s) / (1 - t) * (1 - alpha)) ** 0.5):
+    """A step with another α, alpha_of(ᾱ, t, s), and with std_of(ᾱ_t, ᾱ_s, α) as the factor of eps."""
+    def step(x_t, x_0_hat, t, s, alpha_bar, eps):
+        alpha = alpha_of(alpha_bar, t, s)
+        return one_step(x_t, x_0_hat, alpha_bar[t], alpha_bar[s], eps, lambda t, s: std_of(t, s, alpha), alpha)
+    return step
+
+
+@answers
+def check_sampler(attempt):
+    def right(denoise, x_T, times, alpha_bar, noise):
+        return walked()(denoise, x_T, times, alpha_bar, noise)
+
+    causes = [
+        ("no noise is added. Only the last step has none.", with_std(lambda t, s: 0.0)),
+        ("β tilde is a variance, and you used it as a standard deviation: the factor of the noise is its root.",
+         with_std(lambda t, s: (1 - s) / (1 - t) * (1 - t / s))),
+        ("you used β, the 'large' variance, in every step. Here β tilde is asked for, and the last step has no noise.",
+         with_std(lambda t, s: (1 - t / s) ** 0.5)),
+        ("you used β, the 'large' variance; β tilde has the factor (1-ᾱ_s)/(1-ᾱ_t).",
+         with_std(lambda t, s: (1 - t / s) ** 0.5 if s < 1 else 0.0)),
+        ("1-ᾱ_s is the noise in x_s if only x_0 is known. Given x_t, too, its variance is β tilde.",
+         with_std(lambda t, s: (1 - s) ** 0.5)),
+        ("your walk stops one step early: the last step goes from times[-1] to 0.", walked(to_0=False)),
+        ("you took the α of neighbours, ᾱ_t/ᾱ_(t-1). The step from t to s has α = ᾱ_t/ᾱ_s.",
+         walked(with_alpha(lambda a, t, s: a[t] / a[t - 1]))),
+        ("you used ᾱ_t as α. The step from s to t has α = ᾱ_t/ᾱ_s.", walked(with_alpha(lambda a, t, s: a[t]))),
+        ("you stepped from t to t-1 each time, whatever the next time is. Step to the next of `times`.",
+         walked(lambda x_t, x_0, t, s, a, eps: plain(x_t, x_0, t, t - 1, a, eps))),
+        ("the denoiser is asked about time s. It sees x_t, so tell it t.", walked(denoised_at=lambda t, s: s)),
+        ("the denoiser is asked about t-1: you count from 0. Here t runs from 1 to T.",
+         walked(denoised_at=lambda t, s: t - 1)),
+        ("the denoiser always sees x_T. Hand it the state at which the walk has arrived.",
+         walked(state=lambda x_T, x_t: x_T)),
+        ("you stepped to x_0_hat itself, and added noise. The mean of x_s is equation (4).",
+         walked(lambda x_t, x_0, t, s, a, eps: x_0 + one_step(0 * x_t, 0 * x_0, a[t], a[s], eps))),
+        ("you noised x_0_hat afresh to time s and forgot x_t. The posterior uses both.",
+         walked(lambda x_t, x_0, t, s, a, eps: a[s] ** 0.5 * x_0 + (1 - a[s]) ** 0.5 * eps)),
+        ("x_0_hat and x_t are swapped in the mean.",
+         walked(lambda x_t, x_0, t, s, a, eps: one_step(x_0, x_t, a[t], a[s], eps))),
+    ]
+    noise = torch.stack([EPS, X_0.flip(0), EPS.flip(0), X_T])
+    diagnosed(attempt, right, causes,
+              "Print each state, and compare with (4), (5) and (9). The pairs (t, s) are zip(times, times[1:] + [0]).",
+              [(Answer(0.6, 0.05), X_T, [5, 4, 2], ALPHA_BAR, noise[:3]),
+               (Answer(-0.3, 0.2), Y_T, [6, 5, 3, 2], OTHER, torch.stack([NOISE, Y_0, NOISE.flip(0), Y_0.flip(0)]))])
+    return "The whole of ancestral sampling, in ten lines. Every sampler of the course has this shape."
+
+
+@answers
+def check_repaired_step(attempt):
+    def right(x_t, x_0_hat, t, s, alpha_bar, eps):
+        return plain(x_t, x_0_hat, t, s, alpha_bar, eps)
+
+    def strided(a, t, s):
+        return a[t] / a[s]
+
+    def neighbours(a, t, s):
+        return a[t] / a[t - 1]
+
+    def var(t, s, alpha):
+        return (1 - s) / (1 - t) * (1 - alpha)
+
+    def root(t, s, alpha):
+        return var(t, s, alpha) ** 0.5
+
+    causes = [
+        ("that is still the faulty step.", with_alpha(neighbours, var)),
+        ("one fault is repaired: the root of the variance. The other is in α. Which two times does this step connect?",
+         with_alpha(neighbours, root)),
+        ("one fault is repaired: α is that of the step from s to t. The other is in the last line: what is the factor "
+         "of eps?", with_alpha(strided, var)),
+        ("α is right. β is the variance if x_0 is not known at all; the code asks for β tilde, and for its root.",
+         with_alpha(strided, lambda t, s, alpha: (1 - alpha) ** 0.5)),
+        ("you dropped the noise. Its factor is the root of β tilde.", with_alpha(strided, lambda t, s, alpha: 0.0)),
+        ("α is the ratio ᾱ_t/ᾱ_s, not ᾱ_t itself.", with_alpha(lambda a, t, s: a[t], root)),
+        ("α is upside down: it is ᾱ_t/ᾱ_s, which is below 1.", with_alpha(lambda a, t, s: a[s] / a[t], root)),
+        ("in the noise α is right, but in the mean it is still that of neighbours.",
+         lambda x_t, x_0_hat, t, s, a, eps: right(0 * x_t, 0 * x_0_hat, t, s, a, eps)
+         + with_alpha(neighbours, root)(x_t, x_0_hat, t, s, a, 0 * eps)),
+        ("in the mean α is right, but in the noise it is still that of neighbours.",
+         lambda x_t, x_0_hat, t, s, a, eps: right(x_t, x_0_hat, t, s, a, 0 * eps)
+         + with_alpha(neighbours, root)(0 * x_t, 0 * x_0_hat, t, s, a, eps)),
+    ]
+    diagnosed(attempt, right, causes, "Compare each line with (4), (5) and (9), for a step from t to any s.",
+              [(X_T, X_0, 5, 2, ALPHA_BAR, EPS), (Y_T, Y_0, 6, 3, OTHER, NOISE), (Y_T, Y_0, 4, 0, OTHER, NOISE)])
+    return "The first fault is right for s = t-1, so a thousand steps hide it; the second makes every step too quiet."
+
+
+REASONS = {
+    "A": "A does not follow: the same denoiser works with a thousand steps. An exact one makes both errors, too.",
+    "D": "D does not follow: both walks start from N(0, I).",
+    "E": "E does not follow: β is too wide for some data, and no variance moves what a Gaussian puts between.",
+}
+MISSING = {
+    "B": "one more follows, about the shape of a long step: look at Figure 5, left.",
+    "C": "one more follows, about the width: what would the variance of the step be if x_0 were known?",
+    "F": "one more follows: what did exercise 3 find for two steps?",
+}
+
+
+@answers
+def check_what_follows(attempt):
+    given = attempt()
+    if given is None:
+        raise Wrong(NONE)
+    if not hasattr(given, "__iter__"):
+        raise Wrong("a set of letters was expected, but your function returned {kind}.", kind=type(given).__name__)
+    letters = {str(letter).strip().upper() for letter in given} - {"", ","}
+    unknown = sorted(letters - {*"ABCDEF"})
+    if unknown:
+        raise Wrong("the sentences are A to F, and you named {unknown}.", unknown=unknown[0])
+    for letter, reason in [*REASONS.items(), *MISSING.items()]:
+        if (letter in letters) == (letter in REASONS):
+            raise Wrong(reason)
+    return "The steps are long, and Gaussian: that is all. Neither the denoiser nor the start is to blame."

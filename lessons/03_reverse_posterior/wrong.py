@@ -1,93 +1,99 @@
 """Wrong answers to the exercises of notebook 03, each with words that the check's message must contain."""
 
-import math
-
 import torch
 
 from diffusion_lab.exercises.reverse_posterior import (
-    check_ancestral_step,
     check_denoised_mean,
-    check_posterior_mean,
-    check_times,
+    check_repaired_step,
+    check_sampler,
+    check_table_back,
+    check_two_variances,
+    check_what_follows,
+    one_that_fits,
 )
-from diffusion_lab.theory.gaussian import product
-
-
-def mean(x_0, x_t, t, s):
-    return (s**0.5 * (1 - t / s) * x_0 + (t / s) ** 0.5 * (1 - s) * x_t) / (1 - t)
-
-
-def with_alpha(x_0, x_t, t, s, alpha):
-    return (s**0.5 * (1 - alpha) * x_0 + alpha**0.5 * (1 - s) * x_t) / (1 - t)
-
-
-def var(t, s):
-    return (1 - s) / (1 - t) * (1 - t / s)
+from diffusion_lab.sampling.chain import last, spaced
+from diffusion_lab.sampling.ddpm import ddpm
+from diffusion_lab.theory.denoiser import Denoiser
+from diffusion_lab.theory.schedule import cosine
 
 
 def shrink(y, noise_var, m, v):
     return (1 - v / (v + noise_var)) * m + v / (v + noise_var) * y
 
 
+def columns(joint):
+    return joint / joint.sum(dim=0)
+
+
+def variance(mixture, n, answer, **how):
+    denoiser = Denoiser(lambda x_t, t, label: answer(mixture, x_t, t), cosine())
+    x_T = torch.randn(20_000, 1, dtype=torch.float64)
+    return last(ddpm(denoiser, x_T, spaced(1000, n), **how)).var().item()
+
+
+def average(mixture, x_t, t):
+    return mixture.expected_x_0(x_t, t, cosine())
+
+
+def draw(mixture, x_t, t):
+    return one_that_fits(mixture, x_t, t, cosine())
+
+
+def without_spread(mixture, x_t, t):
+    return one_that_fits(mixture, x_t, t, cosine(), spread=0.0)
+
+
+def likeliest(mixture, x_t, t):
+    return one_that_fits(mixture, x_t, t, cosine(), sure=True)
+
+
+def step(x_t, x_0, t, s, a, eps, alpha=None, std=None):
+    alpha = a[t] / a[s] if alpha is None else alpha
+    std = ((1 - a[s]) / (1 - a[t]) * (1 - alpha)) ** 0.5 if std is None else std
+    return (a[s] ** 0.5 * (1 - alpha) * x_0 + alpha**0.5 * (1 - a[s]) * x_t) / (1 - a[t]) + std * eps
+
+
+def walk(change=step, end=True, asked=lambda t, s: t, stuck=False):
+    def sampler(denoise, x_T, times, a, noise):
+        x_t = x_T
+        steps = list(zip(times, times[1:] + [0]))
+        for i, (t, s) in enumerate(steps if end else steps[:-1]):
+            x_t = change(x_t, denoise(x_T if stuck else x_t, asked(t, s)), t, s, a, noise[i])
+        return x_t
+    return sampler
+
+
+def beta_tilde(t, s, a):
+    return (1 - a[s]) / (1 - a[t]) * (1 - a[t] / a[s])
+
+
+def drift(x_t, x_0, t, s, a, eps):
+    return step(x_t, x_0, t, s, a, 0 * eps)
+
+
 WRONG = {
-    check_times: [
-        (lambda T, n: [T - 1 - k * (T // n) for k in range(n)], "you count from 0"),
-        (lambda T, n: [1 + (n - 1 - k) * (T // n) for k in range(n)], "never visits T"),
-        (lambda T, n: [round(T * (k + 1) / n) for k in range(n)], "your times rise"),
-        (lambda T, n: [round(T * (n - k) / n) for k in range(n + 1)], "time 0"),
-        (lambda T, n: list(range(T, 0, -(T // n))), "rounded step length"),
-        (lambda T, n: [T - k * round(T / n) for k in range(n)], "you rounded the length of a step"),
-        (lambda T, n: [T - k * (T // n) for k in range(n)], "you rounded the length of a step"),
-        (lambda T, n: [T * (n - k) // n for k in range(n)], "cut the fraction off"),
-        (lambda T, n: [int(T - k * T / n) for k in range(n)], "cut the fraction off"),
-        (lambda T, n: [T - k * T // n for k in range(n)], "rounded up"),
-        (lambda T, n: torch.linspace(T, 1, n).round().long().tolist(), "your last time is 1"),
-        (lambda T, n: torch.linspace(T, 1, n), "your last time is 1"),
-        (lambda T, n: [T * (n - k) / n for k in range(n)], "no whole numbers"),
-        (lambda T, n: [float(round(T * (n - k) / n)) for k in range(n)], "should be int64, but yours is float64"),
-        (lambda T, n: [math.ceil(T * (n - k) / n) for k in range(n)], "rounded up"),
-        (lambda T, n: list(range(T, 0, -T // n)), "rounded the length of a step"),
-        (lambda T, n: [round(T / n) * k for k in range(n, 0, -1)], "rounded the length of a step"),
-        (lambda T, n: [round(T * (n - k) / n) for k in range(1, n + 1)], "T is missing"),
-        (lambda T, n: [round(T * k / n) for k in range(n)], "T is missing"),
-        (lambda T, n: torch.linspace(T, 0, n).round().int().tolist(), "time 0 is where"),
-        (lambda T, n: (round(T * (n - k) / n) for k in range(n)), "numbers were expected"),
-        (lambda T, n: [round(T * 2**-k) for k in range(n)], "the k-th time is"),
-        (lambda T, n: [max(1, t) for t in range(T, T - n, -1)], "the k-th time is"),
-    ],
-    check_posterior_mean: [
-        (lambda x_0, x_t, t, s, a: mean(x_t, x_0, a[t], a[s]), "x_0 and x_t are swapped"),
-        (lambda x_0, x_t, t, s, a: mean(x_0, x_t, a[s], a[t]), "t and s are swapped"),
-        (lambda x_0, x_t, t, s, a: with_alpha(x_0, x_t, a[t], a[s], a[t] / a[t - 1]), "between neighbours"),
-        (lambda x_0, x_t, t, s, a: with_alpha(x_0, x_t, a[t], a[s], a[s] / a[s - 1]), "between neighbours"),
-        (lambda x_0, x_t, t, s, a: ((a[s] - a[t]) * x_0 + a[t] / a[s] * (1 - a[s]) * x_t) / (1 - a[t]), "the roots"),
-        (lambda x_0, x_t, t, s, a: mean((a[t] / a[s]) ** 0.5 * x_0, x_t, a[t], a[s]), "√ᾱ_t where"),
-        (lambda x_0, x_t, t, s, a: mean(x_0, x_t, a[t], a[s]) * (1 - a[t]) / (1 - a[s]), "divided by 1-ᾱ_s"),
-        (lambda x_0, x_t, t, s, a: with_alpha(x_0, x_t, a[t], a[s], a[t]), "used ᾱ_t as α"),
-        (lambda x_0, x_t, t, s, a: mean(x_0, x_t, a[t], a[s]) + a[s] ** 0.5 * (a[t] / a[s] - a[t]) / (1 - a[t]) * x_0,
-         "1-ᾱ_t for β"),
-        (lambda x_0, x_t, t, s, a: a[s] ** 0.5 * x_0, "x_0 alone"),
-        (lambda x_0, x_t, t, s, a: mean(x_0, x_t, a[t], a[t - 1]), "whatever s is"),
-        (lambda x_0, x_t, t, s, a: mean(x_0, x_t, a[t], a[s]) * (1 - a[t]), "denominator 1-ᾱ_t is missing"),
-        (lambda x_0, x_t, t, s, a: mean(x_0, x_t, a[t], a[s]) * (1 - a[t]) / (1 - a[t] / a[s]), "divided by β"),
-        (lambda x_0, x_t, t, s, a: with_alpha(x_0, x_t, a[t], a[s], a[s] / a[t]), "upside down"),
-        (lambda x_0, x_t, t, s, a: (a[s] ** 0.5 * (1 - a[t] / a[s]) * x_0 + (a[t] / a[s]) ** 0.5 * (1 - a[t]) * x_t)
-         / (1 - a[t]), "1-ᾱ_t where"),
-        (lambda x_0, x_t, t, s, a: (a[s] ** 0.5 * (a[s] - a[t]) * x_0 + (a[t] / a[s]) ** 0.5 * (1 - a[s]) * x_t)
-         / (1 - a[t]), "not the difference"),
-        (lambda x_0, x_t, t, s, a: a[s] ** 0.5 * x_0 + (1 - a[s]) ** 0.5 * x_t, "Compare with equation (2)"),
-        (lambda x_0, x_t, t, s, a: product(a[s] ** 0.5 * x_0, 1 - a[s], x_t * (a[s] / a[t]) ** 0.5, a[s] / a[t] - 1)[0],
-         "your code stops at s = 0"),
-        (lambda x_0, x_t, t, s, a: mean(x_0, x_t, a[t], a[s]) * (1 - a[s]) / (1 - a[s]), "all is right but s = 0"),
-        (lambda x_0, x_t, t, s, a: (x_0 + x_t) / 2, "Compare with equation (2)"),
-        (lambda x_0, x_t, t, s, a: mean(x_0.float(), x_t.float(), a[t].item(), a[s].item()), "yours is float32"),
-        (lambda x_0, x_t, t, s, a: mean(x_0, x_t, a.sqrt_()[t], a[s]), "changed a itself"),
+    check_table_back: [
+        (lambda q, p: columns(p[:, None] * q), "turned over: a row belongs"),
+        (lambda q, p: q.T, "the forward table turned over"),
+        (lambda q, p: q, "the way forward again"),
+        (lambda q, p: (p[:, None] * q) / (p[:, None] * q).sum(dim=1, keepdim=True), "the way forward again"),
+        (lambda q, p: columns(q).T, "if all rooms were equally likely"),
+        (lambda q, p: columns(q * p).T, "if all rooms were equally likely"),
+        (lambda q, p: (p[:, None] * q).T, "the joint law. Given the end"),
+        (lambda q, p: p[:, None] * q, "with the start in the rows"),
+        (lambda q, p: torch.linalg.inv(q), "negative entries"),
+        (lambda q, p: p.repeat(len(p), 1), "forgets where the walk ended"),
+        (lambda q, p: (p[:, None] * q).T / p[:, None], "the probability of *ending*"),
+        (lambda q, p: torch.eye(len(p), dtype=torch.float64), "Each row must sum to 1"),
+        (lambda q, p: p @ q, "the shape should be"),
+        (lambda q, p: columns(p[:, None] * q).T.float(), "yours is float32"),
+        (lambda q, p: columns(q.mul_(p[:, None])).T, "changed q itself"),
     ],
     check_denoised_mean: [
         (lambda x, a, m, v: x / a**0.5, "noisy measurement"),
         (lambda x, a, m, v: shrink(x, (1 - a) / a, m, v), "divide x_t by"),
         (lambda x, a, m, v: shrink(x / a**0.5, (1 - a) / a, 0.0, v), "is missing"),
-        (lambda x, a, m, v: m + x / a**0.5 - shrink(x / a**0.5, (1 - a) / a, m, v), "shares are swapped"),
+        (lambda x, a, m, v: m + x / a**0.5 - shrink(x / a**0.5, (1 - a) / a, m, v), "weights are swapped"),
         (lambda x, a, m, v: shrink(x / a**0.5, 1 - a, m, v), "not 1-ᾱ_t"),
         (lambda x, a, m, v: shrink(x / a**0.5, a / (1 - a), m, v), "upside down"),
         (lambda x, a, m, v: shrink(x / a**0.5, ((1 - a) / a) ** 0.5, m, v), "took a root"),
@@ -102,27 +108,64 @@ WRONG = {
         (lambda x, a, m, v: shrink(x / a**0.5, (1 - a) / a, m, v).float(), "yours is float32"),
         (lambda x, a, m, v: shrink(x.div_(a**0.5), (1 - a) / a, m, v), "changed x itself"),
     ],
-    check_ancestral_step: [
-        (lambda x_t, x_0, t, s, e: mean(x_0, x_t, t, s), "no noise is added"),
-        (lambda x_t, x_0, t, s, e: mean(x_0, x_t, t, s) + var(t, s) * e, "used it as a deviation"),
-        (lambda x_t, x_0, t, s, e: mean(x_0, x_t, t, s) + (1 - t / s) ** 0.5 * e, "the 'large' variance"),
-        (lambda x_t, x_0, t, s, e: x_0 + var(t, s) ** 0.5 * e, "stepped to x_0_hat itself"),
-        (lambda x_t, x_0, t, s, e: s**0.5 * x_0 + (1 - s) ** 0.5 * e, "noised x_0_hat afresh"),
-        (lambda x_t, x_0, t, s, e: mean(x_0, x_t, t, s) + max(var(t, s), 0.01) ** 0.5 * e, "in the last step"),
-        (lambda x_t, x_0, t, s, e: mean(x_0, x_t, t, s) + var(t, s) ** 0.5 * torch.rand_like(e),
-         "two calls with the same numbers"),
-        (lambda x_t, x_0, t, s, e: mean(x_0, x_t, t, s) + math.exp(math.log(var(t, s)) / 2) * e, "no logarithm"),
-        (lambda x_t, x_0, t, s, e: mean(x_0, x_t, t, s) + torch.tensor(var(t, s)).log().sqrt() * e, "√ of a negative"),
-        (lambda x_t, x_0, t, s, e: mean(x_t, x_0, t, s) + var(t, s) ** 0.5 * e, "are swapped"),
-        (lambda x_t, x_0, t, s, e: mean(x_0, x_t, t, s) - var(t, s) ** 0.5 * e, "noise is subtracted"),
-        (lambda x_t, x_0, t, s, e: mean(x_0, x_t, t, s) + (1 - s) ** 0.5 * e, "if only x_0 is known"),
-        (lambda x_t, x_0, t, s, e: mean(x_0, x_t, t, s) + (1 - t / s) * e, "left out its root"),
-        (lambda x_t, x_0, t, s, e: x_t + var(t, s) ** 0.5 * e, "added noise to x_t"),
-        (lambda x_t, x_0, t, s, e: x_t if s == 1 else mean(x_0, x_t, t, s) + var(t, s) ** 0.5 * e, "in the last step"),
-        (lambda x_t, x_0, t, s, e: mean(x_0, x_t, t, s) + ((1 - t) / (1 - s) * (1 - t / s)) ** 0.5 * e,
-         "in the last step"),
-        (lambda x_t, x_0, t, s, e: mean(x_0, x_t, t, s) + (1 - t) ** 0.5 * e, "Check the mean"),
-        (lambda x_t, x_0, t, s, e: mean(x_0, x_t, t, s) + e.mul_(var(t, s) ** 0.5), "changed e itself"),
-        (lambda x_t, x_0, t, s, e: (mean(x_0, x_t, t, s) + var(t, s) ** 0.5 * e).float(), "yours is float32"),
+    check_two_variances: [
+        (lambda m, n: (variance(m, n, average), variance(m, n, average)), "the second walk must be answered"),
+        (lambda m, n: (variance(m, n, draw), variance(m, n, draw)), "the first walk must be answered"),
+        (lambda m, n: (variance(m, n, draw), variance(m, n, average)), "the two are swapped"),
+        (lambda m, n: (variance(m, n, average) ** 0.5, variance(m, n, draw) ** 0.5), "standard deviations"),
+        (lambda m, n: (variance(m, n, average), variance(m, n, without_spread)), "the average of it"),
+        (lambda m, n: (variance(m, n, average), variance(m, n, likeliest)), "the likeliest component"),
+        (lambda m, n: (variance(m, n, average, variance="large"), variance(m, n, draw, variance="large")), '"large"'),
+        (lambda m, n: (0.0, 1.02), "First the variance of the samples"),
+        (lambda m, n: variance(m, n, draw), "2 results were expected"),
+    ],
+    check_sampler: [
+        (walk(drift), "no noise is added"),
+        (walk(lambda x, y, t, s, a, e: step(x, y, t, s, a, e, std=beta_tilde(t, s, a))), "as a standard deviation"),
+        (walk(lambda x, y, t, s, a, e: step(x, y, t, s, a, e, std=(1 - a[t] / a[s]) ** 0.5)), "in every step"),
+        (walk(lambda x, y, t, s, a, e: step(x, y, t, s, a, e, std=(1 - a[t] / a[s]) ** 0.5 * (s > 0))),
+         "β tilde has the factor"),
+        (walk(lambda x, y, t, s, a, e: step(x, y, t, s, a, e, std=(1 - a[s]) ** 0.5)), "if only x_0 is known"),
+        (walk(end=False), "stops one step early"),
+        (walk(lambda x, y, t, s, a, e: step(x, y, t, s, a, e, alpha=a[t] / a[t - 1])), "the α of neighbours"),
+        (walk(lambda x, y, t, s, a, e: step(x, y, t, s, a, e, alpha=a[t])), "used ᾱ_t as α"),
+        (walk(lambda x, y, t, s, a, e: step(x, y, t, t - 1, a, e)), "from t to t-1 each time"),
+        (walk(asked=lambda t, s: s), "asked about time s"),
+        (walk(asked=lambda t, s: t - 1), "you count from 0"),
+        (walk(stuck=True), "always sees x_T"),
+        (walk(lambda x, y, t, s, a, e: y + beta_tilde(t, s, a) ** 0.5 * e), "you stepped to x_0_hat itself"),
+        (walk(lambda x, y, t, s, a, e: a[s] ** 0.5 * y + (1 - a[s]) ** 0.5 * e), "noised x_0_hat afresh"),
+        (walk(lambda x, y, t, s, a, e: step(y, x, t, s, a, e)), "are swapped in the mean"),
+        (walk(lambda x, y, t, s, a, e: step(x, y, t, s, a, torch.randn_like(e))), "two calls with the same numbers"),
+        (walk(lambda x, y, t, s, a, e: x), "Print each state"),
+        (lambda denoise, x_T, times, a, noise: walk()(denoise, x_T, times, a, noise).float(), "yours is float32"),
+        (lambda denoise, x_T, times, a, noise: x_T.add_(1), "changed x_T itself"),
+    ],
+    check_repaired_step: [
+        (lambda x, y, t, s, a, e:
+            step(x, y, t, s, a, e, a[t] / a[t - 1], (1 - a[s]) / (1 - a[t]) * (1 - a[t] / a[t - 1])),
+         "still the faulty step"),
+        (lambda x, y, t, s, a, e: step(x, y, t, s, a, e, a[t] / a[t - 1]), "The other is in α"),
+        (lambda x, y, t, s, a, e: step(x, y, t, s, a, e, std=beta_tilde(t, s, a)), "The other is in the last line"),
+        (lambda x, y, t, s, a, e: step(x, y, t, s, a, e, std=(1 - a[t] / a[s]) ** 0.5), "if x_0 is not known at all"),
+        (drift, "dropped the noise"),
+        (lambda x, y, t, s, a, e: step(x, y, t, s, a, e, alpha=a[t]), "not ᾱ_t itself"),
+        (lambda x, y, t, s, a, e: step(x, y, t, s, a, e, alpha=a[s] / a[t]), "upside down"),
+        (lambda x, y, t, s, a, e: step(x, y, t, s, a, e, a[t] / a[t - 1], beta_tilde(t, s, a) ** 0.5),
+         "in the noise α is right"),
+        (lambda x, y, t, s, a, e: drift(x, y, t, s, a, e) + step(0 * x, 0 * y, t, s, a, e, a[t] / a[t - 1]),
+         "in the mean α is right"),
+        (lambda x, y, t, s, a, e: step(x, y, t, t - 1, a, e), "Compare each line"),
+        (lambda x, y, t, s, a, e: step(x, y, t, s, a, e).float(), "yours is float32"),
+    ],
+    check_what_follows: [
+        (lambda: {"A", "B", "C", "F"}, "A does not follow"),
+        (lambda: {"B", "C", "D", "F"}, "D does not follow"),
+        (lambda: "BCEF", "E does not follow"),
+        (lambda: ["C", "F"], "about the shape of a long step"),
+        (lambda: ("b", "f"), "about the width"),
+        (lambda: {"B", "C"}, "what did exercise 3 find"),
+        (lambda: {"B", "G"}, "you named G"),
+        (lambda: 3, "your function returned int"),
     ],
 }

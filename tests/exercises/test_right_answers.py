@@ -8,20 +8,46 @@ import torch
 import torch.nn.functional as F
 
 from diffusion_lab.exercises.denoiser import check_eps_from_v, check_from_memory, check_gradient, check_training_example
-from diffusion_lab.exercises.elbo import check_eps_weight, check_pixel_prob, check_step_term, check_to_bits
-from diffusion_lab.exercises.gaussian_pdf import check_conditional, check_draw, check_kl_to_standard, check_sum
+from diffusion_lab.exercises.elbo import (
+    check_chances,
+    check_cost_rates,
+    check_one_call,
+    check_prior_bits,
+    check_which_follow,
+)
+from diffusion_lab.exercises.gaussian_pdf import (
+    check_claims,
+    check_fault,
+    check_mixture,
+    check_norm_of_average,
+    check_pooled,
+)
 from diffusion_lab.exercises.reverse_posterior import (
-    check_ancestral_step,
     check_denoised_mean,
-    check_posterior_mean,
-    check_times,
+    check_repaired_step,
+    check_sampler,
+    check_table_back,
+    check_two_variances,
+    check_what_follows,
 )
 from diffusion_lab.exercises.sampling import check_better_guess, check_ddim_step, check_guide, check_noise_shares
-from diffusion_lab.exercises.start_here import check_to_pixels
+from diffusion_lab.exercises.start_here import check_average_of_walks, check_copies, check_repaired, check_to_pixels
 from diffusion_lab.exercises.train import check_average, check_drop_labels, check_stratified_times, check_train_step
 from diffusion_lab.exercises.unet import check_attend, check_convolution, check_join, check_modulate
+from diffusion_lab.sampling.chain import last, spaced
+from diffusion_lab.sampling.ddim import ddim
+from diffusion_lab.sampling.ddpm import ddpm
+from diffusion_lab.theory.denoiser import Denoiser
 from diffusion_lab.theory.forward import q_sample
 from diffusion_lab.theory.parameterization import v_from_x_0
+from diffusion_lab.theory.schedule import cosine
+
+
+def one_after_the_other(denoiser, x_t, t, n, generator):
+    total = 0
+    for _ in range(n):
+        total = total + last(ddpm(denoiser, x_t, spaced(t, 12), generator=generator))
+    return total / n
 
 
 def squared(w, x, y):
@@ -74,6 +100,28 @@ def train_step(clear=lambda weight, optimizer: optimizer.zero_grad(), form=lambd
     return answer
 
 
+def mixture_by_loop(weights, means, variances, u, eps):
+    draws = []
+    for one, noise in zip(u, eps):
+        k = 0
+        while one > sum(weights[: k + 1]):
+            k += 1
+        draws.append(means[k] + variances[k] ** 0.5 * noise)
+    return draws
+
+
+def one_call(form):
+    def answer(denoiser, x_0, generator):
+        schedule, n = denoiser.schedule, len(x_0)
+        t = 2 + (torch.rand(n, generator=generator, dtype=torch.float64) * (schedule.T - 1)).long()
+        a = schedule.alpha_bar[t, None]
+        x_t = a.sqrt() * x_0 + (1 - a).sqrt() * torch.randn(x_0.shape, generator=generator, dtype=torch.float64)
+        share = torch.linalg.vector_norm(x_0 - denoiser(x_t, t), dim=1) ** 2 * -schedule.snr.diff()[t - 1] / 2
+        return form(share * (schedule.T - 1))
+
+    return answer
+
+
 def convolved(form):
     return lambda n, a, b, k, s, p: form((n + 2 * p - k) // s + 1, (a * k * k + 1) * b)
 
@@ -82,18 +130,38 @@ def shared(q, k):
     return torch.softmax(q @ k.mT / math.sqrt(q.shape[-1]), dim=-1)
 
 
-def pixels(form):
-    """Each pixel's probability from the 257 edges of the bins, in float32."""
-    def answer(k, mean, std):
-        inner, end = (torch.arange(1, 256) * 2 - 1) / 255 - 1, torch.tensor([torch.inf])
-        normal = torch.distributions.Normal(torch.tensor(mean), torch.tensor(std))
-        return form(normal.cdf(torch.cat([-end, inner, end])).diff()[k])
+def back(x_0, x_t, t, s):
+    return (s**0.5 * (1 - t / s) * x_0 + (t / s) ** 0.5 * (1 - s) * x_t) / (1 - t)
+
+
+def step_back(x_t, x_0, t, s, eps):
+    return back(x_0, x_t, t, s) + ((1 - s) / (1 - t) * (1 - t / s)) ** 0.5 * eps
+
+
+def walked_back(form):
+    def answer(denoise, x_T, times, a, noise):
+        x = x_T
+        for i, t in enumerate(times):
+            s = times[i + 1] if i + 1 < len(times) else 0
+            x = step_back(x, denoise(x, t), a[t].item(), a[s].item(), noise[i])
+        return form(x)
 
     return answer
 
 
-def back(x_0, x_t, t, s):
-    return (s**0.5 * (1 - t / s) * x_0 + (t / s) ** 0.5 * (1 - s) * x_t) / (1 - t)
+def both_variances(mixture, n, generator=None):
+    """With the average, and with a draw of x_0: a component, then a point of it."""
+    schedule = cosine()
+
+    def draw(x_t, t, label):
+        y, noise_var = x_t / schedule.alpha_bar[t].sqrt(), 1 / schedule.snr[t]
+        k = torch.distributions.Categorical(logits=mixture.log_joint(y, noise_var)).sample()
+        var = 1 / (1 / mixture.var[k] + 1 / noise_var)[:, None]
+        return torch.normal(var * (mixture.mean[k] / mixture.var[k, None] + y / noise_var), var.sqrt())
+
+    x_T = torch.randn(20_000, 1, generator=generator, dtype=torch.float64)
+    answers = mixture.denoiser(schedule), Denoiser(draw, schedule)
+    return torch.stack([last(ddpm(each, x_T, spaced(1000, n), generator=generator)).var() for each in answers])
 
 
 def normals(m, v, n, w):
@@ -101,33 +169,70 @@ def normals(m, v, n, w):
 
 
 RIGHT = [
+    (check_average_of_walks, one_after_the_other),
+    (check_average_of_walks, lambda denoiser, x_t, t, n, generator:
+        last(ddim(denoiser, x_t.repeat(n, 1), spaced(t, 50), eta=1.0, generator=generator)).mean(0)[None].numpy()),
+    (check_repaired, lambda made, pixels: torch.cdist(made.flatten(1), (pixels / 127.5 - 1).flatten(1)).min(1).values),
+    (check_repaired, lambda made, pixels: [min(((x - y / 127.5 + 1) ** 2).sum() ** 0.5 for y in pixels.numpy())
+                                           for x in made.numpy()]),
+    (check_repaired, lambda made, pixels: (made[:, None] - 2 * pixels / 255 + 1).flatten(2).norm(dim=2).amin(dim=1)),
+    (check_copies, lambda: {"A", "B", "C", "F"}),
+    (check_copies, lambda: ["f", "c", "b", "a"]),
+    (check_copies, lambda: ("A", "B", "C", "F")),
+    (check_copies, lambda: "A, B, C and F"),
     (check_to_pixels, lambda x: (x.numpy() + 1) / 2 * 255),
     (check_to_pixels, lambda x: torch.lerp(torch.zeros_like(x), torch.full_like(x, 255), (x + 1) / 2)),
-    (check_draw, lambda mean, var, eps: torch.sqrt(torch.tensor(var)) * eps + mean),
-    (check_draw, lambda mean, var, eps: [mean + math.sqrt(var) * z for z in eps]),
-    (check_sum, lambda a, m, v, b, n, w: [a * m + b * n, (a * v**0.5) ** 2 + (b * w**0.5) ** 2]),
-    (check_sum, lambda a, m, v, b, n, w: torch.tensor([a * m + b * n, a * a * v + b * b * w])),
-    (check_sum, lambda a, m, v, b, n, w: (np.float32(a * m + b * n), np.float32(a * a * v + b * b * w))),
-    (check_kl_to_standard, lambda m, v: [(b + a * a - 1 - math.log(b)) / 2 for a, b in zip(m, v)]),
-    (check_kl_to_standard, lambda m, v: torch.distributions.kl_divergence(*normals(m, v, 0.0, 1.0))),
-    (check_conditional, lambda y, a, v, w: [a * v / (a * a * v + w) * y, v - (a * v) ** 2 / (a * a * v + w)]),
-    (check_conditional, lambda y, a, v, w: (y.numpy() / (a + w / (a * v)), torch.tensor(v * w / (a * a * v + w)))),
-    (check_times, lambda T, n: np.linspace(T, 0, n + 1)[:-1].round().astype(np.int32)),
-    (check_times, lambda T, n: torch.linspace(T, 0, n + 1)[:-1].round().int()),
-    (check_times, lambda T, n: tuple(int(T * (n - k) / n + 0.5) for k in range(n))),
-    (check_posterior_mean, lambda x_0, x_t, t, s, a: x_0 if s == 0 else back(x_0, x_t, a[t].item(), a[s].item())),
+    (check_pooled, lambda m, v: [sum(a / b for a, b in zip(m, v)) / sum(1 / b for b in v), 1 / sum(1 / b for b in v)]),
+    (check_pooled, lambda m, v: torch.stack([(m / v).sum(), torch.ones(()).double()]) / (1 / v).sum()),
+    (check_pooled, lambda m, v: (np.average(m, weights=1 / v), np.float32(1 / np.sum(1 / v.numpy())))),
+    (check_mixture, lambda w, m, v, u, eps: [
+        m[k] + math.sqrt(v[k]) * e for k, e in zip(np.searchsorted(np.cumsum(w.numpy()), u, side="right"), eps)]),
+    (check_mixture, lambda w, m, v, u, eps: (m + v**0.5 * eps[:, None]).gather(
+        1, (u[:, None] > w.cumsum(0)).sum(dim=1, keepdim=True))[:, 0]),
+    (check_mixture, lambda *given: mixture_by_loop(*(list(map(float, numbers)) for numbers in given))),
+    (check_norm_of_average, lambda n: torch.randn(n, 784).mean(dim=0).norm()),
+    (check_norm_of_average, lambda n: np.linalg.norm(np.random.default_rng(0).normal(size=(n, 784)).mean(axis=0))),
+    (check_norm_of_average, lambda n: 28 * n**-0.5),
+    (check_fault, lambda log_var: [log_var.exp() ** 2, log_var.exp().sqrt()]),
+    (check_fault, lambda log_var: (np.exp(2 * log_var.numpy()), [math.sqrt(math.exp(one)) for one in log_var])),
+    (check_fault, lambda log_var: torch.stack([2 * log_var, log_var / 2]).exp()),
+    (check_claims, lambda: "bde"),
+    (check_claims, lambda: ["E", "D", "B"]),
+    (check_claims, lambda: {letter: letter in "BDE" for letter in "ABCDEF"}),
+    (check_claims, lambda: "B, D, E"),
+    (check_table_back, lambda q, p: [[p[i] * q[i, j] / (p @ q)[j] for i in range(len(p))] for j in range(len(p))]),
+    (check_table_back, lambda q, p: (q.numpy() * p.numpy()[:, None] / (p @ q).numpy()).T),
+    (check_table_back, lambda q, p: torch.einsum("i,ij,j->ji", p, q, 1 / (p @ q))),
     (check_denoised_mean, lambda x, a, m, v: m + math.sqrt(a) * v / (a * v + 1 - a) * (x - math.sqrt(a) * m)),
     (check_denoised_mean, lambda x, a, m, v: ((m / v + x * a**0.5 / (1 - a)) / (1 / v + a / (1 - a))).tolist()),
-    (check_ancestral_step, lambda x_t, x_0, t, s, eps:
-        back(x_0, x_t, t, s) + max((1 - s) / (1 - t) * (1 - t / s), 1e-20) ** 0.5 * eps),
-    (check_ancestral_step, lambda x_t, x_0, t, s, eps:
-        back(x_0, x_t, t, s) + torch.tensor((1 - s) / (1 - t) * (1 - t / s)).sqrt() * eps),
-    (check_to_bits, lambda nats, d: nats / d * math.log2(math.e)),
-    (check_to_bits, lambda nats, d: nats.numpy() / d / np.log(2)),
-    (check_step_term, lambda m, v, n, w: torch.distributions.kl_divergence(*normals(m, v, n, w))),
-    (check_eps_weight, lambda b, a, v: (b / ((1 - b) * (1 - a)).sqrt()) ** 2 / (2 * v)),
-    (check_pixel_prob, pixels(lambda prob: prob.double())),
-    (check_pixel_prob, pixels(lambda prob: prob.tolist())),
+    (check_two_variances, lambda mixture, n: both_variances(mixture, n).tolist()),
+    (check_two_variances, lambda mixture, n: both_variances(mixture, n).numpy()),
+    (check_two_variances, lambda mixture, n: both_variances(mixture, n, torch.Generator().manual_seed(5))),
+    (check_sampler, walked_back(lambda x: x.tolist())),
+    (check_sampler, walked_back(lambda x: x.numpy())),
+    (check_sampler, walked_back(lambda x: list(x))),
+    (check_repaired_step, lambda x, y, t, s, a, e: step_back(x, y, a[t].item(), a[s].item(), e).tolist()),
+    (check_repaired_step, lambda x, y, t, s, a, e: step_back(x.numpy(), y.numpy(), *a[[t, s]].tolist(), e.numpy())),
+    (check_what_follows, lambda: "bcf"),
+    (check_what_follows, lambda: ["F", "C", "B"]),
+    (check_what_follows, lambda: np.array(["B", "C", "F"])),
+    (check_what_follows, lambda: "B, C, F"),
+    (check_cost_rates, lambda lam, s, x, e: [(-np.exp(lam.numpy()) * s.numpy() * x.numpy() / 2), [-0.5 * float(a * b)
+                                             for a, b in zip(s, e)]]),
+    (check_cost_rates, lambda lam, s, x, e: torch.stack([lam.exp() * x, e]) * s.neg() / 2),
+    (check_one_call, one_call(lambda value: value)),
+    (check_one_call, one_call(lambda value: value.numpy())),
+    (check_one_call, one_call(lambda value: value.tolist())),
+    (check_chances, lambda costs, squares: (squares**0.5 / (squares**0.5).sum()).tolist()),
+    (check_chances, lambda costs, squares: np.sqrt(squares.numpy()) / np.sqrt(squares.numpy()).sum()),
+    (check_chances, lambda costs, squares: (squares**0.5 / (squares**0.5).sum() + 0.0001) / (1 + 0.0001 * len(costs))),
+    (check_which_follow, lambda: "bd"),
+    (check_which_follow, lambda: ["D", "B"]),
+    (check_which_follow, lambda: {letter: letter in "BD" for letter in "ABCDE"}),
+    (check_prior_bits, lambda x, a: [(a * row**2 - a - math.log(1 - a)).mean() / math.log(4) for row in x]),
+    (check_prior_bits, lambda x, a: torch.distributions.kl_divergence(
+        *normals(a**0.5 * x, torch.full_like(x, 1 - a), 0 * x, 1 + 0 * x)).mean(1) / math.log(2)),
+    (check_prior_bits, lambda x, a: np.mean(a * x.numpy() ** 2 - a - np.log(1 - a), axis=1) / np.log(4)),
     (check_gradient, slope(lambda g: g.item())),
     (check_gradient, slope(lambda g: g.numpy())),
     (check_gradient, lambda w, x, y: torch.autograd.grad(F.mse_loss(w * x, y), w)[0]),
