@@ -15,7 +15,10 @@ RIGHT, NEARLY = 1e-6, 1e-5  # relative to the largest number of the right answer
 NOT_ATTEMPTED = "Not attempted yet: replace `raise NotImplementedError` in the cell above, then run both cells."
 STOPPED = "your code stopped with {kind}: {error}"
 LEFT = "your code left Python ({kind}); a function hands its result back with `return`."
-ROOT = "For the root of a plain number write x ** 0.5."
+HINTS = {  # words of an error that say too little: what to tell the reader about it
+    "must be Tensor, not float": "For the root of a plain number write x ** 0.5.",
+    "math domain error": "The module math says so of the root of a negative number, and of the logarithm of 0 or less.",
+}
 CHANGED = ("your function changed {name} itself (+=, [...] = and methods such as mul_ work in place), and whoever "
            "called it still needs {name}: compute something new, or work on {name}.clone().")
 NONE = "your function returned None: is the `return` missing?"
@@ -62,8 +65,9 @@ def answers(check):
             print("Not yet:", LEFT.format(kind=type(leaving).__name__))
         except Exception as error:  # whatever the reader's code raised is an answer to speak about
             print("Not yet:", STOPPED.format(kind=type(error).__name__, error=error))
-            if "must be Tensor, not float" in str(error):
-                print(ROOT)
+            for words, hint in HINTS.items():
+                if words in str(error):
+                    print(hint)
         finally:
             torch.set_rng_state(state)
 

@@ -5,10 +5,12 @@ generator), and in its header, as JSON, the facts: the network, the recipe, the 
 step, so that a crash at any moment leaves the old run or the new one; and nothing in it can ever run as a program.
 """
 
+import errno
 import hashlib
 import json
 import os
 import signal
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -127,6 +129,43 @@ def put(path, content):
         directory = os.open(path.parent, os.O_RDONLY)
         os.fsync(directory)
         os.close(directory)
+
+
+@contextmanager
+def alone(folder):
+    """Keep a folder, made if need be, for this process. Raises ValueError while another training keeps it.
+
+    The operating system holds the lock, and lets go of it when the process ends, however it ends. What is locked is
+    the folder itself, or, where folders cannot be (Windows), a file in it.
+    """
+    folder, new = Path(folder), not Path(folder).exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "run.lock"
+    held = os.open(folder, os.O_RDONLY) if os.name == "posix" else os.open(file, os.O_RDWR | os.O_CREAT)
+    try:
+        require(locked(held), f"another training is at work in {folder}. Wait until it ends, or choose another folder.")
+        yield
+    finally:
+        os.close(held)  # which unlocks it
+        if new:
+            with suppress(OSError):
+                folder.rmdir()  # which nothing has come into
+
+
+def locked(descriptor):
+    """Lock an open file or folder. False if another process has locked it; a disk that knows no locks gives True."""
+    try:
+        if os.name == "posix":
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    except OSError as error:
+        return error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
+    return True
 
 
 class Stop:

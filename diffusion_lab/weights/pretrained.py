@@ -37,7 +37,7 @@ def load_network(name="mnist"):
     """The trained network, with what its facts say of shipped weights or of a folder: see `load_pretrained`.
 
     The model card of the shipped weights is weights/mnist/README.md. Raises ValueError for a folder that holds no
-    weights, damaged ones, or those of a network that the package does not know.
+    weights, damaged ones, ones that are not finite, or those of a network that the package does not know.
     """
     return built(name, *read(name))
 
@@ -67,6 +67,8 @@ def built(name, weights, facts):
         network.load_state_dict({key: value.float() for key, value in weights.items()})
     except (LookupError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"{name} holds weights, but not of a network of this course ({error}).") from error
+    require(all(torch.isfinite(value).all() for value in network.state_dict().values()),
+            f"{name} holds weights that are NaN or infinite, which draw nothing. Train anew.")
     return network.to(memory_format=torch.channels_last)
 
 

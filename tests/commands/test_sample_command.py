@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from diffusion_lab.__main__ import main
+from diffusion_lab import __main__ as command
+from diffusion_lab.__main__ import columns_for, main
 from diffusion_lab.data.digits import load_digits
 from diffusion_lab.evaluation.judge import load_judge, read_digits
 from diffusion_lab.weights.pretrained import HERE
@@ -33,22 +34,22 @@ def sample(tmp_path, capsys):
     return run
 
 
-def digits_in(picture, n):
-    """The n digits of a picture, ten in a row with white lines of 2 between, each pixel 3 × 3: (n, 1, 28, 28)."""
+def digits_in(picture, n, columns=10):
+    """The n digits of a picture, with white lines of 2 between them, each pixel 3 × 3: (n, 1, 28, 28)."""
     pixels = np.asarray(Image.open(BytesIO(picture)))
     fine = pixels[::3, ::3]
     assert np.array_equal(pixels, fine.repeat(3, axis=0).repeat(3, axis=1))
-    squares = [fine[i // 10 * 30 :, i % 10 * 30 :][:28, :28] for i in range(n)]
+    squares = [fine[i // columns * 30 :, i % columns * 30 :][:28, :28] for i in range(n)]
     return torch.tensor(np.stack(squares)[:, None] / 127.5 - 1, dtype=torch.float32)
 
 
-@pytest.mark.parametrize(("n", "rows", "columns"), [(1, 1, 10), (10, 1, 10), (23, 3, 10)])
+@pytest.mark.parametrize(("n", "rows", "columns"), [(1, 1, 1), (7, 1, 7), (10, 1, 10), (12, 2, 6), (23, 3, 8)])
 def test_the_picture_has_the_size_of_its_digits(sample, n, rows, columns):
     status, picture, out, err = sample("--n", n, "--steps", 2, "--guidance", 0)
     image = Image.open(BytesIO(picture))
     assert (status, err, image.format, image.mode) == (0, "", "PNG", "L")
     assert image.size == ((columns * 30 - 2) * 3, (rows * 30 - 2) * 3)
-    assert out.startswith(f"{n} digits in ")
+    assert out.startswith(f"{n} digits in " if n > 1 else "1 digit in ")
     assert out.rstrip().endswith("grid.png")
     assert out.count("\n") == 1
 
@@ -62,6 +63,25 @@ def test_it_draws_0_to_9_in_order(sample, sampler):
     assert (read_digits(load_judge(), digits) == torch.arange(20) % 10).sum() >= 17
     real = load_digits("test")[0]
     assert abs(digits.mean() - real.mean()) < 0.1, "neither too bright nor too dark"
+
+
+def test_a_grid_is_as_full_as_it_can_be():
+    """Without empty places wherever rows of 6 to 10 allow it, and the picture is never wider than ten digits."""
+    for n in range(1, 500):
+        columns = columns_for(n)
+        assert n / 2 < columns <= 10 if n <= 10 else 6 <= columns <= 10
+        assert -n % columns == min(-n % other for other in range(6, 11)) or n < 6
+    assert [columns_for(n) for n in (3, 10, 48, 60, 64, 100)] == [3, 10, 8, 10, 8, 10]
+
+
+@pytest.mark.parametrize(("asked", "expected"), [
+    ("7", [7] * 6), ("1,3,5", [1, 3, 5, 1, 3, 5]), ("0-9", [0, 1, 2, 3, 4, 5]), ("8-9, 2", [8, 9, 2, 8, 9, 2]),
+])
+def test_it_draws_the_digits_that_it_is_asked_for(sample, asked, expected):
+    status, picture, _, _ = sample("--n", 6, "--digits", asked)
+    assert status == 0
+    read = read_digits(load_judge(), digits_in(picture, 6, columns=6)).tolist()
+    assert sum(a == b for a, b in zip(read, expected)) >= 5
 
 
 @pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpm_solver"])
@@ -80,30 +100,34 @@ def test_guidance_and_steps_change_the_picture(sample):
 
 
 @pytest.mark.parametrize(("words", "said"), [
-    (("--n", 0), "--n: must be at least 1, but got 0"),
-    (("--n", "many"), "--n: invalid natural value: 'many'"),
-    (("--steps", 0), "--steps: must be at least 1, but got 0"),
-    (("--steps", 2.5), "--steps: invalid natural value: '2.5'"),
+    (("--n", 0), "--n: must be a whole number of at least 1, but got 0"),
+    (("--n", "many"), "--n: must be a whole number of at least 1, but got many"),
+    (("--steps", -3), "--steps: must be a whole number of at least 1, but got -3"),
+    (("--steps", 2.5), "--steps: must be a whole number of at least 1, but got 2.5"),
+    *((("--digits", words), f"--digits: must be digits as in 7, 0-9 or 1,3,7-9, but got {words}")
+      for words in ("10", "9-0", "seven", "1,,2", "")),
     (("--sampler", "euler"), "--sampler: invalid choice: 'euler' (choose from "),
     (("--guidance", "much"), "--guidance: invalid float value: 'much'"),
     (("--seed", "x"), "--seed: invalid int value: 'x'"),
     (("--size", 3), "unrecognized arguments: --size 3"),
 ])
 def test_wrong_arguments_are_refused(sample, words, said):
-    """By argparse: two lines that show the usage, and one that says what is wrong."""
+    """By argparse: lines that show the usage, and one that says what is wrong."""
     status, picture, out, err = sample(*words)
     assert (status, picture, out) == (2, None, "")
-    assert err.splitlines()[-1].startswith("python -m diffusion_lab")
+    assert err.splitlines()[-1].startswith(command.command_line())
     assert said in err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(("words", "said"), [
-    (("--steps", 1001), "sample: a chain of T = 1000 times has at most 1000 steps, but got n = 1001."),
-    (("--guidance", -1), "sample: guidance_weight must be a finite number of at least 0"),
-    (("--guidance", "nan"), "sample: guidance_weight must be a finite number of at least 0"),
-    (("--guidance", "inf"), "sample: guidance_weight must be a finite number of at least 0"),
+    (("--steps", 1001), "sample: --steps must be at most 1000 (the chain has no more times), but got 1001."),
+    *((("--guidance", w), "sample: --guidance must lie within 0…100 (more of it only distorts the digits), but got")
+      for w in (-1.0, 100.1, 1e30, "nan", "inf")),
+    (("--n", 10_001), "sample: --n must be at most 10000, but got 10001."),
+    (("--out", "grid.jpg"), "sample: the picture is a PNG file: grid.jpg does not end in .png."),
+    (("--out", "grid"), "sample: the picture is a PNG file: grid does not end in .png."),
     (("--checkpoint", "no-such-folder"), "sample: no-such-folder holds no weights: give a folder"),
-    (("--seed", 2**70), "sample: seed must"),
+    (("--seed", 2**70), "sample: --seed must"),
 ])
 def test_what_cannot_be_done_is_said_in_one_line(sample, words, said):
     status, picture, out, err = sample("--n", 1, *words)
@@ -163,6 +187,26 @@ def test_a_full_disk_leaves_the_picture_that_was_there(tmp_path, monkeypatch, ca
     assert out.read_bytes() == b"the picture of before"
 
 
+def test_a_picture_that_fits_no_memory(sample, monkeypatch):
+    def failing(error):
+        def fails(*_, **__):
+            raise error
+        return fails
+
+    for error in (MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9")):
+        monkeypatch.setattr(command, "picture_of", failing(error))
+        said = "sample: there is not enough memory for this. Choose a smaller --n.\n"
+        assert sample("--n", 2) == (2, None, "", said)
+    monkeypatch.setattr(command, "picture_of", failing(RuntimeError("a fault of the program")))
+    with pytest.raises(RuntimeError, match="a fault"):
+        sample("--n", 2)
+
+
+def test_a_picture_may_be_in_capitals(tmp_path):
+    assert main(["sample", "--n", "1", "--steps", "1", "--out", str(tmp_path / "GRID.PNG")]) == 0
+    assert Image.open(tmp_path / "GRID.PNG").format == "PNG"
+
+
 LIGHT = """
 import sys
 from diffusion_lab.__main__ import main
@@ -185,6 +229,26 @@ def test_from_a_terminal(tmp_path):
 
     done = command("--n", "2", "--steps", "1")
     assert (done.returncode, done.stderr) == (0, "")
-    assert Image.open(tmp_path / "grid.png").size == (298 * 3, 28 * 3)
+    assert Image.open(tmp_path / "grid.png").size == (58 * 3, 28 * 3)
     refused = command("--checkpoint", "nothing")
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no pseudo-terminal")
+def test_a_terminal_shows_the_progress(tmp_path):
+    import pty
+    import termios
+
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    os.set_blocking(ours, False)
+    process = subprocess.Popen([sys.executable, "-m", "diffusion_lab", "sample", "--n", "65", "--steps", "2"],
+                               cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs, text=True)
+    told = process.communicate()[0]
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    os.close(theirs)
+    assert process.returncode == 0
+    assert "drawing: " in shown
+    assert "/4 [" in shown, "65 digits are two batches of at most 64, in 2 steps each"
+    assert told.startswith("65 digits in ")

@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 
 from diffusion_lab import __main__ as command
+from diffusion_lab import __version__
 from diffusion_lab.data import openml
 from diffusion_lab.training import loop
-from diffusion_lab.training.runs import FILE, read_run
-from diffusion_lab.weights.pretrained import load_network
+from diffusion_lab.training.runs import FILE, alone, read_run
+from diffusion_lab.weights.pretrained import load_network, load_pretrained
 
 ROOT = Path(__file__).parents[2]
 STEPS = 3
@@ -60,13 +61,17 @@ def test_the_printed_command_draws_with_the_run(tmp_path, capsys, monkeypatch):
         told = capsys.readouterr()
         assert f"Look at {folder}/samples-000003.png" in told.out
         assert re.search(r"100%\|.*\| 3/3 \[.*, loss=\d\.\d{3}\]\n$", told.err)
-        line = re.search(r"python -m diffusion_lab (sample .*)\n", told.out)[1]
-        assert f"--checkpoint {shown} --out" in line
+        line = re.search(r"or draw more: (.*)\n", told.out)[1]
+        assert line == f"{command.command_line()} sample --checkpoint {shown} --out grid.png"
         asked = []
-        monkeypatch.setattr("diffusion_lab.weights.pretrained.load_pretrained",
-                            lambda name, device, asked=asked: asked.append(load_network(name)))
-        monkeypatch.setattr(command, "picture_of", lambda *_: b"")
-        assert command.main(shlex.split(line)) == 0
+
+        def noted(name, device, asked=asked):
+            asked.append(load_network(name))
+            return load_pretrained(name)
+
+        monkeypatch.setattr("diffusion_lab.weights.pretrained.load_pretrained", noted)
+        monkeypatch.setattr(command, "picture_of", lambda *_, **__: b"")
+        assert command.main(shlex.split(line)[3:]) == 0
         assert asked[0].arguments["fine"] == 8, "not the shipped weights"
         monkeypatch.undo()
         monkeypatch.chdir(tmp_path)
@@ -261,10 +266,11 @@ def test_a_rate_that_diverges_ends_with_one_line_and_the_last_run(capsys, tmp_pa
 @pytest.mark.usefixtures("no_training")
 def test_data_that_cannot_be_downloaded(capsys, monkeypatch, tmp_path):
     def unreachable(split):
-        raise ConnectionError("MNIST could not be downloaded")
+        raise ConnectionError("MNIST could not be downloaded.")
 
     monkeypatch.setattr(openml, "load_mnist", unreachable)
-    assert "could not be downloaded" in refusal(capsys, tmp_path / "run", "--data", "mnist")
+    line = refusal(capsys, tmp_path / "run", "--data", "mnist")
+    assert line == "train: MNIST could not be downloaded. In this command: --data digits."
     assert not (tmp_path / "run").exists(), "the same command can be given again"
 
 
@@ -274,6 +280,9 @@ def test_data_that_cannot_be_downloaded(capsys, monkeypatch, tmp_path):
     (("--width", "12"), "width must be a whole number, a multiple of 8, at least 8, but got 12"),
     (("--seed", "-1"), "seed must be a whole number from 0 to 4294967295, but got -1"),
     (("--batch", "4001"), "one batch takes 4001 images, but there are only 4000"),
+    (("--width", "100000000"), "--width must be at most 512, but got 100000000."),
+    (("--batch", "4000", "--width", "64"), "--batch times --width must be at most 131072, which takes 5 GB of memory, "
+                                           "but got 4000 × 64."),
 ])
 def test_a_recipe_that_cannot_be(capsys, tmp_path, arguments, words):
     assert words in refusal(capsys, tmp_path / "run", *arguments)
@@ -296,7 +305,7 @@ def test_auto_takes_cuda_where_there_is_one(monkeypatch):
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    ("--steps 0", "argument --steps: must be at least 1, but got 0"),
+    ("--steps 0", "argument --steps: must be a whole number of at least 1, but got 0"),
     ("--data cifar", "argument --data: invalid choice: 'cifar' (choose from"),
     ("--device tpu", "argument --device: invalid choice: 'tpu' (choose from"),
     ("--epochs 3", "unrecognized arguments: --epochs 3"),
@@ -349,3 +358,88 @@ def test_help_names_every_command(capsys):
         command.main(["--help"])
     told = capsys.readouterr().out
     assert all(f"    {name} " in told for name in ("train", "sample", "doctor"))
+    assert told.startswith(f"usage: {command.command_line()} [-h]")
+
+
+def test_help_shows_the_defaults_that_there_are(capsys):
+    for name in ("train", "sample"):
+        with pytest.raises(SystemExit):
+            command.main([name, "--help"])
+        told = capsys.readouterr().out
+        assert "(default: 0)" in told
+        assert not re.search(r"default:\s+(None|False|==)", told)
+
+
+def test_the_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        command.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"Diffusion Lab {__version__}\n"
+
+
+def test_a_missing_package_names_the_doctor(capsys, monkeypatch):
+    def missing():
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr(command, "parser", missing)
+    for words in (["--help"], []):
+        assert command.main(words) == 2
+        assert capsys.readouterr().err.endswith(f"'torch'. The remedy is told by: {command.command_line('doctor')}\n")
+
+
+TORCH = """
+import sys
+print("importing", flush=True)
+try:
+    sys.stdin.readline()  # until the signal has come
+except KeyboardInterrupt:
+    raise ImportError("cannot load module more than once per process")  # as numpy has it
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are of POSIX")
+def test_ctrl_c_while_the_command_still_imports(tmp_path):
+    (tmp_path / "torch.py").write_text(TORCH)
+    process = subprocess.Popen([sys.executable, "-m", "diffusion_lab", "sample"], cwd=ROOT, text=True,
+                               env=os.environ | {"PYTHONPATH": str(tmp_path)}, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate() == ("", "")
+    assert process.returncode == 130
+
+
+def test_memory_that_is_too_small(capsys, monkeypatch, tmp_path):
+    def full(*_, **__):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(loop, "start", full)
+    assert "there is not enough memory for this. Choose a smaller --batch or --width." in refusal(capsys, tmp_path)
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_second_training_in_the_folder_is_refused(capsys, whole, tmp_path):
+    """Whatever stands in the folder, and whether the second one begins or resumes; the files stay as they are."""
+    (tmp_path / FILE).write_bytes(files(whole)[FILE])
+    for folder, more in ((tmp_path / "new", []), (tmp_path, []), (tmp_path, ["--resume"])):
+        with alone(folder):
+            before = [*folder.iterdir()]
+            line = refusal(capsys, folder, *more)
+            assert line.startswith(f"train: another training is at work in {folder}. Wait until it ends")
+            assert [*folder.iterdir()] == before
+    assert "holds a run already" in refusal(capsys, tmp_path), "afterwards the folder is free"
+    assert (tmp_path / FILE).read_bytes() == files(whole)[FILE]
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_run_that_another_training_has_made_meanwhile_is_not_written_over(capsys, whole, tmp_path, monkeypatch):
+    """It begins, and ends, between the first look at the folder and the lock."""
+    real = loop.start
+
+    def meanwhile(*arguments, **keywords):
+        (tmp_path / FILE).write_bytes(files(whole)[FILE])
+        return real(*arguments, **keywords)
+
+    monkeypatch.setattr(loop, "start", meanwhile)
+    assert "holds a run already" in refusal(capsys, tmp_path)
+    assert files(tmp_path) == {FILE: files(whole)[FILE]}

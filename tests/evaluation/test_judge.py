@@ -8,12 +8,14 @@ import torch
 from diffusion_lab.data.digits import load_digits
 from diffusion_lab.evaluation import judge as module
 from diffusion_lab.evaluation.judge import (
+    FILE,
     Judge,
     checked,
     fit_classifier,
     in_batches,
     load_judge,
     read_digits,
+    save_judge,
 )
 
 
@@ -53,6 +55,39 @@ def test_it_is_ready_to_judge(judge):
     assert not together.requires_grad
     assert not any(weight.requires_grad for weight in judge.parameters())
     assert all(torch.equal(value, kept[name]) for name, value in judge.state_dict().items())
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A judge of one's own in a folder: the path of its weights."""
+    file = tmp_path_factory.mktemp("judge") / "own.safetensors"
+    save_judge(Judge(), file)
+    return file
+
+
+def test_a_judge_comes_back_as_it_was_saved(tmp_path, judge):
+    save_judge(judge, tmp_path / "judge.safetensors")
+    assert (tmp_path / "judge.safetensors").read_bytes() == FILE.read_bytes()
+    assert (tmp_path / "judge.sha256").read_bytes() == FILE.with_suffix(".sha256").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".sha256"])
+def test_one_bit_anywhere_in_its_files_is_noticed(copy, suffix):
+    """In the header, in the numbers, in the sum: every place has its turns."""
+    file = copy.with_suffix(suffix)
+    whole = file.read_bytes()
+    assert load_judge(copy).state_dict().keys() == Judge().state_dict().keys()
+    try:
+        for turn in range(200):
+            place, bit = turn * len(whole) // 200, turn % 8
+            file.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+            with pytest.raises(ValueError, match=f"{copy} is damaged: its SHA-256 sum is not the one in own.sha256"):
+                load_judge(copy)
+        file.write_bytes(whole[:-1])
+        with pytest.raises(ValueError, match="is damaged"):
+            load_judge(copy)
+    finally:
+        file.write_bytes(whole)
 
 
 def test_loading_leaves_the_global_generator_alone():

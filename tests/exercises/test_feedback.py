@@ -22,6 +22,10 @@ def right(x, a):
     return a * x
 
 
+def raises(error):
+    raise error
+
+
 @answers
 def check_scaled(attempt):
     causes = [(SQUARED, lambda x, a: a**2 * x), (DOUBLED, lambda x, a: 2 * a * x)]
@@ -76,6 +80,8 @@ def test_so_are_several_results(said, form):
     (lambda x, a: x.mul_(a), "changed x itself"),
     (lambda x, a: sys.exit(), "left Python (SystemExit)"),
     (lambda x, a: 1 / 0, "stopped with ZeroDivisionError"),
+    (lambda x, a: torch.sqrt(a) * x, "For the root of a plain number write x ** 0.5."),
+    (lambda x, a: raises(ValueError("math domain error")), "the root of a negative number"),  # Python 3.14 is clearer
     (lambda x: x, "stopped with TypeError"),
     (lambda x, a: a**2 * x, SQUARED),
     (lambda x, a: (a**2 * x).float(), SQUARED),

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import errno
 import os
 import signal
 import subprocess
@@ -23,7 +24,7 @@ from diffusion_lab.training.batches import batches_of
 from diffusion_lab.training.loop import start, train
 from diffusion_lab.training.objective import objective
 from diffusion_lab.training.recipe import Recipe
-from diffusion_lab.training.runs import FILE, Stop, load_run, packed, put, read_run, save_run
+from diffusion_lab.training.runs import FILE, Stop, alone, load_run, packed, put, read_run, save_run
 
 ROOT = Path(__file__).parents[2]
 RECIPE = Recipe(steps=7, batch=4, augment=0.5, seed=3)  # 8 images: an epoch has two steps
@@ -324,6 +325,25 @@ def test_a_crash_at_any_moment_leaves_the_old_run_or_the_new_one(tmp_path, monke
     assert [path.name for path in tmp_path.iterdir()] == [FILE], "what the crash left is gone"
 
 
+def test_a_save_leaves_nothing_open(tmp_path, monkeypatch):
+    left, real_open, real_close = [], os.open, os.close
+
+    def opened(*arguments, **keywords):
+        left.append(real_open(*arguments, **keywords))
+        return left[-1]
+
+    def closed(descriptor):
+        left.remove(descriptor)
+        real_close(descriptor)
+
+    monkeypatch.setattr(os, "open", opened)
+    monkeypatch.setattr(os, "close", closed)
+    save(tmp_path, 1)
+    with alone(tmp_path):
+        assert len(left) == 1
+    assert left == []
+
+
 def test_files_of_others_stay_and_no_link_is_followed(tmp_path):
     folder, outside = tmp_path / "run", tmp_path / "mine"
     folder.mkdir()
@@ -338,6 +358,64 @@ def test_files_of_others_stay_and_no_link_is_followed(tmp_path):
     assert not (folder / FILE).is_symlink()
     names = sorted(path.name for path in folder.iterdir())
     assert names == ["note.partial", FILE, "samples.png", "state-0.safetensors"]
+
+
+def test_a_folder_is_kept_for_one_training_at_a_time(tmp_path):
+    folder = tmp_path / "a" / "run"
+    with alone(folder):
+        assert folder.is_dir()
+        for _ in range(2):
+            with pytest.raises(ValueError, match=f"another training is at work in {folder}. Wait until it ends"), \
+                    alone(folder):
+                raise AssertionError("two at once")
+        with alone(tmp_path / "b"):
+            pass
+        (folder / "mine").touch()
+    with alone(folder), pytest.raises(ValueError, match="another training"), alone(folder):
+        pass
+
+
+def test_a_folder_is_left_as_it_was(tmp_path):
+    """A new one in which nothing has come to be goes again; one that was there stays, and holds no lock file."""
+    new, old = tmp_path / "new", tmp_path / "old"
+    old.mkdir()
+    for folder in (new, old):
+        with pytest.raises(KeyError), alone(folder):
+            raise KeyError
+    assert [*tmp_path.iterdir()] == [old]
+    with alone(old):
+        assert os.name != "posix" or [*old.iterdir()] == []
+
+
+KEEPER = """
+import sys
+from diffusion_lab.training.runs import alone
+with alone(sys.argv[1]):
+    print("kept", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_training_that_was_killed_keeps_nothing(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", KEEPER, tmp_path], cwd=ROOT, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "kept\n"
+    with pytest.raises(ValueError, match="another training is at work"), alone(tmp_path):
+        pass
+    process.kill()
+    process.communicate()
+    with alone(tmp_path):
+        pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="fcntl is of POSIX")
+def test_a_disk_that_knows_no_locks_does_not_stand_in_the_way(tmp_path, monkeypatch):
+    def unknown(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", unknown)
+    with alone(tmp_path), alone(tmp_path):
+        pass
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=str)

@@ -89,6 +89,15 @@ def test_facts_that_the_package_does_not_know_are_refused(tmp_path, fact, words)
         load_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(tmp_path, value):
+    run = a_run()
+    next(iter(run.average.parameters())).view(-1)[3] = value
+    save_run(tmp_path, run)
+    with pytest.raises(ValueError, match=f"{tmp_path} holds weights that are NaN or infinite"):
+        load_pretrained(tmp_path)
+
+
 def test_saved_weights_are_the_average_in_float16(tmp_path):
     run = a_run()
     save_weights(tmp_path, run, minutes="3")
