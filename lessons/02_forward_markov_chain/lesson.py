@@ -20,8 +20,6 @@
 # **Paper sections**: Ho et al. 2020, section 2; Nichol & Dhariwal 2021, section 3.2.
 #
 # ## Set-up
-#
-# Pictures, data, checks, and what notebook 01 taught.
 
 # %%
 import ipywidgets as widgets
@@ -33,7 +31,7 @@ from diffusion_lab.exercises.forward_markov_chain import (
     check_drowning,
     check_even_schedule,
     check_found_by,
-    check_jump_between,
+    check_memory,
     check_what_follows,
 )
 from diffusion_lab.theory.gaussian import kl, log_prob
@@ -44,7 +42,7 @@ from diffusion_lab.view.live import Live
 from diffusion_lab.view.pictures import mosaic
 from diffusion_lab.view.plots import curves, gallery
 from diffusion_lab.view.show import show
-from diffusion_lab.view.style import BLUE, GREY, POINTS, figure
+from diffusion_lab.view.style import BLUE, GREY, figure
 
 generator = torch.Generator().manual_seed(0)
 
@@ -61,7 +59,7 @@ eps_digit = normal(1, 1, 28, 28)
 fig, ax = figure(width=9.4, height=3.2)
 names = ("$x_0$", "$x_1$", "$x_{t-1}$", "$x_t$", "$x_T$")
 places = (0.0, 2.75, 5.5, 8.25, 11.0)
-for left, name, x in zip((1.0, 0.93, 0.6, 0.45, 0.0), names, places):
+for left, name, x in zip((1.0, 0.985, 0.6, 0.45, 0.0), names, places):
     image = left**0.5 * digit[0, 0] + (1 - left) ** 0.5 * eps_digit[0, 0]
     shown = ax.imshow(image, cmap="gray", vmin=-1, vmax=1, extent=(x - 0.7, x + 0.7, -0.7, 0.7))
     rim = ax.add_patch(Circle((x, 0), 0.7, facecolor="none", edgecolor=GREY if x else BLUE, linewidth=2.5))
@@ -88,13 +86,14 @@ show(fig, alt="Five round pictures of a three, clean at the left and pure noise 
               "by arrows; a long blue arrow jumps from the first to the fourth; a dashed one leads back.")
 
 # %% [markdown]
-# **Figure 1.** The forward chain. Each small arrow adds a little noise. The blue arrow reaches any time at once: the whole
-# course lives on it.
+# **Figure 1.** The forward chain, not to scale: each of a thousand small arrows adds a little noise. The blue arrow reaches
+# any time at once: the whole course lives on it.
 #
 # ## Predict first
 #
 # A chain of 1,000 steps turns a three into noise. After which step would you no longer recognise it: 100, 300, 600, 900?
-# And what goes first: the sharp edges of its strokes, or its slant? Section 4 has the answers.
+# And what drowns first: coarse things, such as its slant, or fine ones, such as the wobbles of a stroke's rim? Section 4
+# has the answers.
 #
 # ## 1 · One step
 #
@@ -124,7 +123,7 @@ assert abs((x - x_0).var() - 1000 * 0.1**2) < 4 * 10 * (2 / x.numel()) ** 0.5
 x = x_0.expand(2000, 5)
 for _ in range(1000):
     x = (1 - 0.01) ** 0.5 * x + 0.01**0.5 * normal(2000, 5)
-print(f"shrinking and adding: mean {abs(x.mean()):.1f}, variance {x.var():.1f}")
+print(f"shrinking and adding: mean within {abs(x.mean()):.1f} of 0, variance {x.var():.1f}")
 assert abs(x.mean()) < 4 * (1 / x.numel()) ** 0.5
 assert abs(x.var() - 1) < 4 * (2 / x.numel()) ** 0.5
 
@@ -324,8 +323,8 @@ assert 1e-4 < abs(in_single / 1e-4 - 1) < 3e-4
 # the curve of log SNR keeps its shape over $t/T$. Then the straight line breaks, because its $\beta$ would rise above 1.
 #
 # **Why at most 0.999.** At the end of the cosine $\bar\alpha_T$ would be 0, and $\beta_T$ would be 1: a last step that erases
-# everything, and through which no formula can walk back. The limit comes at a price that you can see in Figure 3: a third
-# of all that log SNR falls in the cosine's second half, it falls in the very last step.
+# everything, and through which no formula can walk back. The limit comes at a price that you can see in Figure 3: the last
+# step alone takes a third of what log SNR falls in the cosine's second half.
 
 # %%
 for T in (1000, 50, 20, 10):
@@ -364,6 +363,12 @@ assert 1 / 3 < (last_but_one - end) / (half_way - end) < 0.36
 #
 # A warning. The jump stands for any *one* time. Two jumps to different times with the same $\varepsilon$ are no path of the
 # chain, which adds fresh noise in between.
+#
+# Nothing in the argument needs the first state to be a clean picture. From any $s$ on to a later $t$, the factors that
+# multiply are $\alpha_{s+1}\cdots\alpha_t = \bar\alpha_t/\bar\alpha_s$. Write $\alpha$ for this number, without an index, and
+# $\beta = 1-\alpha$. Then the jump between two times is a single, longer step:
+#
+# $$x_t=\sqrt\alpha\;x_s+\sqrt\beta\;\varepsilon,\qquad q(x_t\mid x_s)=\mathcal N(x_t;\,\sqrt\alpha\,x_s,\,\beta I)$$
 #
 # In code, `at(table, t, like)` looks up `table[t]`, in a shape that multiplies with the pictures.
 
@@ -412,7 +417,8 @@ for t in range(1, 1001):
 for t, x_t in seen.items():
     mean = schedule.alpha_bar[t].sqrt() * 0.89
     var = 1 - schedule.alpha_bar[t]
-    print(f"t = {t:4}: steps, mean {abs(x_t.mean()):.2f}, variance {x_t.var():.2f}; "
+    seen_mean = x_t.mean().round(decimals=2) + 0.0  # the sum turns -0.00 into 0.00
+    print(f"t = {t:4}: steps, mean {seen_mean:.2f}, variance {x_t.var():.2f}; "
           f"jump, {mean:.2f} and {var:.2f}")
     assert abs(x_t.mean() - mean) < 4 * (var / 10_000) ** 0.5
     assert abs(x_t.var() - var) < 4 * var * (2 / 10_000) ** 0.5
@@ -457,8 +463,9 @@ def wave_power(images):
     return torch.stack([power[k == ring].mean() for ring in rings])
 
 # %% [markdown]
-# Noise has no idea of fine and coarse. So its power must be the same for every $k$, namely its variance. And the jump must
-# turn the digits' power $P_k$ into $\bar\alpha_t P_k + (1-\bar\alpha_t)$. We check both.
+# And noise? This transform only turns the space of all pictures, and $\mathcal N(0, I)$ looks the same from every side. So
+# noise must have the same power for every $k$, namely its variance. And the jump must turn the digits' power $P_k$ into
+# $\bar\alpha_t P_k + (1-\bar\alpha_t)$. We check both.
 
 # %% tags=["check"]
 digits = load_digits("train")[0].double()
@@ -473,7 +480,7 @@ noisy_power = wave_power(q_sample(varied, 300, noise, cosine()))
 assert torch.allclose(noisy_power, kept * power + 1 - kept, rtol=0.05)
 print("crests across  digits  noise")
 for k in (2, 5, 8, 11, 14):
-    print(f"{k:13} {power[k]:7.2f} {noise_power[k]:6.1f}")
+    print(f"{k:13} {power[k]:7.3f} {noise_power[k]:6.1f}")
 
 # %% [markdown]
 # The digits' coarse waves are two hundred times as strong as their finest. Now divide everything by $\bar\alpha_t$. The
@@ -496,7 +503,7 @@ for t in (50, 100, 200, 300, 400, 500, 600, 700):
 ax.text(8.2, 2.45, "noise, $1/\\mathrm{SNR}_t$: flat, and rising with $t$", color=GREY, fontsize=12)
 ax.text(2.1, 4.6, "digits, $P_k$", color=BLUE, fontsize=13)
 ax.text(1.3, 0.0038, "coarse: slant, size, loops", fontsize=12, color=BLUE)
-ax.text(11.0, 0.0038, "fine: sharp edges", fontsize=12, color=BLUE)
+ax.text(10.6, 0.0038, "fine: rims, wobbles", fontsize=12, color=BLUE)
 _ = ax.set(yscale="log", xlim=(0.8, 15.2), ylim=(2e-3, 8), xticks=range(1, 15),
            xlabel="k: crests across the picture", ylabel="power, over $\\bar\\alpha_t$")
 ax.grid(False)
@@ -563,9 +570,10 @@ Live(
 )
 
 # %% [markdown]
-# How did your guesses do? Under the cosine the sharp edges are gone by $t = 100$. Yet most people read the three until 500 or
-# 600, while some coarse waves keep their heads above water. So a model that walks back settles slant and loops first, and
-# edges last.
+# How did your guesses do? Under the cosine the finest waves are weaker than the noise from $t = 100$ on. A single strong edge
+# can be seen for longer, since all waves line up in it, the coarse ones, too. We could read the three until 500 or 600, when
+# three or four kinds of wave have their heads above water. So a model that walks back settles slant and loops first, and
+# the rims of strokes last.
 
 # %% tags=["claim"]
 assert all(cosine().snr[100] * power[k] < 1.0 for k in (13, 14))
@@ -603,8 +611,8 @@ assert (by_cosine - by_linear).abs().max() < 0.01
 # So fine detail drowns first under *every* schedule. The timetable chooses how long the train stays in each region, and so
 # how often training visits it.
 #
-# Does the cosine spread the work evenly, as is often said? That depends on what you count. Here is what each quarter takes,
-# the last step apart.
+# Does the cosine spread the work evenly, as is often said? That depends on what you count. Here is what each quarter takes.
+# (The very last step has a column of its own.)
 
 # %% tags=["check"]
 stops = [1, 250, 500, 750, 999, 1000]
@@ -627,12 +635,11 @@ assert abs((cosine().log_snr[750] - cosine().log_snr[999]) - 11.1) < 0.06
 # $\log\mathrm{SNR}_t$ neither is even: the first quarter takes much, and so does the cosine's last. And of the SNR itself,
 # more than nine tenths are gone between $t = 1$ and $t = 10$.
 #
-# Which count is the right one? For the likelihood, none. With ever smaller steps the bound does not depend on the schedule
-# between its two ends (Kingma et al. 2021; notebook 04 shows it). What does depend on it is how noisy the training is, and
-# how well a sampler with few steps can do.
+# Which count is the right one? None, it turns out, if the steps are small enough. Notebook 04 measures a model in bits, and
+# that measure does not depend on the schedule between its two ends (Kingma et al. 2021). What does depend on it is how
+# noisy the training is, and how well a sampler with few steps can do.
 #
-# Nor does one schedule suit every size. In a large picture more pixels tell the same coarse story, so it drowns later. It
-# needs *more* noise at each $t$ (Hoogeboom et al. 2023, Chen 2023). Exercise 4 measures how much.
+# Nor does one schedule suit every size: a large picture needs *more* noise at each $t$. Exercise 4 measures how much.
 #
 # **Try it.** Design your own. The first slider bends the cosine towards a schedule that is even in log SNR, and the second moves
 # the curve up or down. Can you make nine pictures that all look different *and* a log SNR that is a straight line?
@@ -688,11 +695,11 @@ Live(
 # You cannot. With a straight log SNR the first third of the strip shows a clean digit, and the last third pure noise. Even to
 # the eye and even in the logarithm are two different wishes.
 #
+# ### Deeper: adding without shrinking, and the digits' own variance
+#
 # One choice looks like physics and is none. The **variance-exploding** chains of Song et al. (2021) add noise and never
 # shrink. Divide (5) by $\sqrt{\bar\alpha_t}$, and you have one: $x_0 + \sigma_t\,\varepsilon$ with
 # $\sigma_t^2 = 1/\mathrm{SNR}_t$, the same picture in other units. Shrinking is a convention that keeps the numbers small.
-#
-# ### Deeper: what the digits' own variance does to the SNR
 #
 # Equation (4) is a ratio of variances if the data has variance 1. Our digits have not:
 
@@ -796,41 +803,43 @@ for s in ends.values():
 #
 # ## Exercises
 #
-# ### Exercise 1 (core): derive the jump between two times
+# ### Exercise 1 (core): derive how long the noise remembers
 #
-# You have $x_s$ and want $x_t$ for some later $t > s$, in one go. Take a pencil: write both as jumps from $x_0$, and find what
-# leads from one to the other.
+# Many walkers leave from the same picture $x_0$. Look at one pixel, at a time $s$ and at a later time $t$. How strongly are
+# its two values *correlated* over the walkers? Two jumps with the same $\varepsilon$ would say: fully. Take a pencil and the
+# jump between two times, and find out what the chain says.
 
 # %% tags=["exercise"]
-def jump_between(x_s, alpha_bar_s, alpha_bar_t, eps):
-    """A draw of q(x_t given x_s).
-
-    x_s, eps: float64 (n,), eps standard normal; the others floats. Returns (n,).
-    """
+def memory(alpha_bar_s, alpha_bar_t):
+    """Correlation of x_s and x_t over paths from one x_0, for s < t. Floats; returns a float."""
     raise NotImplementedError
 
 
 # %% tags=["check"]
-check_jump_between(jump_between)
+check_memory(memory)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
 #
-# Write $x_t = a\,x_s + b\,\varepsilon$ and put $x_s = \sqrt{\bar\alpha_s}\,x_0 + \sqrt{1-\bar\alpha_s}\,\varepsilon'$ into it.
-# The factor of $x_0$ must be $\sqrt{\bar\alpha_t}$. That gives $a$. The variance of the noise must be $1-\bar\alpha_t$. That
-# gives $b$.
+# $x_t = \sqrt\alpha\,x_s + \sqrt\beta\,\varepsilon$, and this $\varepsilon$ is independent of $x_s$. So the covariance of $x_s$
+# and $x_t$ is $\sqrt\alpha$ times the variance of $x_s$. With $x_0$ fixed, what is that variance? A correlation is a covariance
+# divided by both standard deviations.
 # </details>
 #
 # <details><summary>Solution</summary>
 #
-# From $a\sqrt{\bar\alpha_s} = \sqrt{\bar\alpha_t}$ follows $a^2 = \bar\alpha_t/\bar\alpha_s$. From
-# $a^2(1-\bar\alpha_s) + b^2 = 1-\bar\alpha_t$ follows $b^2 = 1 - \bar\alpha_t/\bar\alpha_s$. It is one step of the chain,
-# equation (1), with $\alpha = \bar\alpha_t/\bar\alpha_s$ in place of $\alpha_t$.
+# With $x_0$ fixed, $x_s$ has the variance $1-\bar\alpha_s$ and $x_t$ has $1-\bar\alpha_t$. The covariance is
+# $\sqrt\alpha\,(1-\bar\alpha_s)$. Divided by both standard deviations, that is
+#
+# $$ \sqrt{\frac{\bar\alpha_t}{\bar\alpha_s}\cdot\frac{1-\bar\alpha_s}{1-\bar\alpha_t}} = \sqrt{\mathrm{SNR}_t/\mathrm{SNR}_s}. $$
+#
+# So what counts is how far log SNR has fallen in between. After 4.6, which is $2\log 10$, the correlation is a tenth.
 #
 # ```python
-# def jump_between(x_s, alpha_bar_s, alpha_bar_t, eps):
+# def memory(alpha_bar_s, alpha_bar_t):
 #     alpha = alpha_bar_t / alpha_bar_s
-#     return alpha**0.5 * x_s + (1 - alpha) ** 0.5 * eps
+#     covariance = alpha**0.5 * (1 - alpha_bar_s)
+#     return covariance / ((1 - alpha_bar_s) * (1 - alpha_bar_t)) ** 0.5
 # ```
 # </details>
 
@@ -899,7 +908,7 @@ def q_sample_C(x_0, t, eps, schedule):
 
 # %% [markdown]
 # Five tests, on 64 digits under `linear()`. Call $n_t = x_t - \sqrt{\bar\alpha_t}\,x_0$ what a jump has added. Variances are over
-# all pixels of all pictures, and may be off by a tenth.
+# all pixels of all pictures, and may be off by a quarter.
 #
 # 1. The variance of $n_{1000}$ is 1.
 # 2. At $t = 0$ the jump hands back $x_0$.
@@ -989,7 +998,7 @@ check_drowning(drowning)
 # - **A** In the middle half of the chain, each 250 steps take about the same from $\bar\alpha_t$.
 # - **B** Each quarter of the chain takes about the same from $\log\mathrm{SNR}_t$.
 # - **C** The cosine spends more of its chain on pictures in which one sees a digit than linear does.
-# - **D** A model trained with it will have the better likelihood.
+# - **D** A model trained with it will draw better digits.
 # - **E** Fine detail drowns first because the cosine starts slowly.
 # - **F** The noisy pictures of its middle half also occur on the linear chain, at other times.
 # - **G** It will be just as even for 512 × 512 pixels.
@@ -1024,7 +1033,7 @@ check_what_follows(what_follows)
 # ## A common mistake
 #
 # $\beta_t$ is a variance. Many have used it as a standard deviation: `x = sqrt(1 - beta) * x + beta * eps`. Nothing crashes.
-# Here is the variance along the chain, with the mistake and with its fix.
+# Here is the variance along the chain, with the mistake and with its fix, and a digit that walks it.
 
 # %% tags=["check"]
 var_right = [1.0]
@@ -1036,18 +1045,30 @@ print(f"variance at the end: {var_right[-1]:.2f}, with β as standard deviation 
 assert abs(var_right[-1] - 1) < 1e-12
 assert 40 < 1 / var_wrong[-1] < 60
 
+# %%
+def walked(power, seed=1):
+    """The digit at nine times of a walk whose noise has the factor β to this power."""
+    fresh = torch.Generator().manual_seed(seed)
+    x = digit
+    seen = [x]
+    for t in range(1, 1001):
+        beta_t = linear().beta[t]
+        eps = torch.randn(x.shape, generator=fresh, dtype=x.dtype)
+        x = (1 - beta_t).sqrt() * x + beta_t**power * eps
+        if t % 125 == 0:
+            seen.append(x)
+    return torch.cat(seen)
+
 # %% tags=["figure"]
-fig, ax = figure(width=7, height=2.8)
-ax.plot(range(1001), var_right, "k--", linewidth=2, label="β as variance")
-ax.plot(range(1001), var_wrong, color=POINTS["model"]["color"], linewidth=2.4, label="β as standard deviation")
-_ = ax.set(xlabel="t", ylabel="variance of $x_t$", ylim=(0, 1.1))
-_ = ax.legend(loc="center right")
-show(fig, alt="A flat line at 1, and a curve that falls from 1 to nearly 0 along the chain.")
+rows = {"β as variance": walked(0.5), "as std. dev.": walked(1.0)}
+show(gallery(rows, [f"t = {t}" for t in nine], size=1.05),
+     alt="Two rows of a three on its way to noise. Upper row: it drowns in grain. "
+         "Lower row: it fades into an even grey.")
 
 # %% [markdown]
-# **Figure 6.** Orange: the noise that should fill the gap is missing, so $x_T$ is a nearly grey picture. *The symptom*: over a
-# batch, the variance of $x_T$ is not about 1. No training will help, for sampling starts from noise of some fifty times the
-# variance that the network saw.
+# **Figure 6.** The same digit on the linear chain. Below, the noise that should fill the gap is missing, and the digit fades
+# into grey. *The symptom*: over a batch, the variance of $x_T$ is not about 1. No training will help, for sampling starts
+# from noise of some fifty times the variance that the network saw.
 #
 # ## Summary
 #
@@ -1055,8 +1076,16 @@ show(fig, alt="A flat line at 1, and a curve that falls from 1 to nearly 0 along
 # - The jump (5) reaches any time at once. So every $q(x_t \mid x_0)$ is known.
 # - Noise is flat and digits are not: fine detail drowns first, under every schedule.
 # - A schedule is a timetable. The cosine spreads the *visible* destruction, that of $\bar\alpha_t$. In log SNR neither is even,
-#   and with ever smaller steps the bound depends on the two ends alone.
+#   and once the steps are small, what notebook 04 measures does not depend on it.
 # - The end is noise if $\bar\alpha_T$ is nearly 0. Cutting $T$ alone leaves 60 % of the signal's variance.
+#
+# | symbol | what it is |
+# |---|---|
+# | $\beta_t$ | variance of the noise that step $t$ adds |
+# | $\alpha_t = 1-\beta_t$ | fraction of the signal's variance that step $t$ keeps |
+# | $\bar\alpha_t$ | the same for all steps up to $t$; $1-\bar\alpha_t$ is noise |
+# | $\mathrm{SNR}_t$ | $\bar\alpha_t/(1-\bar\alpha_t)$ |
+# | $\alpha = \bar\alpha_t/\bar\alpha_s$, $\beta = 1-\alpha$ | of the jump from a time $s$ to a later $t$ |
 #
 # From now on: `from diffusion_lab.theory.schedule import Schedule, linear, cosine` and
 # `from diffusion_lab.theory.forward import q_step, q_sample`.

@@ -6,7 +6,7 @@ from diffusion_lab.exercises.forward_markov_chain import (
     check_drowning,
     check_even_schedule,
     check_found_by,
-    check_jump_between,
+    check_memory,
     check_what_follows,
 )
 from diffusion_lab.theory.spectrum import wave_power
@@ -40,17 +40,19 @@ def drowning(images, alpha_bar, k):
 
 
 WRONG = {
-    check_jump_between: [
-        (lambda x, s, t, e: t**0.5 * x + (1 - t) ** 0.5 * e, "the jump from x_0"),
-        (lambda x, s, t, e: (t / s) ** 0.5 * x + (1 - t) ** 0.5 * e, "noise is too strong"),
-        (lambda x, s, t, e: (t / s) ** 0.5 * x + (s - t) ** 0.5 * e, "no difference"),
-        (lambda x, s, t, e: t / s * x + (1 - t / s) ** 0.5 * e, "its root"),
-        (lambda x, s, t, e: (t / s) ** 0.5 * x + (1 - t / s) * e, "as a standard deviation"),
-        (lambda x, s, t, e: t**0.5 * x + (s - t) ** 0.5 * e, "neither factor starts at s"),
-        (lambda x, t, s, e: (t / s) ** 0.5 * x + (1 - t / s) ** 0.5 * e, "upside down"),
-        (lambda x, s, t, e: (1 - t / s) ** 0.5 * x + (t / s) ** 0.5 * e, "swapped"),
-        (lambda x, s, t, e: x.mul_((t / s) ** 0.5).add_((1 - t / s) ** 0.5 * e), "changed x itself"),
-        (lambda x, s, t, e: torch.sqrt(t / s) * x + (1 - t / s) ** 0.5 * e, "x ** 0.5"),
+    check_memory: [
+        (lambda s, t: (t / s) ** 0.5, "Here x_0 is fixed"),
+        (lambda s, t: t * (1 - s) / (s * (1 - t)), "root is missing"),
+        (lambda s, t: t / s * ((1 - s) / (1 - t)) ** 0.5, "with its root"),
+        (lambda s, t: (t / s) ** 0.5 * (1 - s), "that is the covariance"),
+        (lambda s, t: (t / s) ** 0.5 / (1 - t), "variances in place of standard deviations"),
+        (lambda s, t: (t / s) ** 0.5 * (1 - s) / (1 - t), "variance of x_t alone"),
+        (lambda t, s: (t * (1 - s) / (s * (1 - t))) ** 0.5, "upside down"),
+        (lambda s, t: (s * t) ** 0.5 + (t / s) ** 0.5 * (1 - s), "Here x_0 is fixed"),
+        (lambda s, t: ((1 - s) / (1 - t)) ** 0.5, "shrinks on the way"),
+        (lambda s, t: 1.0, "the same ε would give 1"),
+        (lambda s, t: (t / s) ** 0.5 * ((1 - s) * (1 - t)) ** 0.5, "divide by both standard deviations"),
+        (lambda s, t: [(t * (1 - s) / (s * (1 - t))) ** 0.5] * 2, "shape"),
     ],
     check_even_schedule: [
         (lambda a, b, T: even(a, b, T)[1:], "put β_0 = 0 in front"),
@@ -100,7 +102,7 @@ WRONG = {
     ],
     check_what_follows: [
         (lambda: "AB", "far from even"),
-        (lambda: {"A", "C", "D"}, "depends on the two ends alone"),
+        (lambda: {"A", "C", "D"}, "no plot here shows a model"),
         (lambda: ["A", "C", "E", "F"], "in the digits' spectrum"),
         (lambda: ("a", "c", "g"), "more power in its coarse waves"),
         (lambda: "CF", "left, at t = 250"),
