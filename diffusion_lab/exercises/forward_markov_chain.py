@@ -3,7 +3,7 @@
 import torch
 
 from diffusion_lab.data.digits import load_digits
-from diffusion_lab.exercises.feedback import NONE, Wrong, answers, diagnosed
+from diffusion_lab.exercises.feedback import NONE, Wrong, answers, diagnosed, require_letters
 from diffusion_lab.theory.schedule import cosine, linear
 from diffusion_lab.theory.spectrum import wave_power
 
@@ -210,30 +210,19 @@ def check_found_by(attempt):
             "case, t = 1 against the single step, finds them all.")
 
 
-FOLLOW = "ACF"
-DOES_NOT_FOLLOW = {
-    "B": "in log SNR the quarters take 8.4, 1.7, 1.8 and 18.1: far from even",
-    "D": "no plot here shows a model",
-    "E": "the order lies in the digits' spectrum, and is the same for every schedule that only loses signal",
-    "G": "a large picture has more power in its coarse waves, so all of it drowns later (exercise 4)",
-}
-DOES_FOLLOW = {
-    "A": "Compare Figure 3, left, at t = 250, 500 and 750",
-    "C": "Compare the two rows of Figure 5",
-    "F": "The picture depends on t through ᾱ_t alone, and the linear chain passes through each value on its way, too",
+REASONS = {
+    "A": "A follows: compare Figure 3, left, at t = 250, 500 and 750.",
+    "B": "B does not: in log SNR the quarters take 8.4, 1.7, 1.8 and 18.1, far from even.",
+    "C": "C follows: compare the two rows of Figure 5.",
+    "D": "D does not: no plot here shows a model.",
+    "E": "E does not: the order lies in the digits' spectrum, and is the same under every schedule.",
+    "F": "F follows: the picture depends on t through ᾱ_t alone, and the linear chain passes through each value on its "
+         "way, too.",
+    "G": "G does not: a large picture has more power in its coarse waves, so all of it drowns later (exercise 4).",
 }
 
 
 @answers
 def check_what_follows(attempt):
-    given = attempt()
-    if given is None:
-        raise Wrong(NONE)
-    if not isinstance(given, (str, list, tuple, set, frozenset)):
-        raise Wrong('letters were expected, as in {{"A", "B"}}; yours is {given}.', given=repr(given))
-    mine = marks(given, "ABCDEFG")
-    for letter in sorted(mine - set(FOLLOW)):
-        raise Wrong("{letter} does not follow: {why}.", letter=letter, why=DOES_NOT_FOLLOW[letter])
-    for letter in sorted(set(FOLLOW) - mine):
-        raise Wrong("none of yours is wrong, but one is missing. {why}.", letter=letter, why=DOES_FOLLOW[letter])
-    return "Even in ᾱ_t, in the middle of the chain: that is all. Whoever says \"evenly\" has to say in what."
+    require_letters(attempt(), "ACF", REASONS)
+    return "Even as a turn, and in ᾱ_t in the middle of the chain. Whoever says \"evenly\" has to say in what."

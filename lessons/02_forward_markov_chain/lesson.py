@@ -620,8 +620,10 @@ print("fall up to t =        ", "".join(f"{stop:6}" for stop in stops[1:]))
 for name, s in {"linear": linear(), "cosine": cosine()}.items():
     of_signal = -s.alpha_bar[stops].diff()
     of_log_snr = -s.log_snr[stops].diff()
+    degrees = torch.rad2deg(s.alpha_bar[stops].sqrt().acos()).diff()
     print(f"{name}, of alpha bar  ", "".join(f"{fall:6.2f}" for fall in of_signal))
     print(f"{name}, of log SNR    ", "".join(f"{fall:6.1f}" for fall in of_log_snr))
+    print(f"{name}, turn, degrees ", "".join(f"{turn:6.1f}" for turn in degrees))
     assert torch.allclose(of_log_snr.sum(), s.log_snr[1] - s.log_snr[1000])
 
 # %% tags=["claim"]
@@ -629,11 +631,15 @@ for s, low, high in ((linear(), 0.94, 0.95), (cosine(), 0.93, 0.94)):
     assert low < 1 - s.snr[10] / s.snr[1] < high
 assert abs((cosine().log_snr[999] - cosine().log_snr[1000]) - 6.9) < 0.05
 assert abs((cosine().log_snr[750] - cosine().log_snr[999]) - 11.1) < 0.06
+turns = torch.rad2deg(cosine().alpha_bar[[1, 250, 500, 750, 999]].sqrt().acos()).diff()
+assert turns.min() > 22
+assert turns.max() < 23.1
 
 # %% [markdown]
-# In $\bar\alpha_t$ the cosine is even, apart from its two ends. This is the destruction that one *sees*. In
-# $\log\mathrm{SNR}_t$ neither is even: the first quarter takes much, and so does the cosine's last. And of the SNR itself,
-# more than nine tenths are gone between $t = 1$ and $t = 10$.
+# In $\bar\alpha_t$ the cosine is even over its middle half. From end to end it is even in an *angle*, the one whose cosine is
+# $\sqrt{\bar\alpha_t}$: it turns by 22° or 23° in each quarter, from all signal to all noise. In $\log\mathrm{SNR}_t$ neither
+# is even: the first quarter takes much, and so does the cosine's last. And of the SNR itself, more than nine tenths are
+# gone between $t = 1$ and $t = 10$.
 #
 # Which count is the right one? None, it turns out, if the steps are small enough. Notebook 04 measures a model in bits, and
 # that measure does not depend on the schedule between its two ends (Kingma et al. 2021). What does depend on it is how
@@ -1001,7 +1007,7 @@ check_drowning(drowning)
 # - **D** A model trained with it will draw better digits.
 # - **E** Fine detail drowns first because the cosine starts slowly.
 # - **F** The noisy pictures of its middle half also occur on the linear chain, at other times.
-# - **G** It will be just as even for 512 × 512 pixels.
+# - **G** It will make a picture of 512 × 512 pixels disappear as evenly to the eye.
 
 # %% tags=["exercise"]
 def what_follows():
@@ -1075,8 +1081,8 @@ show(gallery(rows, [f"t = {t}" for t in nine], size=1.05),
 # - A step shrinks the signal a little and adds a little noise. The variance stays 1, so the end is known.
 # - The jump (5) reaches any time at once. So every $q(x_t \mid x_0)$ is known.
 # - Noise is flat and digits are not: fine detail drowns first, under every schedule.
-# - A schedule is a timetable. The cosine spreads the *visible* destruction, that of $\bar\alpha_t$. In log SNR neither is even,
-#   and once the steps are small, what notebook 04 measures does not depend on it.
+# - A schedule is a timetable. The cosine turns evenly from signal to noise, and shows a digit for longer than linear. In
+#   log SNR neither is even; and once the steps are small, what notebook 04 measures does not depend on the schedule.
 # - The end is noise if $\bar\alpha_T$ is nearly 0. Cutting $T$ alone leaves 60 % of the signal's variance.
 #
 # | symbol | what it is |
