@@ -3,7 +3,26 @@
 import torch
 import torch.nn.functional as F
 
-from diffusion_lab.guard import check_data, check_generator, check_number, require
+from diffusion_lab.guard import check_count, check_data, check_generator, check_number, require
+
+
+def shifted(images, generator, most=1):
+    """Each image moved by whole pixels: in each direction by a number drawn for it alone, from -most to most.
+
+    No pixel is mixed with its neighbour, so that the digits stay as sharp as they are. images: float (n, c, h, w), -1
+    for black. Returns the same shape; what comes in from outside is black.
+    """
+    check_data(images)
+    require(images.ndim == 4, f"images must have shape (n, c, h, w), but got {tuple(images.shape)}.")
+    check_generator(generator)
+    check_count(most, "most")
+    n, _, height, width = images.shape
+    down, right = torch.randint(2 * most + 1, (2, n, 1), generator=generator).to(images.device)
+    rows = down + torch.arange(height, device=images.device)
+    columns = right + torch.arange(width, device=images.device)
+    padded = F.pad(images, [most] * 4, value=-1)
+    each = torch.arange(n, device=images.device)[:, None, None]
+    return padded[each, :, rows[:, :, None], columns[:, None, :]].movedim(-1, 1).contiguous()
 
 
 def augmented(images, generator, strength=1.0):

@@ -50,7 +50,7 @@ def check_average(attempt):
 
 @answers
 def check_drop_labels(attempt):
-    mixed = torch.randint(7, (20_000,), generator=torch.Generator().manual_seed(1))
+    mixed = torch.randint(7, (80_000,), generator=torch.Generator().manual_seed(1))  # so many tell 0.35 from 1/3
     for label, null_label, p in ((torch.arange(20_000) % 10, 10, 0.1), (mixed, 7, 0.35)):
         generator = torch.Generator().manual_seed(0)
         given = labels(attempt(label, null_label, p, generator), label)
@@ -64,6 +64,7 @@ def check_drop_labels(attempt):
         counts = {int((labels(attempt(label, null_label, p, generator), label) == null_label).sum()) for _ in range(4)}
         if len(counts) == 1:
             raise Wrong("the number of dropped labels never varies: draw for each label by itself, not a fixed share.")
+    require_copy(getattr(attempt, "__wrapped__", attempt))
     return "One network now learns both: digits of a given kind, and digits of any kind."
 
 
@@ -73,6 +74,17 @@ def labels(given, label):
     if given.dtype != torch.int64:
         raise Wrong("labels are whole numbers (int64), but yours are {kind}.", kind=given.dtype)
     return given
+
+
+def require_copy(attempt):
+    """Raise Wrong unless p = 0 drops nothing, and still gives a copy. attempt: what gets the very tensor itself."""
+    label = torch.arange(10)
+    given = labels(attempt(label, 10, 0.0, torch.Generator().manual_seed(0)), label)
+    if not torch.equal(given, torch.arange(10)):
+        raise Wrong("with p = 0 no label is dropped, but yours changes some.")
+    if given.data_ptr() == label.data_ptr():
+        raise Wrong("with p = 0 your function returned the tensor that it got, and asked is a copy: who changes one "
+                    "of them would change the other. `label.clone()`.")
 
 
 def require_dropped(given, label, null_label, p):
@@ -104,11 +116,17 @@ def require_dropped(given, label, null_label, p):
             raise Wrong("of the labels {kind}, {share:.1%} were dropped, and not about {p:.0%} as of all: which are "
                         "dropped should not depend on what they are, or where they stand.",
                         kind=kind, share=of_kind.mean().item(), p=p)
+    for apart in (1, len(label) // 2):  # draws that were repeated one by one, or all together
+        both = (changed & changed.roll(apart)).double().mean().item()
+        if abs(both - p**2) > 6 * p / len(label) ** 0.5:  # at least five standard errors
+            raise Wrong("labels that stand {apart} apart are both dropped in {both:.1%} of cases, where p² = {due:.1%} "
+                        "is due: does one draw decide for several labels? Draw one number for each.",
+                        apart=apart, both=both, due=p**2)
 
 
 @answers
 def check_stratified_times(attempt):
-    for n, T in ((20, 1000), (8, 50)):  # in the second case n does not divide T
+    for n, T in ((20, 1000), (8, 50), (8, 20)):  # n does not divide 50 and 20; at 20 rounded stretches differ most
         generator = torch.Generator().manual_seed(0)
         t = torch.stack([times(attempt(n, T, generator), n) for _ in range(BATCHES)])
         require_stratified(t, n, T)
@@ -129,6 +147,9 @@ def times(given, n):
 
 def require_stratified(t, n, T):
     """Raise Wrong unless each row of t has one time of each stretch, in order, and all times are equally frequent."""
+    if bool((t == t[0, 0]).all()) and int(t[0, 0]) in (0, 1):
+        raise Wrong("all your times are {t}. (i + u_i)/n is below 1: was it rounded down before it was multiplied by "
+                    "T? Round last.", t=int(t[0, 0]))
     if bool((t == t[0]).all()):
         raise Wrong("the same times each time: draw u with the generator, and add it inside, T (i + u_i) / n.")
     if bool((t == t[:, :1]).all()):
@@ -158,7 +179,8 @@ def require_stratified(t, n, T):
         k = int((counts - due).abs().argmax())
         raise Wrong("not all times are equally frequent: with n = {n} and T = {T}, t = {t} occurs {given} times in "
                     "{batches} batches, where about {due:.0f} are due. Is u drawn with `torch.rand`, uniform on 0…1, "
-                    "and the rounding done last?", n=n, T=T, t=k + 1, given=int(counts[k]), batches=len(t), due=due)
+                    "and the rounding done last? Stretches whose ends were rounded before are not equally long.",
+                    n=n, T=T, t=k + 1, given=int(counts[k]), batches=len(t), due=due)
 
 
 X, Y = torch.tensor([[1.0, 0.5], [2.0, -1.0], [-1.0, 0.2]]), torch.tensor([2.0, 1.0, 0.5])
@@ -183,6 +205,9 @@ def check_train_step(attempt):
 
     def numbers(weight, loss_of, optimizer):
         loss = attempt(weight, loss_of, optimizer)
+        if loss is None:
+            raise Wrong("your function returned None. `loss.backward()` and `optimizer.step()` return nothing; return "
+                        "the loss as a number, `loss.item()`.")
         if isinstance(loss, torch.Tensor) and loss.requires_grad:
             raise Wrong("return a number, `loss.item()`: a tensor with its record keeps every step's memory alive.")
         if not isinstance(loss, (float, np.floating)):

@@ -7,7 +7,7 @@ import math
 
 import torch
 
-from diffusion_lab.data.augment import augmented
+from diffusion_lab.data.augment import shifted
 from diffusion_lab.guard import check_classes, check_images, require
 
 
@@ -25,7 +25,7 @@ def batches_of(images, labels, recipe):
     """The batches of a run: a function, called with a step, that returns the pair (x_0, label).
 
     images: float32 (n, 1, 28, 28) in [-1, 1], labels: int64 (n,). A share recipe.augment of the images of a batch is
-    turned and shifted a little. Raises ValueError for fewer images than one batch holds.
+    shifted by a pixel. Raises ValueError for fewer images than one batch holds.
     """
     check_images(images)
     check_classes(labels, len(images), classes=math.inf)
@@ -38,7 +38,7 @@ def batches_of(images, labels, recipe):
         if recipe.augment > 0:
             generator = torch.Generator().manual_seed(2**60 + 1_000_003 * recipe.seed + step)
             chosen = torch.rand(len(x_0), 1, 1, 1, generator=generator) < recipe.augment
-            x_0 = torch.where(chosen, augmented(x_0, generator, strength=0.5), x_0)
+            x_0 = torch.where(chosen, shifted(x_0, generator), x_0)
         return x_0, labels[index]
 
     return batch

@@ -19,26 +19,45 @@ from diffusion_lab.theory.forward import noise_like, q_sample
 from diffusion_lab.theory.parameterization import v_from_x_0
 
 
-def uniform_times(n, T, generator):
+def uniform_times(n, schedule, generator):
     """n times, each drawn from 1…T by itself  (Ho et al. 2020, algorithm 1). Returns int64 (n,)."""
     check_count(n, "n")
-    check_count(T, "T")
+    check_schedule(schedule)
     check_generator(generator)
-    return torch.randint(1, T + 1, (n,), generator=generator)
+    return torch.randint(1, schedule.T + 1, (n,), generator=generator)
 
 
-def spread_times(n, T, generator):
+def spread_times(n, schedule, generator):
     """n times, one from each n-th part of 1…T: one draw shifts them all  (Kingma et al. 2021, appendix I.1).
 
     t_i = 1 + ⌊T ((u + i/n) mod 1)⌋, u uniform. Each t_i alone is uniform; the batch as a whole misses no part of the
     chain, so that its loss varies less from batch to batch. Returns int64 (n,).
     """
     check_count(n, "n")
-    check_count(T, "T")
+    check_schedule(schedule)
     check_generator(generator)
+    T = schedule.T
     u = torch.rand(1, generator=generator, dtype=torch.float64)
     u = u + torch.arange(n, dtype=torch.float64) / n
     return (T * (u % 1)).long().clamp(max=T - 1) + 1
+
+
+def mixed_times(n, schedule, generator):
+    """n times: one half even in t, as `spread_times`; the other half even in log SNR  (Kingma et al. 2021, section 5).
+
+    log SNR_i = (1 - 2 ((u + i/⌊n/2⌋) mod 1)) log SNR_1,  u uniform, and t_i is the first time with no more than that.
+    So the second half reaches from t = 1 to where the noise outweighs the digit as much as the digit does the noise at
+    t = 1. The odd one of n belongs to the first half. Returns int64 (n,).
+    """
+    check_count(n, "n")
+    even = spread_times(n - n // 2, schedule, generator)
+    if n < 2:
+        return even
+    u = torch.rand(1, generator=generator, dtype=torch.float64)
+    u = u + torch.arange(n // 2, dtype=torch.float64) / (n // 2)
+    log_snr = (1 - 2 * (u % 1)) * schedule.log_snr[1]
+    t = torch.searchsorted(-schedule.log_snr[1:].contiguous(), -log_snr) + 1
+    return torch.cat([even, t.clamp(max=schedule.T)])
 
 
 def objective(network, batch, generator, schedule, predicts="v", times=spread_times, drop=0.1):
@@ -46,8 +65,8 @@ def objective(network, batch, generator, schedule, predicts="v", times=spread_ti
 
     batch: the pair x_0, float (n, …), and label, int64 (n,). Each label is replaced by network.null_label with
     probability `drop` (Ho & Salimans 2022, algorithm 1), so that one network learns p(x_0 given label) and p(x_0).
-    times: `spread_times` or `uniform_times`. Everything random is drawn by `generator` on the CPU, and moved to where
-    x_0 is. Returns the mean over batch and pixels, shape (), with its gradient.
+    times: `spread_times`, `uniform_times` or `mixed_times`. Everything random is drawn by `generator` on the CPU, and
+    moved to where x_0 is. Returns the mean over batch and pixels, shape (), with its gradient.
     Raises ValueError for another word in `predicts`, a `drop` outside 0…1 and labels or answers of other shapes.
     """
     x_0, label = batch
@@ -56,7 +75,7 @@ def objective(network, batch, generator, schedule, predicts="v", times=spread_ti
     check_choice(predicts, "predicts", ("eps", "v", "x_0"))
     check_number(drop, "drop", 0, 1)
     check_classes(label, len(x_0), network.null_label)
-    t = times(len(x_0), schedule.T, generator).to(x_0.device)
+    t = times(len(x_0), schedule, generator).to(x_0.device)
     eps = noise_like(x_0, generator)
     x_t = q_sample(x_0, t, eps, schedule)
     target = {"eps": eps, "v": v_from_x_0(x_t, x_0, t, schedule), "x_0": x_0}[predicts]

@@ -15,8 +15,8 @@ class Recipe:
 
     width: the U-Net's channels at 14×14, a multiple of 8; it has twice as many at 7×7.
     lr, lr_rest: peak learning rates of Muon (weight matrices) and of AdamW (all else). warm_up: steps in which they
-    rise. decay: of the average of the weights. augment: share of the images that are turned and shifted a little (a
-    small share: turning blurs).
+    rise. decay: of the average of the weights. augment: share of the images that are moved by up
+    to one whole pixel in each direction, which blurs nothing.
     seed: of the first weights, the order of the data, the noise and the times; from 0 to 2³² - 1.
     """
 

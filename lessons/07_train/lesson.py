@@ -41,7 +41,7 @@ from torch.profiler import profile
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from diffusion_lab.data.augment import augmented
+from diffusion_lab.data.augment import shifted
 from diffusion_lab.data.digits import load_digits
 from diffusion_lab.evaluation.distances import (
     distance_to_test,
@@ -124,13 +124,14 @@ show(mosaic(first_of_each.flatten(0, 1), columns=10),
 # rounding error from making a time of $T + 1$.)
 
 # %% tags=["export:diffusion_lab.training.objective"]
-def uniform_times(n, T, generator):
+def uniform_times(n, schedule, generator):
     """n times, each drawn from 1…T by itself. Returns int64 (n,)."""
-    return torch.randint(1, T + 1, (n,), generator=generator)
+    return torch.randint(1, schedule.T + 1, (n,), generator=generator)
 
 
-def spread_times(n, T, generator):
+def spread_times(n, schedule, generator):
     """Equation (1): one draw shifts them all. Returns int64 (n,)."""
+    T = schedule.T
     u = torch.rand(1, generator=generator, dtype=torch.float64)
     u = u + torch.arange(n, dtype=torch.float64) / n
     return (T * (u % 1)).long().clamp(max=T - 1) + 1
@@ -139,7 +140,7 @@ def spread_times(n, T, generator):
 def objective(network, batch, generator, schedule, predicts="v", times=spread_times, drop=0.1):
     """Equation (2). batch: x_0, float32 (n, 1, 28, 28), and label, int64 (n,). Returns shape ()."""
     x_0, label = batch
-    t = times(len(x_0), schedule.T, generator).to(x_0.device)
+    t = times(len(x_0), schedule, generator).to(x_0.device)
     eps = noise_like(x_0, generator)
     x_t = q_sample(x_0, t, eps, schedule)
     target = {"eps": eps, "v": v_from_x_0(x_t, x_0, t, schedule), "x_0": x_0}[predicts]
@@ -159,10 +160,10 @@ def objective(network, batch, generator, schedule, predicts="v", times=spread_ti
 # which this loss depends on. (The loss of a batch also jumps because its images and its noise differ. That remains.)
 
 # %% tags=["check"]
-many = torch.stack([spread_times(8, 10, generator) for _ in range(5000)])
+many = torch.stack([spread_times(8, cosine(10), generator) for _ in range(5000)])
 share = torch.stack([(many == t).double().mean(dim=0) for t in range(1, 11)])
 assert abs(share - 0.1).max() < 5 * (0.1 * 0.9 / 5000) ** 0.5  # 80 shares: five standard errors
-assert abs(spread_times(8, 1000, generator).sort().values.diff() - 125).max() <= 1
+assert abs(spread_times(8, schedule, generator).sort().values.diff() - 125).max() <= 1
 
 # %% tags=["check"]
 untrained = UNet()
@@ -177,7 +178,7 @@ print(f"the loss of a network that answers 0: expected {expected:.2f}, found {fo
 # %% tags=["check"]
 jitter = {}
 for times in (uniform_times, spread_times):
-    means = [schedule.alpha_bar[times(32, schedule.T, generator)].mean() for _ in range(500)]
+    means = [schedule.alpha_bar[times(32, schedule, generator)].mean() for _ in range(500)]
     jitter[times] = torch.stack(means).std().item()
 assert jitter[uniform_times] > 5 * jitter[spread_times]
 print("with spread times the mean over a batch is steadier by a factor of more than five")
@@ -316,8 +317,8 @@ assert 0.68 < s.min() < s.max() < 1.21
 # Four small parts are left, a function for each. `optimizers` hands the weights to Muon and Adam. The **learning rate**
 # starts small, because the first gradients come from random weights, and ends small, so that the weights come to rest:
 # a straight line up (the *warm-up*), then half a cosine down. The **order** of the images is drawn anew in each
-# **epoch**, one pass over all of them, and depends on the epoch's number alone. (`augmented` turns and shifts some of
-# the images a little. Here `augment` is 0. The shipped weights were trained for longer, and with it.) And beside the weights we keep their
+# **epoch**, one pass over all of them, and depends on the epoch's number alone. (`shifted` moves some of
+# the images by a pixel. Here `augment` is 0. The shipped weights were trained for longer, with it, and with half of the times spread over $\log\mathrm{SNR}$.) And beside the weights we keep their
 # **exponential moving average** (EMA). With each step $k$, counted from 0,
 #
 # $$ \bar\theta \leftarrow \mu\,\bar\theta + (1-\mu)\,\theta, \qquad \mu = \min\!\Big(\mu_{\max},\ \frac{1+k}{10+k}\Big) \tag{4} $$
@@ -332,7 +333,7 @@ assert 0.68 < s.min() < s.max() < 1.21
 # done. Its `facts` say what it is trained on, and for which question; whoever draws with it later reads them.
 #
 # One number in the recipe is about the network: its `width`, the channels at 14×14, is 32. Notebook 06 had 48, and so
-# has the network that comes with the course, which was trained for 45 minutes. With 32 it has fewer than half as many
+# has the network that comes with the course, which was trained for an hour. With 32 it has fewer than half as many
 # weights, and a step takes less time. In two or three minutes the additional steps gain more than the additional
 # channels (`benchmarks/training.py` prints both).
 
@@ -340,7 +341,7 @@ assert 0.68 < s.min() < s.max() < 1.21
 @dataclass(frozen=True)
 class Recipe:
     """Numbers of steps and of images in a batch; channels at 14×14; peak rates of Muon and of Adam;
-    steps of warm-up; μ_max; share of images augmented; seed."""
+    steps of warm-up; μ_max; share of images shifted by a pixel; seed."""
 
     steps: int = 1400
     batch: int = 32
@@ -375,7 +376,7 @@ def batches_of(images, labels, recipe):
         if recipe.augment > 0:
             generator = torch.Generator().manual_seed(2**60 + 1_000_003 * recipe.seed + step)
             chosen = torch.rand(len(x_0), 1, 1, 1, generator=generator) < recipe.augment
-            x_0 = torch.where(chosen, augmented(x_0, generator, strength=0.5), x_0)
+            x_0 = torch.where(chosen, shifted(x_0, generator), x_0)
         return x_0, labels[index]
 
     return batch
@@ -401,7 +402,7 @@ def optimizers(network, recipe):
 
 
 # %% tags=["export:diffusion_lab.training.loop"]
-FACTS = {"data": "digits", "schedule": "cosine", "T": 1000, "predicts": "v"}
+FACTS = {"data": "digits", "schedule": "cosine", "T": 1000, "predicts": "v", "times": "spread"}
 
 
 @dataclass
@@ -916,8 +917,8 @@ check_drop_labels(drop_labels)
 #
 # There is another way to spread times: cut the chain $1 \dots T$ into $n$ stretches of equal length, and draw one time
 # in each, with a random number of its own: $t_i = 1 + \lfloor T\,(i + u_i)/n \rfloor$ for $i = 0, \dots, n-1$. When you
-# have it, add it to the two functions in the cell with `jitter` in section 1, and print `jitter` there. Is the mean as
-# steady as with (1)?
+# have it, draw 500 batches of 32 times as the cell with `jitter` in section 1 does, and look at the standard deviation of
+# the means of $\bar\alpha_t$. Are they as steady as with (1)?
 
 # %% tags=["exercise"]
 def stratified_times(n, T, generator):

@@ -53,6 +53,24 @@ def fixed_share(label, null_label, p, generator):
     return given
 
 
+def one_in(whole):
+    """Labels dropped with probability 1/k, where k is a whole number near 1/p."""
+
+    def attempt(label, null_label, p, generator):
+        return label.masked_fill(torch.randint(whole(1 / p), (len(label),), generator=generator) == 0, null_label)
+
+    return attempt
+
+
+def together(doubled):
+    """Labels dropped by half as many draws as there are labels, each of which is used twice."""
+
+    def attempt(label, null_label, p, generator):
+        return label.masked_fill(doubled(torch.rand(len(label) // 2, generator=generator)) < p, null_label)
+
+    return attempt
+
+
 def every_tenth(label, null_label, p, generator):
     given = label.clone()
     given[:: round(1 / p)] = null_label
@@ -86,6 +104,10 @@ def without_any_generator_at_all(n, T, generator):
 
 def in_whole_stretches(n, T, generator):
     return torch.arange(n) * (T // n) + torch.randint(1, T // n + 1, (n,), generator=generator)
+
+
+def in_rounded_stretches(n, T, generator):
+    return torch.cat([torch.randint(1 + T * i // n, 1 + T * (i + 1) // n, (1,), generator=generator) for i in range(n)])
 
 
 def one_time(n, T, generator):
@@ -178,6 +200,11 @@ WRONG = {
         (lambda *four: dropped(null)(*four) == four[1], "torch.bool"),
         (every_tenth, "of the labels 0, 100.0% were dropped"),
         (one_kind, "should not depend on what they are"),
+        (one_in(round), "yours is 33."),
+        (together(lambda r: r.repeat_interleave(2)), "labels that stand 1 apart"),
+        (together(lambda r: r.repeat(2)), "labels that stand 10000 apart"),
+        (lambda *four: four[0] if four[2] == 0 else dropped(null)(*four), "asked is a copy"),
+        (lambda *four: dropped(null)(*four[:2], max(four[2], 0.9 * (four[2] == 0)), four[3]), "with p = 0 no label"),
     ],
     check_stratified_times: [
         (stratified(lambda i, u, n, T: (T * (i + u) / n).long()), "then add 1"),
@@ -196,6 +223,9 @@ WRONG = {
         (without_any_generator_at_all, "two equal generators"),
         (in_whole_stretches, "with n = 8 and T = 50"),
         (one_time, "all times of a batch are the same"),
+        (in_rounded_stretches, "with n = 8 and T = 20"),
+        (stratified(lambda i, u, n, T: 1 + T * ((i + u) / n).long()), "Round last"),
+        (stratified(lambda i, u, n, T: T * ((i + u) / n).long()), "all your times are 0"),
         (stratified(lambda i, u, n, T: (T // n * (i + u)).long() + 1), "with n = 8 and T = 50"),
         (stratified(lambda i, u, n, T: (T * (i + u) / n).round().long()), "then add 1"),
         (stratified(lambda i, u, n, T: (T * (i + 1 + u) / n).long() + 1), "reach from 51 to 1050"),
@@ -221,6 +251,7 @@ WRONG = {
         (step_by("backward", "step", "clear"), "not clipped, and at the first call"),
         (step_by("backward", "step"), "neither cleared nor clipped"),
         (step_by("clear", "backward", "clip to 2", "step"), "should be 2.814, but yours is 2.629"),
+        (lambda weight, loss_of, optimizer: loss_of().backward(), "and `optimizer.step()` return nothing"),
         (returns_a_bare_tensor, "your function returned Tensor"),
     ],
 }

@@ -1,11 +1,11 @@
-"""Augmented digits are the same digits, moved a little."""
+"""Augmented and shifted digits are the same digits, moved a little."""
 
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage
 
-from diffusion_lab.data.augment import augmented
+from diffusion_lab.data.augment import augmented, shifted
 from diffusion_lab.data.digits import load_digits
 from diffusion_lab.evaluation.judge import load_judge, read_digits
 
@@ -133,3 +133,38 @@ def test_they_remain_the_digits_that_they_were():
     for strength in (0.5, 1.0):
         after = read_digits(judge, augmented(images, seeded(), strength))
         assert (after == before).double().mean() > 0.96
+
+
+def moved(image, down, right):
+    """An image (c, h, w), moved: by hand, pixel by pixel."""
+    found = torch.full_like(image, -1.0)
+    _, height, width = image.shape
+    for row in range(height):
+        for column in range(width):
+            if 0 <= row - down < height and 0 <= column - right < width:
+                found[:, row, column] = image[:, row - down, column - right]
+    return found
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_each_image_is_shifted_by_whole_pixels_drawn_for_it_alone(most):
+    """Every shift occurs, all as often; a pixel keeps its value to the last bit, and all channels move together."""
+    generator = torch.Generator().manual_seed(5)
+    image = torch.rand(2, 5, 7, generator=generator) * 2 - 1
+    one = shifted(image.expand(2000, -1, -1, -1), seeded(), most)
+    shifts = [(down, right) for down in range(-most, most + 1) for right in range(-most, most + 1)]
+    counts = [(one == moved(image, *shift)).all(dim=(1, 2, 3)).sum().item() for shift in shifts]
+    assert sum(counts) == 2000
+    due = 2000 / len(shifts)
+    assert max(abs(count - due) for count in counts) < 5 * due**0.5
+
+
+def test_shifted_images_depend_on_the_generator_alone():
+    images, state = digits(), torch.get_rng_state()
+    kept = images.clone()
+    found = shifted(images, seeded(1))
+    assert torch.equal(found, shifted(images, seeded(1)))
+    assert not torch.equal(found, shifted(images, seeded(2)))
+    assert torch.equal(images, kept), "the images are left alone"
+    assert (found.shape, found.dtype, found.is_contiguous()) == (images.shape, torch.float32, True)
+    assert torch.equal(torch.get_rng_state(), state)

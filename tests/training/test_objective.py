@@ -7,9 +7,10 @@ import torch
 from scipy import stats
 
 from diffusion_lab.theory.schedule import cosine, linear
-from diffusion_lab.training.objective import objective, spread_times, uniform_times
+from diffusion_lab.training.objective import mixed_times, objective, spread_times, uniform_times
 
 BOTH = pytest.mark.parametrize("times", [spread_times, uniform_times])
+ALL = pytest.mark.parametrize("times", [mixed_times, spread_times, uniform_times])
 
 
 def seeded(seed=0):
@@ -37,7 +38,7 @@ def batch(n=6, seed=5):
 def by_hand(predicts, x_0, T, seed, times):
     """Loss, x_t and t from the definitions in float64, with a second generator that draws in the same order."""
     generator = seeded(seed)
-    t = times(len(x_0), T, generator)
+    t = times(len(x_0), cosine(T), generator)
     eps = torch.randn(x_0.shape, generator=generator).double()
     loss, noisy = 0.0, []
     for x, e, time in zip(x_0.double(), eps, t.tolist()):
@@ -51,7 +52,7 @@ def by_hand(predicts, x_0, T, seed, times):
     return loss / x_0.numel(), torch.stack(noisy), t
 
 
-@BOTH
+@ALL
 @pytest.mark.parametrize("predicts", ["eps", "v", "x_0"])
 @pytest.mark.parametrize("T", [20, 1000])
 def test_loss_is_that_of_the_definitions(predicts, times, T):
@@ -92,10 +93,11 @@ def test_pixels_and_images_count_alike():
     assert wide.item() == pytest.approx(x_0.square().mean().item(), rel=1e-6)
 
 
-@BOTH
+@ALL
 @pytest.mark.parametrize(("n", "T"), [(1, 1), (4, 10), (64, 1000), (7, 10), (13, 5), (1000, 1000)])
-def test_times_lie_on_the_chain(times, n, T):
-    drawn = torch.cat([times(n, T, seeded(seed)) for seed in range(40)])
+@pytest.mark.parametrize("schedule", [cosine, linear])
+def test_times_lie_on_the_chain(times, n, T, schedule):
+    drawn = torch.cat([times(n, schedule(T), seeded(seed)) for seed in range(40)])
     assert drawn.dtype == torch.int64
     assert len(drawn) == 40 * n
     assert drawn.min() >= 1
@@ -109,7 +111,7 @@ def test_each_time_alone_is_uniform(times):
     """Chi-square for every place in the batch: all of 1…T as often as each other."""
     T, n, draws = 10, 7, 4000
     generator = seeded(0)
-    drawn = torch.stack([times(n, T, generator) for _ in range(draws)])
+    drawn = torch.stack([times(n, cosine(T), generator) for _ in range(draws)])
     for place in range(n):
         counts = torch.bincount(drawn[:, place], minlength=T + 1)[1:]
         assert stats.chisquare(counts.numpy()).pvalue > 1e-4, place
@@ -118,7 +120,7 @@ def test_each_time_alone_is_uniform(times):
 def test_uniform_times_are_drawn_one_by_one():
     """No two places depend on each other: their sum has the variance of independent draws, n (T²-1)/12."""
     generator, n, T, draws = seeded(1), 8, 20, 4000
-    sums = torch.stack([uniform_times(n, T, generator) for _ in range(draws)]).double().sum(1)
+    sums = torch.stack([uniform_times(n, cosine(T), generator) for _ in range(draws)]).double().sum(1)
     expected = n * (T**2 - 1) / 12
     assert abs(sums.var().item() - expected) < 5 * expected * (2 / draws) ** 0.5
 
@@ -126,7 +128,7 @@ def test_uniform_times_are_drawn_one_by_one():
 @pytest.mark.parametrize(("n", "T"), [(4, 20), (10, 1000), (125, 1000), (20, 20), (1, 9)])
 def test_spread_times_fall_once_in_each_part(n, T):
     for seed in range(30):
-        parts = (spread_times(n, T, seeded(seed)) - 1) // (T // n)
+        parts = (spread_times(n, cosine(T), seeded(seed)) - 1) // (T // n)
         assert sorted(parts.tolist()) == list(range(n))
 
 
@@ -134,16 +136,40 @@ def test_spread_times_fall_once_in_each_part(n, T):
 def test_spread_times_are_as_far_apart_as_they_can_be(n, T):
     """Round the chain, neighbours are ⌊T/n⌋ or ⌈T/n⌉ apart, where T is no multiple of n."""
     for seed in range(30):
-        t = spread_times(n, T, seeded(seed)).sort().values
+        t = spread_times(n, cosine(T), seeded(seed)).sort().values
         apart = torch.cat([t.diff(), t[:1] + T - t[-1:]])
         assert set(apart.tolist()) <= {T // n, -(-T // n)}
 
 
 def test_spread_times_depend_on_one_draw():
     generator, alone = seeded(6), seeded(6)
-    spread_times(50, 1000, generator)
+    spread_times(50, cosine(), generator)
     torch.rand(1, generator=alone, dtype=torch.float64)
     assert torch.equal(generator.get_state(), alone.get_state())
+
+
+@pytest.mark.parametrize("schedule", [cosine(), linear()], ids=["cosine", "linear"])
+@pytest.mark.parametrize("n", [2, 7, 64])
+def test_mixed_times_are_even_in_t_and_in_log_snr(n, schedule):
+    """The first half are `spread_times`; of the rest, one lies in each part of the log SNR, from that of t = 1 down."""
+    most = schedule.log_snr[1]
+    for seed in range(20):
+        t, generator = mixed_times(n, schedule, seeded(seed)), seeded(seed)
+        assert t.shape == (n,)
+        assert torch.equal(t[:n - n // 2], spread_times(n - n // 2, schedule, generator))
+        u = torch.rand(1, generator=generator, dtype=torch.float64).item()
+        wanted = [most * (1 - 2 * ((u + i / (n // 2)) % 1)) for i in range(n // 2)]
+        first = [next((t for t in range(1, 1001) if schedule.log_snr[t] <= value), 1000) for value in wanted]
+        assert t[n - n // 2:].tolist() == first
+
+
+def test_a_quarter_of_the_half_in_log_snr_falls_where_digits_become_sharp():
+    """And half of it where there is less noise than digit: both by the definition, over many draws."""
+    schedule, generator = cosine(), seeded(3)
+    t = torch.cat([mixed_times(64, schedule, generator)[32:] for _ in range(500)])
+    part = (schedule.log_snr[1] - schedule.log_snr[50]) / (2 * schedule.log_snr[1])
+    assert (t <= 50).double().mean().item() == pytest.approx(part.item(), abs=0.01)
+    assert (schedule.log_snr[t] > 0).double().mean().item() == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize("drop", [0.1, 0.5])

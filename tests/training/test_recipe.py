@@ -91,9 +91,9 @@ def test_an_image_keeps_its_label():
         assert torch.equal((12 * x_0[:, 0, 3, 5]).round().long(), label)
 
 
-def test_the_share_of_images_that_are_augmented(monkeypatch):
-    """An image as it is (black), or as a whole one that `augmented` gave (here: white); fresh ones at each step."""
-    monkeypatch.setattr(batches, "augmented", lambda x, generator, strength: torch.ones_like(x))
+def test_the_share_of_images_that_are_shifted(monkeypatch):
+    """An image as it is (black), or as a whole one that `shifted` gave (here: white); fresh ones at each step."""
+    monkeypatch.setattr(batches, "shifted", lambda x, generator: torch.ones_like(x))
     images, shares, chosen = torch.full((400, 1, 28, 28), -1.0), [], []
     for augment in (0.0, 0.3, 1.0):
         batch = batches_of(images, torch.zeros(400).long(), Recipe(batch=400, augment=augment))

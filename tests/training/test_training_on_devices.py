@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from diffusion_lab.data.augment import augmented
+from diffusion_lab.data.augment import augmented, shifted
 from diffusion_lab.networks import unet
 from diffusion_lab.networks.unet import UNet
 from diffusion_lab.theory import forward, parameterization, schedule
@@ -16,7 +16,7 @@ from diffusion_lab.training import objective as loss
 from diffusion_lab.training.average import update_average
 from diffusion_lab.training.loop import train
 from diffusion_lab.training.muon import Muon
-from diffusion_lab.training.objective import objective, spread_times, uniform_times
+from diffusion_lab.training.objective import mixed_times, objective, spread_times, uniform_times
 from diffusion_lab.training.recipe import Recipe
 from diffusion_lab.weights.pretrained import denoiser_of
 
@@ -50,18 +50,19 @@ def test_forward_process_and_conversion(t):
     assert v_from_x_0(x_t, X_0, t, cosine()).device == META
 
 
-def test_augmented():
-    assert augmented(X_0, generator()).device == META
+@pytest.mark.parametrize("change", [augmented, shifted])
+def test_augmented(change):
+    assert change(X_0, generator()).device == META
 
 
 @pytest.mark.usefixtures("no_guards")
-@pytest.mark.parametrize("times", [spread_times, uniform_times])
+@pytest.mark.parametrize("times", [mixed_times, spread_times, uniform_times])
 def test_a_training_step(times):
     """Loss, gradient, clipping, Muon and average. (AdamW in one kernel, `fused`, knows no meta device; and times on
     meta cannot be taken back to tables on the CPU, so that these are on meta, too.)"""
     network, average = (UNet(fine=8, coarse=8, dim=8).to(META) for _ in range(2))
     label = torch.zeros(4, dtype=torch.int64, device=META)
-    tables = SimpleNamespace(T=1000, alpha_bar=cosine().alpha_bar.to(META))
+    tables = SimpleNamespace(T=1000, alpha_bar=cosine().alpha_bar.to(META), log_snr=cosine().log_snr)
     loss = objective(network, (X_0, label), generator(), tables, times=times)
     loss.backward()
     assert torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0).device == META
