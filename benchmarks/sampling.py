@@ -1,122 +1,161 @@
-"""Our samplers beside diffusers' schedulers: the same network, the same noise, the same run.
+"""Where a sampler's steps should lie, and how much guidance: digits of the shipped weights by both judges and more.
 
-    python benchmarks/sampling.py         (about ten minutes on two cores)
+    python benchmarks/sampling.py               (hours on two cores; --quick: 500 digits, one seed, no peers)
+    python benchmarks/sampling.py --against test --chosen
 
-Seconds: 64 digits of the shipped weights, no guidance, the median of some rounds in which all take turns. Distance:
-400 digits to the test digits, as a multiple of the floor of 400 real ones, and as a ratio to that of DDPM in 1,000
-steps; mean over three seeds. That last distance takes minutes, and is not computed here: it is the row "DDPM, 1000, 400
-digits" of diffusion_lab/results/steps.json, made by benchmarks/steps.py with the same weights (checked).
+Settings are chosen against real digits of which the second judge knows nothing: a hundred training digits of each kind,
+`held_back`. The test digits are looked at once, at the end, by the settings that were chosen. Every distance is a
+multiple of the floor for as many real digits. Writes diffusion_lab/results/sampling.json after every row, with the
+spectrum, accuracy, variety, density and coverage; a row that is there for these weights is not made again.
 
-Overhead: what a step costs beside the network, as a share of its forward pass. The network is replaced by one that
-hands back a tensor computed before, so that only the sampler's own work is left (for ours, `as_denoiser` included).
-diffusers counts times from 0, so its time t is our t + 1; it is used as well as it can be: float32 tables, "trailing"
-spacing with n that divides 1000, no clipping.
+Then our samplers beside diffusers' schedulers: benchmarks/peers.py.
 """
 
+import argparse
 import statistics
-import time
+from functools import partial
+from typing import NamedTuple
 
+import peers
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 
 from diffusion_lab.data.digits import load_digits
-from diffusion_lab.evaluation.distances import distance_to_test, floor_distance, label_accuracy
-from diffusion_lab.evaluation.judge import load_judge
+from diffusion_lab.evaluation.report import Rulers
+from diffusion_lab.evaluation.second_judge import held_back
 from diffusion_lab.results import files as results
-from diffusion_lab.sampling.chain import last, spaced
+from diffusion_lab.sampling.chain import draw, spaced, spaced_in_log_snr
 from diffusion_lab.sampling.ddim import ddim
 from diffusion_lab.sampling.ddpm import ddpm
-from diffusion_lab.sampling.denoiser import as_denoiser
 from diffusion_lab.sampling.dpm_solver import dpm_solver
-from diffusion_lab.theory.schedule import cosine
-from diffusion_lab.weights.pretrained import load_network, read_facts
-
-SCHEDULE, DIGITS, SEEDS = cosine(), 400, 3
-THEIRS = {"beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction", "timestep_spacing": "trailing"}
-WHOLE = {"clip_sample": False}
+from diffusion_lab.sampling.guidance import guided
+from diffusion_lab.weights.pretrained import load_pretrained, read_facts
 
 
-def ours(sampler):
-    """A function (network, x_T, n, label, generator) → digits."""
-    def draw(network, x_T, n, label, generator):
-        options = {} if sampler is dpm_solver else {"generator": generator}
-        return last(sampler(as_denoiser(network, SCHEDULE), x_T, spaced(1000, n), label=label, **options))
-    return draw
+class Setting(NamedTuple):
+    """How digits are drawn: which sampler, in how many steps, where these lie, and what guides them."""
+
+    sampler: str
+    steps: int
+    ends: tuple | None = None  # of `spaced_in_log_snr`; None is evenly spaced in t
+    weight: float = 0.0
+    until: int | None = None
+
+    def name(self):
+        where = "evenly in t" if self.ends is None else f"in log SNR {self.ends[0]:g}…{self.ends[1]:g}"
+        until = "" if self.until is None else f" at t ≤ {self.until}"
+        return f"{self.sampler} {self.steps}, {where}, w = {self.weight:g}{until}"
+
+    def images(self, denoiser, label, seed):
+        fresh = torch.Generator().manual_seed(2**32 + seed)
+        sampler = {"DPM-Solver++": dpm_solver, "DDIM": ddim, "DDPM": partial(ddpm, generator=fresh),
+                   "DDPM large": partial(ddpm, variance="large", generator=fresh)}[self.sampler]
+        schedule = denoiser.schedule
+        times = spaced(schedule.T, self.steps) if self.ends is None else spaced_in_log_snr(
+            schedule, self.steps, *self.ends)
+        return draw(guided(denoiser, self.weight, self.until), label, sampler, times, seed)
 
 
-def theirs(library, **settings):
-    """Likewise, the loop of the library's documentation."""
-    scheduler = library(**THEIRS, **settings)
-
-    def draw(network, x, n, label, generator):
-        scheduler.set_timesteps(n)
-        for t in scheduler.timesteps:
-            v = network(x, (t + 1).expand(len(x)), label)
-            x = scheduler.step(v, t, x, generator=generator).prev_sample
-        return x
-    return draw
+ENDS = (-2.7, 3.4)
+CHOSEN = [Setting("DPM-Solver++", 10, ENDS, 0.2), Setting("DPM-Solver++", 20, ENDS, 0.2)]
+SETTINGS = [
+    Setting("DPM-Solver++", 10), Setting("DPM-Solver++", 10, weight=0.5), Setting("DDIM", 20, weight=0.5),
+    Setting("DPM-Solver++", 10, weight=0.5, until=700), Setting("DPM-Solver++", 10, ENDS),
+    Setting("DPM-Solver++", 10, ENDS, 0.5), Setting("DPM-Solver++", 10, ENDS, 0.2, until=850),
+    Setting("DPM-Solver++", 10, (-2.7, 2.2), 0.2), Setting("DPM-Solver++", 10, (-2.2, 3.4), 0.2),
+    Setting("DPM-Solver++", 5, ENDS, 0.2), Setting("DDIM", 10, ENDS, 0.2), Setting("DDPM", 20, ENDS, 0.2), *CHOSEN,
+]
 
 
-ROWS = {
-    "DDPM, ours": ours(ddpm), "DDPM, diffusers": theirs(DDPMScheduler, **WHOLE),
-    "DDIM, ours": ours(ddim), "DDIM, diffusers": theirs(DDIMScheduler, **WHOLE),
-    "DPM-Solver++, ours": ours(dpm_solver), "DPM-Solver++, diffusers": theirs(DPMSolverMultistepScheduler),
-}
-STEPS = (5, 10, 20)
+def sets(against):
+    """The real digits to measure against, and those that the floor is drawn from: two pairs (images, labels)."""
+    train = load_digits("train")
+    if against == "test":
+        return load_digits("test"), train
+    back = held_back(train[1])
+    return tuple(part[back] for part in train), tuple(part[~back] for part in train)
 
 
-def clock(function, *arguments):
-    begin = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - begin
+def blurred(images, share=0.05):
+    """Each pixel gives a share to each of its four neighbours."""
+    ink = torch.nn.functional.pad(images + 1, [1] * 4)
+    around = ink[:, :, :-2, 1:-1] + ink[:, :, 2:, 1:-1] + ink[:, :, 1:-1, :-2] + ink[:, :, 1:-1, 2:]
+    return (1 - 4 * share) * (images + 1) + share * around - 1
 
 
-def seconds_of(network, n, rounds):
-    """{row: median seconds for 64 digits}, all rows taking turns."""
-    x_T, label = torch.randn(64, 1, 28, 28, generator=torch.Generator().manual_seed(0)), torch.arange(64) % 10
-    taken = {name: [] for name in ROWS}
-    for _ in range(rounds + 1):
-        for name, draw in ROWS.items():
-            taken[name].append(clock(draw, network, x_T, n, label, torch.Generator().manual_seed(1)))
-    return {name: statistics.median(times[1:]) for name, times in taken.items()}
+def line(name, rows):
+    """A line of the table: means over the seeds, and the range of the distances."""
+    def mean(*path):
+        return statistics.mean(value_at(row, path) for row in rows)
+
+    cells = []
+    for judge in ("first", "second"):
+        distances = [row[judge]["times_floor"] for row in rows]
+        cells.append(f"{mean(judge, 'times_floor'):.2f} ({min(distances):.2f}–{max(distances):.2f})")
+    spectrum = torch.tensor([row["spectrum"] for row in rows]).mean(dim=0)
+    cells.append(f"{spectrum[10:].min():.2f}–{spectrum[10:].max():.2f}")
+    cells.append(f"{spectrum[3:10].min():.2f}–{spectrum[3:10].max():.2f}")
+    cells += [f"{mean(*path):.3f}" for path in (("first", "label_accuracy"), ("second", "label_accuracy"))]
+    cells += [f"{mean(*path):.2f}" for path in (("first", "variety"), ("second", "variety"),
+                                                ("first", "variety_of_shapes"), ("second", "density"),
+                                                ("second", "coverage"))]
+    return f"| {name} | " + " | ".join(cells) + " |"
 
 
-def quality(network, draw, n, judge, test, floor):
-    """(distance as a multiple of the floor, label accuracy): means over seeds, and the range of the distance."""
-    label, distances, accuracies = torch.arange(DIGITS) % 10, [], []
-    for seed in range(SEEDS):
-        generator, fresh = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(1000 + seed)
-        images = torch.cat([draw(network, torch.randn(len(some), 1, 28, 28, generator=generator), n, some, fresh)
-                            for some in label.split(64)]).clamp(-1, 1)
-        distances.append(distance_to_test(images, judge, test) / floor)
-        accuracies.append(label_accuracy(judge, images, label))
-    return statistics.mean(distances), min(distances), max(distances), statistics.mean(accuracies)
+def value_at(row, path):
+    for key in path:
+        row = row[key]
+    return row
 
 
-@torch.no_grad()
+HEAD = """| digits | × floor, first judge | second judge | power / real, k = 10…14 | k = 3…9 | read as asked, first \
+| second | variety, first | second | of shapes | density | coverage |
+|---|---|---|---|---|---|---|---|---|---|---|---|"""
+
+
+def made_and_measured(arguments):
+    """Draw and measure digits by each setting and seed; those that are there for these weights already, not again."""
+    weights = read_facts(arguments.weights)["sha256"]
+    facts = {"command": "python benchmarks/sampling.py", "weights": weights, "rows": []}
+    if (results.HERE / "sampling.json").exists() and results.read("sampling")["weights"] == weights:
+        facts = results.read("sampling")
+    denoiser, label = load_pretrained(arguments.weights), torch.arange(arguments.digits) % 10
+    real, others = sets(arguments.against)
+    rulers = Rulers(real, others, arguments.digits)
+    print("floors: " + "; ".join(f"{name} judge {mean:.3f} ± {std:.3f}" for name, (mean, std) in rulers.floor.items()))
+    print(HEAD)
+    fresh = torch.cat([others[0][others[1] == kind][:arguments.digits // 10] for kind in range(10)])
+    kinds = torch.arange(10).repeat_interleave(arguments.digits // 10)
+    for name, images in (("real digits", fresh), ("the same, 5 % to each neighbour", blurred(fresh))):
+        print(line(name, [rulers.measure(images, kinds)]), flush=True)
+    for setting in CHOSEN if arguments.chosen else SETTINGS:
+        rows = []
+        for seed in range(arguments.seeds):
+            key = {"against": arguments.against, "digits": arguments.digits, "seed": seed} | setting._asdict()
+            key["ends"] = setting.ends and list(setting.ends)
+            found = [row for row in facts["rows"] if {name: row[name] for name in key} == key]
+            if not found:
+                found = [key | rulers.measure(setting.images(denoiser, label, seed), label)]
+                facts["rows"] += found
+                if not arguments.quick:
+                    results.write("sampling", facts)
+            rows += found
+        print(line(setting.name(), rows), flush=True)
+
+
 def main():
-    facts = results.read("steps")
-    if facts["weights"] != read_facts("mnist")["sha256"]:
-        raise SystemExit("steps.json was measured with other weights: run benchmarks/steps.py first.")
-    [whole] = [row for row in facts["rows"] if (row["sampler"], row["steps"], row["digits"]) == ("DDPM", 1000, DIGITS)]
-    network, judge, test = load_network("mnist"), load_judge(), load_digits("test")[0]
-    floor, deviation = floor_distance(judge, load_digits("train"), test, n=DIGITS)
-    x, t, label = torch.randn(64, 1, 28, 28), torch.full((64,), 500), torch.arange(64) % 10
-    v = network(x, t, label)
-    forward = statistics.median(clock(network, x, t, label) for _ in range(100))
-    idle = seconds_of(lambda x_t, t, label: v, 100, rounds=9)
-    print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads; the network's forward pass on 64 digits: "
-          f"{1e3 * forward:.1f} ms\nfloor {floor:.2f} ± {deviation:.2f}; DDPM in 1,000 steps: "
-          f"{whole['times_floor']:.2f} × floor, label accuracy {whole['label_accuracy']:.3f} (one seed)\n")
-    print("| sampler | evaluations | s for 64 | × floor (range of seeds) | ratio to DDPM 1000 | label accuracy "
-          "| µs a step beside the network | overhead |\n|---|---|---|---|---|---|---|---|")
-    for n in STEPS:
-        seconds = seconds_of(network, n, rounds=5)
-        for name, draw in ROWS.items():
-            distance, low, high, accuracy = quality(network, draw, n, judge, test, floor)
-            print(f"| {name} | {n} | {seconds[name]:.2f} | {distance:.2f} ({low:.2f}–{high:.2f}) "
-                  f"| {distance / whole['times_floor']:.2f} | {accuracy:.3f} | {1e6 * idle[name] / 100:.0f} "
-                  f"| {idle[name] / 100 / forward:.1%} |", flush=True)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--against", choices=("train", "test"), default="train", help="which real digits")
+    parser.add_argument("--weights", default="mnist", help="shipped weights, or a folder of weights")
+    parser.add_argument("--digits", type=int, default=1000)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--chosen", action="store_true", help="only the settings that the course uses")
+    parser.add_argument("--quick", action="store_true", help="500 digits, one seed; writes nothing, and no peers")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.digits, arguments.seeds = 500, 1
+    made_and_measured(arguments)
+    if not arguments.quick and not arguments.chosen:
+        peers.main()
 
 
 if __name__ == "__main__":

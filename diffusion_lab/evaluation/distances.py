@@ -88,21 +88,3 @@ def memorisation_ratio(images, train, test):
     # The search takes |a|² + |b|² - 2ab for the distance, which rounding keeps from 0 for copies: subtract afresh.
     distance = [np.linalg.norm(x - known[search.kneighbors(x, return_distance=False)[:, 0]], axis=1) for x in sets]
     return float(np.median(distance[0]) / np.median(distance[1]))
-
-
-def report(images, labels, judge, train, test):
-    """All measures of a set of generated digits, as {name: float}; the distance also as a multiple of its floor.
-
-    images: float32 (n, 1, 28, 28); labels: int64 (n,), what was asked for. train, test: pairs (images, labels).
-    """
-    distance = distance_to_test(images, judge, test[0])
-    mean, std = floor_distance(judge, train, test[0], n=len(images))
-    return {
-        "label_accuracy": label_accuracy(judge, images, labels),
-        "distance": distance,
-        "floor": mean,
-        "floor_std": std,
-        "times_floor": distance / mean,
-        "share_of_real": share_of_real(images, labels, train, test),
-        "memorisation_ratio": memorisation_ratio(images, train[0], test[0]),
-    }

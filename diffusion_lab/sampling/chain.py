@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from diffusion_lab.guard import check_count, require
+from diffusion_lab.guard import check_count, check_number, check_schedule, require
 
 
 class Step(NamedTuple):
@@ -30,6 +30,28 @@ def spaced(T, n):
     check_count(T, "T")
     require(n <= T, f"a chain of T = {T} times has at most {T} steps, but got n = {n}.")
     return torch.tensor([round(T * (n - k) / n) for k in range(n)])
+
+
+def spaced_in_log_snr(schedule, n, first=-2.7, end=3.4):
+    """n times from T down: after T, the middles of n-1 equal parts of λ = ½ log SNR between two ends.
+
+    λ_k = first + (end - first) (k - ½) / (n - 1), and t_k is the time whose λ lies nearest, for k = 1, …, n-1. So the
+    times crowd where little noise is left. Where two would fall together (many steps, or a schedule that passes an end
+    in one step), the later ones move on, to the next times that leave room for the rest: n = T gives T, …, 1.
+    n: int, 1 <= n <= T. first, end: floats. Returns int64 (n,), strictly decreasing. Raises ValueError otherwise.
+    """
+    check_schedule(schedule)
+    check_count(n, "n")
+    require(n <= schedule.T, f"a chain of T = {schedule.T} times has at most {schedule.T} steps, but got n = {n}.")
+    check_number(first, "first")
+    check_number(end, "end", first)
+    half_log_snr = schedule.log_snr[1:] / 2
+    times = [schedule.T]
+    for k in range(1, n):
+        wanted = first + (end - first) * (k - 0.5) / (n - 1)
+        nearest = 1 + (half_log_snr - wanted).abs().argmin().item()
+        times.append(max(min(nearest, times[-1] - 1), n - k))
+    return torch.tensor(times)
 
 
 def pairs(timesteps, T):

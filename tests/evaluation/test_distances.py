@@ -8,7 +8,6 @@ import torch
 from scipy.linalg import sqrtm
 
 from diffusion_lab.data.digits import load_digits
-from diffusion_lab.evaluation import distances
 from diffusion_lab.evaluation.distances import (
     distance_to_test,
     floor_distance,
@@ -16,7 +15,6 @@ from diffusion_lab.evaluation.distances import (
     half,
     label_accuracy,
     memorisation_ratio,
-    report,
     share_of_real,
 )
 from diffusion_lab.evaluation.judge import in_batches, load_judge
@@ -271,26 +269,11 @@ def test_share_of_real_for_real_digits_and_for_wrong_labels(digits):
     assert share_of_real(some, (names + 1) % 10, (images, labels), test, epochs=6) < 0.5
 
 
-def test_the_report_holds_all_measures(monkeypatch, judge, digits):
-    monkeypatch.setattr(distances, "share_of_real", lambda *arguments: 0.5)
-    (images, labels), test = digits
-    told = report(images[:100], labels[:100], judge, (images, labels), test)
-    assert list(told) == ["label_accuracy", "distance", "floor", "floor_std", "times_floor", "share_of_real",
-                          "memorisation_ratio"]
-    assert told["distance"] == distance_to_test(images[:100], judge, test[0])
-    assert (told["floor"], told["floor_std"]) == floor_distance(judge, (images, labels), test[0], n=100)
-    assert told["times_floor"] == told["distance"] / told["floor"]
-    assert told["memorisation_ratio"] == 0
-    assert told["share_of_real"] == 0.5
-    assert all(isinstance(value, float) for value in told.values())
-
-
 @pytest.mark.parametrize("measure", [
     lambda bad, judge, train, test: distance_to_test(bad, judge, test[0]),
     lambda bad, judge, train, test: label_accuracy(judge, bad, LABELS),
     lambda bad, judge, train, test: memorisation_ratio(bad, train[0], test[0]),
     lambda bad, judge, train, test: share_of_real(bad, LABELS, train, test),
-    lambda bad, judge, train, test: report(bad, LABELS, judge, train, test),
 ])
 def test_images_of_a_chain_that_diverged_are_refused(judge, digits, measure):
     with pytest.raises(ValueError, match="NaN or infinite"):

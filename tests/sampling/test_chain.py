@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from samplers import seeded
 
 from diffusion_lab.networks.unet import UNet
-from diffusion_lab.sampling.chain import Step, draw, last, pairs, spaced
+from diffusion_lab.sampling.chain import Step, draw, last, pairs, spaced, spaced_in_log_snr
 from diffusion_lab.sampling.ddim import ddim
 from diffusion_lab.sampling.ddpm import ddpm
 from diffusion_lab.sampling.denoiser import Denoiser, as_denoiser
 from diffusion_lab.sampling.dpm_solver import dpm_solver
-from diffusion_lab.theory.schedule import cosine
+from diffusion_lab.theory.schedule import cosine, linear
 
 steady = settings(deadline=None, derandomize=True, max_examples=300)
 
@@ -50,6 +50,46 @@ def test_spaced_where_the_answer_is_plain(T):
     for n in range(1, T + 1):
         if T % n == 0:
             assert spaced(T, n).tolist() == list(range(T, 0, -T // n))
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(T=st.integers(1, 300), data=st.data())
+def test_spaced_in_log_snr_is_strict_and_starts_at_T(T, data):
+    n = data.draw(st.integers(1, T))
+    for schedule in (cosine(T), linear(T)):
+        times = spaced_in_log_snr(schedule, n)
+        assert (times.dtype, times.shape, times[0].item()) == (torch.int64, (n,), T)
+        assert len(pairs(times, T)) == n, "it falls strictly, and stays within 1…T"
+
+
+@pytest.mark.parametrize("schedule", [cosine(), linear(), cosine(50)], ids=["cosine", "linear", "cosine 50"])
+def test_spaced_in_log_snr_where_the_answer_is_plain(schedule):
+    """n = T is every time; n = 1 is T alone; n = 2 has one more, nearest the middle of the two ends."""
+    T, half = schedule.T, (schedule.log_snr / 2).tolist()
+    assert spaced_in_log_snr(schedule, T).tolist() == list(range(T, 0, -1))
+    assert spaced_in_log_snr(schedule, 1).tolist() == [T]
+    one, other = spaced_in_log_snr(schedule, 2, first=-1.0, end=2.0).tolist()
+    assert one == T
+    assert abs(half[other] - 0.5) == min(abs(value - 0.5) for value in half[1:])
+
+
+@pytest.mark.parametrize("n", [4, 5, 10, 20])
+def test_spaced_in_log_snr_is_even_in_half_log_snr(n):
+    """After T, λ rises by (end - first)/(n-1), but for rounding to whole times; the last is half a part from end."""
+    schedule, first, end = cosine(), -2.5, 2.5
+    half = schedule.log_snr[spaced_in_log_snr(schedule, n, first, end)[1:]] / 2
+    part = (end - first) / (n - 1)
+    assert torch.allclose(half.diff(), torch.tensor(part).double(), atol=0.04)
+    assert half[[0, -1]].tolist() == pytest.approx([first + part / 2, end - part / 2], abs=0.02)
+
+
+def test_spaced_in_log_snr_moves_on_where_times_would_fall_together():
+    """All wanted at one place: the first there, the others one below the other, as far as there is room above 0."""
+    schedule = linear(20)
+    place = schedule.log_snr[3].item() / 2
+    assert spaced_in_log_snr(schedule, 4, place, place).tolist() == [20, 3, 2, 1]
+    assert spaced_in_log_snr(schedule, 6, place, place).tolist() == [20, 5, 4, 3, 2, 1]
+    assert spaced_in_log_snr(schedule, 4, -99.0, -99.0).tolist() == [20, 19, 18, 17]
 
 
 @steady

@@ -6,7 +6,7 @@ import pytest
 import torch
 from samplers import SAMPLERS, normal, seeded, waves
 
-from diffusion_lab.sampling.chain import spaced
+from diffusion_lab.sampling.chain import spaced, spaced_in_log_snr
 from diffusion_lab.sampling.denoiser import Denoiser, as_denoiser
 from diffusion_lab.theory.schedule import Schedule, cosine, linear
 
@@ -32,6 +32,16 @@ def test_steps_make_one_chain_from_the_first_time_to_0(sampler, timesteps):
 def test_spaced_chains_begin_at_T_and_end_at_0(sampler, n):
     steps = list(sampler(waves(cosine(20)), normal(2), spaced(20, n), generator=seeded()))
     assert (steps[0].t, steps[-1].s, len(steps)) == (20, 0, n)
+
+
+@every
+@pytest.mark.parametrize("schedule", [cosine(20), linear(20)], ids=["cosine", "linear"])
+@pytest.mark.parametrize("n", [1, 2, 7, 19, 20])
+def test_chains_spaced_in_log_snr_begin_at_T_and_end_at_0(sampler, schedule, n):
+    times = spaced_in_log_snr(schedule, n)
+    steps = list(sampler(waves(schedule), normal(2), times, generator=seeded()))
+    assert (steps[0].t, steps[-1].s, len(steps)) == (20, 0, n)
+    assert torch.isfinite(steps[-1].x_s).all()
 
 
 @every

@@ -56,6 +56,43 @@ def test_without_a_label_nothing_is_overdone(weight):
     assert torch.equal(given, denoiser(normal(4, 2), 400))
 
 
+@pytest.mark.parametrize("until", [0, 1, 399, 400, 999, 1000])
+@pytest.mark.parametrize("t", [1, 400, 1000])
+def test_it_guides_until_a_time_and_costs_one_evaluation_after_it(until, t):
+    denoiser, x = labelled(CLOUDS, cosine()), normal(4, 2)
+    given = guided(denoiser, 1.5, until)(x, t, 2)
+    assert denoiser.calls == ([2, None] if t <= until else [2])
+    expected = guided(denoiser, 1.5)(x, t, 2) if t <= until else denoiser(x, t, 2)
+    assert torch.equal(given, expected)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_chain_costs_two_evaluations_at_guided_times_alone(name):
+    denoiser = labelled(CLOUDS, cosine(50))
+    guide = guided(denoiser, 1.0, until=25)
+    *_, last = SAMPLERS[name](guide, normal(3, 2), spaced(50, 10), label=1, generator=seeded())
+    assert denoiser.calls == [1] * 5 + [1, None] * 5  # times 50, 45, …, 30, then 25, …, 5
+    assert torch.isfinite(last.x_s).all()
+
+
+def test_examples_at_several_times_are_guided_each_by_its_own():
+    class Named:  # the label's answer is 3, that without a label 1
+        schedule = cosine()
+
+        def __call__(self, x_t, t, label=None):
+            return torch.full_like(x_t, 1.0 if label is None else 3.0)
+
+    given = guided(Named(), 0.5, until=400)(torch.zeros(3, 2), torch.tensor([399, 400, 401]), 2)
+    assert given.tolist() == [[4.0, 4.0], [4.0, 4.0], [3.0, 3.0]]
+    assert given.dtype == torch.float32
+
+
+@pytest.mark.parametrize("until", [-1, 1001, 400.0, "400"])
+def test_an_end_of_guidance_that_is_no_time_is_refused(until):
+    with pytest.raises(ValueError, match=r"times must lie within 0…1000, but got|a time must be an int"):
+        guided(labelled(CLOUDS, cosine()), 1.0, until)
+
+
 @pytest.mark.parametrize("make", [linear, cosine])
 @pytest.mark.parametrize("weight", [0.0, 0.5, 3.0])
 @pytest.mark.parametrize("t", [1, 300, 700, 1000])
