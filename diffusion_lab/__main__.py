@@ -18,6 +18,7 @@ from pathlib import Path
 
 DATA = ("digits", "mnist", "fashion-mnist")
 SAMPLERS = ("ddpm", "ddim", "dpm_solver")
+TIMES = ("spread", "mixed")
 SAVE_EVERY = 30  # seconds
 MOST_DIGITS = 10_000  # Pillow, among others, takes larger pictures for an attack
 MOST_GUIDANCE = 100  # from here on, the judge reads fewer and fewer of them as what was asked for
@@ -52,12 +53,12 @@ def device_of(choice):
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
 
 
-def picture_of(denoiser, labels, steps=10, sampler="dpm_solver", guidance=0.5, seed=0, shown=False):
+def picture_of(denoiser, labels, steps=10, sampler="dpm_solver", guidance=0.2, seed=0, shown=False):
     """A digit for each label, in a grid, as the bytes of a PNG. shown: with a progress bar, in a terminal."""
     import torch
     from tqdm import tqdm
 
-    from diffusion_lab.sampling.chain import draw, spaced
+    from diffusion_lab.sampling.chain import draw, spaced_in_log_snr
     from diffusion_lab.sampling.ddim import ddim
     from diffusion_lab.sampling.ddpm import ddpm
     from diffusion_lab.sampling.dpm_solver import dpm_solver
@@ -66,7 +67,7 @@ def picture_of(denoiser, labels, steps=10, sampler="dpm_solver", guidance=0.5, s
 
     fresh = torch.Generator().manual_seed(2**32 + seed)  # not the noise that the chain starts from
     chosen = {"ddpm": partial(ddpm, generator=fresh), "ddim": ddim, "dpm_solver": dpm_solver}[sampler]
-    times = spaced(denoiser.schedule.T, steps)
+    times = spaced_in_log_snr(denoiser.schedule, steps)
     batch = 64
     with tqdm(desc="drawing", total=steps * -(-len(labels) // batch), leave=False,
               disable=None if shown else True) as bar:  # None: wherever there is no terminal
@@ -104,7 +105,7 @@ def run_train(args):
             f"--batch times --width must be at most {MOST_AT_ONCE}, which takes 5 GB of memory, but got "
             f"{recipe.batch} × {recipe.width}.")
     first = int(os.environ.get("RANK", 0)) == 0  # of the processes of torchrun: it alone writes
-    run = start(recipe, device=device_of(args.device), data=args.data)
+    run = start(recipe, device=device_of(args.device), data=args.data, times=args.times)
     with ExitStack() as held:
         if first:
             with writing_to(args.out):
@@ -114,6 +115,9 @@ def run_train(args):
         if args.resume:
             load_run(args.out, run)
         batches = batches_of(*load_data(args.data), recipe)
+        if run.step == recipe.steps:
+            print(f"The run in {args.out} is complete already: {run.step} steps.")
+            return 0
         _, count = several.begin(run.device)  # from here on, no process refuses what another one accepts
         if first:
             with writing_to(args.out):
@@ -142,17 +146,20 @@ def go_on(folder, run, batches, first, count):
 
     first: whether this process writes. count: how many take part.
     """
+    import torch
     from tqdm import tqdm
 
+    from diffusion_lab.guard import require
     from diffusion_lab.theory.schedule import cosine
     from diffusion_lab.training import several
     from diffusion_lab.training.loop import train
-    from diffusion_lab.training.objective import objective
+    from diffusion_lab.training.objective import mixed_times, objective, spread_times
     from diffusion_lab.training.runs import Stop, put, save_run
     from diffusion_lab.weights.pretrained import denoiser_of
 
     steps = run.recipe.steps
-    loss = several.shared(run, partial(objective, schedule=cosine()))
+    times = {"spread": spread_times, "mixed": mixed_times}[run.facts["times"]]
+    loss = several.shared(run, partial(objective, schedule=cosine(), times=times))
     saved = time.monotonic()
     bar = tqdm(train(run, batches, loss), desc="training", total=steps, initial=run.step, mininterval=1,
                disable=not first)
@@ -161,6 +168,9 @@ def go_on(folder, run, batches, first, count):
             bar.set_postfix(loss=f"{progress.loss:.3f}", refresh=False)
             last = progress.step == steps
             drawn = last or progress.step % max(1, steps // 10) == 0
+            if drawn:
+                require(all(torch.isfinite(weight).all() for weight in run.average.parameters()),
+                        "the training has diverged: the weights are not finite. Start anew with a lower --lr.")
             if first and drawn:  # before it is saved: a crash must not skip it
                 put(picture_file(folder, run), picture_of(denoiser_of(run.average, run.facts), [*range(10)] * 4))
             stopped = several.any_wants(stop.wanted, run.device)
@@ -216,8 +226,15 @@ def run_sample(args):
 def natural(text):
     """A whole number of at least 1, for argparse."""
     if not re.fullmatch("[0-9]{1,18}", text) or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, but got {text}")
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 10¹⁸ - 1, but got {text}")
     return int(text)
+
+
+def path(text):
+    """A path, for argparse; "" would mean the folder where one is."""
+    if not text:
+        raise argparse.ArgumentTypeError('must be a path, but got ""')
+    return Path(text)
 
 
 def digits(text):
@@ -237,15 +254,16 @@ def parser():
     from diffusion_lab import __version__
     from diffusion_lab.training.recipe import Recipe
 
-    whole = argparse.ArgumentParser(prog=command_line(), description="Train a U-Net on digits; draw digits with it.")
+    whole = argparse.ArgumentParser(prog=command_line(), allow_abbrev=False,
+                                    description="Train a U-Net on digits; draw digits with it.")
     whole.add_argument("--version", action="version", version=f"Diffusion Lab {__version__}")
     commands = whole.add_subparsers(dest="command", required=True)
-    new = {"formatter_class": argparse.ArgumentDefaultsHelpFormatter}
+    new = {"formatter_class": argparse.ArgumentDefaultsHelpFormatter, "allow_abbrev": False}
     device = {"choices": ("auto", "cpu", "cuda"), "default": "auto", "help": "where; auto: CUDA where there is one"}
     p = commands.add_parser("train", help="train the U-Net of lesson 06 as lesson 07 does", **new)
     p.set_defaults(run=run_train, resume=False)
     p.add_argument("--data", choices=DATA, default="digits", help="the shipped digits, or a download from openml.org")
-    p.add_argument("--out", type=Path, required=True, default=argparse.SUPPRESS, help="folder of the run")
+    p.add_argument("--out", type=path, required=True, default=argparse.SUPPRESS, help="folder of the run")
     p.add_argument("--steps", type=natural, default=Recipe.steps, help="the default takes about 150 s on two cores")
     p.add_argument("--batch", type=natural, default=Recipe.batch, help="images in each step")
     p.add_argument("--width", type=natural, default=Recipe.width, help="channels at 14×14: a multiple of 8")
@@ -253,6 +271,8 @@ def parser():
     p.add_argument("--lr-rest", type=float, default=Recipe.lr_rest, help="peak learning rate of AdamW, for all else")
     p.add_argument("--warm-up", type=natural, default=Recipe.warm_up, help="steps in which the learning rates rise")
     p.add_argument("--augment", type=float, default=Recipe.augment, help="share of images shifted by a pixel")
+    p.add_argument("--times", choices=TIMES, default="spread", help="of a batch: spread over t, or mixed, half of "
+                                                                    "them over log SNR, as for the shipped weights")
     p.add_argument("--decay", type=float, default=Recipe.decay, help="of the average of the weights")
     p.add_argument("--seed", type=int, default=0, help="of all that is random")
     p.add_argument("--device", **device)
@@ -264,12 +284,12 @@ def parser():
                                                          'a folder that is called mnist is "./mnist"')
     p.add_argument("--n", type=natural, default=60, help=f"how many digits, at most {MOST_DIGITS}")
     p.add_argument("--digits", type=digits, default="0-9", help="which ones, in turn: 7, or 0-9, or 1,3,7-9")
-    p.add_argument("--steps", type=natural, default=20, help="steps of the sampler")
-    p.add_argument("--sampler", choices=SAMPLERS, default="ddim", help="all are compared in lesson 08")
-    p.add_argument("--guidance", type=float, default=0.5, help=f"guidance weight w, 0 to {MOST_GUIDANCE}; 0 is none")
+    p.add_argument("--steps", type=natural, default=20, help="steps of the sampler, spaced in log SNR")
+    p.add_argument("--sampler", choices=SAMPLERS, default="dpm_solver", help="all are compared in lesson 08")
+    p.add_argument("--guidance", type=float, default=0.2, help=f"guidance weight w, 0 to {MOST_GUIDANCE}; 0 is none")
     p.add_argument("--seed", type=int, default=0, help="of the noise")
     p.add_argument("--device", **device)
-    p.add_argument("--out", type=Path, default=Path("grid.png"), help="the picture, a PNG file")
+    p.add_argument("--out", type=path, default=Path("grid.png"), help="the picture, a PNG file")
     commands.add_parser("doctor", help="examine the environment, and name the remedy for each problem")
     return whole
 

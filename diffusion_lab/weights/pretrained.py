@@ -78,6 +78,10 @@ def read(name):
     if (folder / FILE).is_file():
         tensors, facts = read_run(folder)
         return part(tensors, "average."), facts
+    require(folder.is_dir(),
+            f"{name} is a file: give the folder that it is in, {folder.parent}." if folder.is_file() else
+            f"there is no folder {name}. Give one with a training run or with weights.safetensors and facts.json, or "
+            f"the name of shipped weights ({', '.join(SHIPPED)}).")
     file = folder / "weights.safetensors"
     require(file.is_file() and (folder / "facts.json").is_file(),
             f"{name} holds no weights: give a folder with a training run or with weights.safetensors and facts.json, "

@@ -94,16 +94,18 @@ def test_a_seed_fixes_the_picture_and_leaves_the_global_generator_alone(sample, 
 
 def test_guidance_and_steps_change_the_picture(sample):
     plain = sample("--n", 3, "--steps", 3)[1]
-    for words in (("--steps", 4), ("--steps", 3, "--guidance", 4), ("--steps", 3, "--sampler", "ddpm")):
+    for words in (("--steps", 4), ("--steps", 3, "--guidance", 4), ("--steps", 3, "--sampler", "ddpm"),
+                  ("--steps", 3, "--sampler", "ddim")):
         assert sample("--n", 3, *words)[1] not in (None, plain)
-    assert sample("--n", 3, "--steps", 3, "--guidance", 0.5, "--sampler", "ddim", "--seed", 0)[1] == plain, "defaults"
+    told = ("--guidance", 0.2, "--sampler", "dpm_solver", "--seed", 0)
+    assert sample("--n", 3, "--steps", 3, *told)[1] == plain, "defaults"
 
 
 @pytest.mark.parametrize(("words", "said"), [
-    (("--n", 0), "--n: must be a whole number of at least 1, but got 0"),
-    (("--n", "many"), "--n: must be a whole number of at least 1, but got many"),
-    (("--steps", -3), "--steps: must be a whole number of at least 1, but got -3"),
-    (("--steps", 2.5), "--steps: must be a whole number of at least 1, but got 2.5"),
+    (("--n", 0), "--n: must be a whole number from 1 to 10¹⁸ - 1, but got 0"),
+    (("--n", "many"), "--n: must be a whole number from 1 to 10¹⁸ - 1, but got many"),
+    (("--steps", -3), "--steps: must be a whole number from 1 to 10¹⁸ - 1, but got -3"),
+    (("--steps", 2.5), "--steps: must be a whole number from 1 to 10¹⁸ - 1, but got 2.5"),
     *((("--digits", words), f"--digits: must be digits as in 7, 0-9 or 1,3,7-9, but got {words}")
       for words in ("10", "9-0", "seven", "1,,2", "")),
     (("--sampler", "euler"), "--sampler: invalid choice: 'euler' (choose from "),
@@ -126,7 +128,7 @@ def test_wrong_arguments_are_refused(sample, words, said):
     (("--n", 10_001), "sample: --n must be at most 10000, but got 10001."),
     (("--out", "grid.jpg"), "sample: the picture is a PNG file: grid.jpg does not end in .png."),
     (("--out", "grid"), "sample: the picture is a PNG file: grid does not end in .png."),
-    (("--checkpoint", "no-such-folder"), "sample: no-such-folder holds no weights: give a folder"),
+    (("--checkpoint", "no-such-folder"), "sample: there is no folder no-such-folder. Give one with"),
     (("--seed", 2**70), "sample: --seed must"),
 ])
 def test_what_cannot_be_done_is_said_in_one_line(sample, words, said):

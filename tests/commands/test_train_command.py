@@ -255,6 +255,13 @@ def test_a_disk_that_is_full_later_on_leaves_the_run_as_it_was(capsys, monkeypat
     assert read_run(tmp_path)[1]["step"] == 0
 
 
+def test_weights_that_are_not_finite_are_neither_drawn_nor_saved(capsys, tmp_path):
+    """With two steps no later loss tells of them; and the picture blamed the data."""
+    assert train(tmp_path, "--lr", 1e30, "--steps", 2) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("train: the training has diverged: ")
+    assert read_run(tmp_path)[1]["step"] == 0
+
+
 def test_a_rate_that_diverges_ends_with_one_line_and_the_last_run(capsys, tmp_path):
     assert train(tmp_path, "--lr", 1e30, "--steps", 100) == 2
     told = capsys.readouterr()
@@ -305,7 +312,7 @@ def test_auto_takes_cuda_where_there_is_one(monkeypatch):
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    ("--steps 0", "argument --steps: must be a whole number of at least 1, but got 0"),
+    ("--steps 0", "argument --steps: must be a whole number from 1 to 10¹⁸ - 1, but got 0"),
     ("--data cifar", "argument --data: invalid choice: 'cifar' (choose from"),
     ("--device tpu", "argument --device: invalid choice: 'tpu' (choose from"),
     ("--epochs 3", "unrecognized arguments: --epochs 3"),

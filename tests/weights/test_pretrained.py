@@ -118,11 +118,20 @@ def test_a_folder_called_as_shipped_weights_is_told_from_them_by_its_path(tmp_pa
         assert load_network(folder).arguments["fine"] == 8
 
 
-@pytest.mark.parametrize("name", ["mnits", Path("nowhere"), "", "."])
-def test_where_there_are_no_weights(tmp_path, monkeypatch, name):
+@pytest.mark.parametrize(("name", "words"), [
+    ("mnits", "there is no folder mnits. "), (Path("nowhere"), "there is no folder nowhere. "),
+    ("", "holds no weights: give a folder "), (".", "holds no weights: give a folder "),
+])
+def test_where_there_are_no_weights(tmp_path, monkeypatch, name, words):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=r"holds no weights: give a folder .* shipped weights \(mnist\)"):
+    with pytest.raises(ValueError, match=words + r".* shipped weights \(mnist\)"):
         load_pretrained(name)
+
+
+def test_a_file_in_place_of_its_folder(tmp_path):
+    (tmp_path / "run.safetensors").touch()
+    with pytest.raises(ValueError, match=f"is a file: give the folder that it is in, {tmp_path}"):
+        load_pretrained(tmp_path / "run.safetensors")
 
 
 def test_a_network_that_the_package_does_not_know_is_refused(tmp_path):
