@@ -2,110 +2,131 @@
 
 import torch
 
-from diffusion_lab.exercises.feedback import CHANGED, Wrong, answers, close, diagnosed, tensor_like
+from diffusion_lab.exercises.feedback import NONE, Wrong, answers, close, diagnosed, tensor_like
+from diffusion_lab.theory.mixture import GaussianMixture
 from diffusion_lab.theory.parameterization import v_from_x_0
 from diffusion_lab.theory.schedule import cosine
 
 X = torch.tensor([0.5, -0.5, 0.2, -0.8, 0.1], dtype=torch.float64)
 Y = torch.tensor([1.2, -0.3, 0.9, -2.0, 0.4], dtype=torch.float64)
-SHORT, OTHER = X[:3] + 0.6, Y[:3] - 0.7
+
+
+def counts(rate, K):
+    """The Poisson law of the counts 0…K-1 for one rate, float64 (K,)."""
+    k = torch.arange(K, dtype=torch.float64)
+    return torch.exp(k * torch.log(torch.tensor(rate, dtype=torch.float64)) - rate - torch.lgamma(k + 1))
 
 
 @answers
-def check_gradient(attempt):
-    def first(w, x, y):
-        w = leaf(w)
-        before, given = w.item(), attempt(w, x, y)
-        if w.item() != before:
-            raise Wrong(CHANGED, name="w")
-        return given
+def check_expected_rate(attempt):
+    def right(p):
+        return k_of(p, 1) * p[1:] / p[:-1]
 
-    def second(w, x, y):
-        w = leaf(w)
-        attempt(w, x, y)
-        return attempt(w, x, y)
-
-    def right(w, x, y):
-        return (2 * x * (w * x - y)).mean()
-
-    def loss(w, x, y):
-        return ((w * x - y) ** 2).mean()
+    def k_of(p, first):
+        return torch.arange(first, first + len(p) - 1, dtype=torch.float64)
 
     causes = [
-        ("the gradient is multiplied by the loss: `loss.backward(loss)` does that; leave it empty.",
-         lambda w, x, y: loss(w, x, y) * right(w, x, y)),
-        ("that is the gradient of the sum; take the mean over the examples.", lambda w, x, y: len(x) * right(w, x, y)),
-        ("that is the loss. Its slope is in `w.grad`, after `loss.backward()`.", loss),
-        ("half of it: the slope of a square is two times what is squared.", lambda w, x, y: right(w, x, y) / 2),
-        ("the sign is turned: this is the way down; the gradient points up.", lambda w, x, y: -right(w, x, y)),
-        ("that is the slope of the mean of w x - y: square it before you take the mean.", lambda w, x, y: x.mean()),
-        ("you squared the mean of w x - y; asked is the mean of the squares.",
-         lambda w, x, y: 2 * (w * x - y).mean() * x.mean()),
-        ("that is the slope of the mean of |w x - y|; asked are squares, not absolute values.",
-         lambda w, x, y: ((w * x - y).sign() * x).mean()),
-        ("one number was expected, of shape (), but yours is a row of one number, of shape (1,). (Where "
-         "`torch.autograd.grad` returns a tuple, the slope is its first entry, [0].)",
-         lambda w, x, y: right(w, x, y)[None]),
-        ("you return 0. If you clear `w.grad` after `backward`, you clear what you are about to return.",
-         lambda w, x, y: 0 * x.sum()),
+        ("the ratio p(k+1)/p(k) is right, but its factor is missing: k! and (k+1)! do not cancel.",
+         lambda p: p[1:] / p[:-1]),
+        ("the factor is k+1, not k: λ p(k|λ) = (k+1) p(k+1|λ).", lambda p: k_of(p, 0) * p[1:] / p[:-1]),
+        ("the ratio is upside down: many counts of k+1 tell of bright lamps.", lambda p: k_of(p, 1) * p[:-1] / p[1:]),
+        ("you divided by k+1; it belongs above.", lambda p: p[1:] / p[:-1] / k_of(p, 1)),
+        ("that is the count itself, as if all lamps were equally likely. Bayes' rule asks for the law of the lamps; p "
+         "holds what you need of it.", lambda p: k_of(p, 0)),
+        ("that is the count plus one: right only for a flat law of the lamps. Use p.", lambda p: k_of(p, 1)),
+        ("you did not divide by p(k): given that k was counted.", lambda p: k_of(p, 1) * p[1:]),
+        ("that is the mean of all counts, whatever k is.",
+         lambda p: (torch.arange(len(p), dtype=torch.float64) * p).sum().expand(len(p) - 1)),
+        ("you divided the probabilities of k+1 by their sum; divide each by p(k).",
+         lambda p: k_of(p, 1) * p[1:] / p[1:].sum()),
+        ("you took a logarithm, as for the Gaussian's score. A Poisson gives a ratio.",
+         lambda p: k_of(p, 1) * (p[1:].log() - p[:-1].log())),
     ]
-    look = "Compute the loss, the mean of (w x - y)², and call `loss.backward()`; then the slope is in `w.grad`."
-    numbers = [(0.7, X, Y), (-1.3, SHORT, OTHER)]
-    diagnosed(first, right, causes, look, numbers)
-    twice = [("a second call returns twice the gradient: `backward` adds to what `w.grad` holds. Clear it first.",
-              lambda w, x, y: 2 * right(w, x, y))]
-    diagnosed(second, right, twice, "The first call is right, but not a second one with the same w, x and y.", numbers)
-    w, sent_back = leaf(0.7), []
-    w.register_hook(sent_back.append)  # called when autograd arrives at w, by `backward` or by `torch.autograd.grad`
-    attempt(w, X, Y)
-    if not sent_back:
-        raise Wrong("the number is right, but autograd was not asked for the slope of this `w`. Do not work it out by "
-                    "hand: compute the loss and call `loss.backward()`, which needs no formula for the slope.")
-    return "The same slope from autograd at every call, as a training loop needs."
-
-
-def leaf(w):
-    return torch.tensor(w, dtype=torch.float64, requires_grad=True)
+    two = 0.3 * counts(1.5, 7) + 0.7 * counts(4.0, 7)
+    three = 0.5 * counts(0.4, 5) + 0.2 * counts(2.2, 5) + 0.3 * counts(6.0, 5)
+    diagnosed(attempt, right, causes, "Write λ p(k|λ) with p(k+1|λ), and average over the lamps. Then divide by p(k).",
+              [(two,), (three,)])
+    return "The law of what is seen gives the average of what is not seen: Tweedie's formula for counts."
 
 
 @answers
-def check_eps_from_v(attempt):
-    def right(x_t, v, alpha_bar_t):
-        return alpha_bar_t**0.5 * v + (1 - alpha_bar_t) ** 0.5 * x_t
+def check_target_weights(attempt):
+    def right(alpha_bar_t):
+        snr = alpha_bar_t / (1 - alpha_bar_t)
+        return snr, snr + 1, snr * (snr + 1), (1 + snr**0.5) ** 2
+
+    def swapped(change):
+        """All four, with some exchanged: change takes ᾱ_t and gives {place: value}."""
+        return lambda a: tuple(change(a).get(i, weight) for i, weight in enumerate(right(a)))
 
     causes = [
-        ("that is x_0, the other half of the rotation. The noise takes the other two factors.",
-         lambda x, v, a: a**0.5 * x - (1 - a) ** 0.5 * v),
-        ("the two factors are swapped: where there is almost no noise (ᾱ_t = 1), v is ε itself.",
-         lambda x, v, a: right(v, x, a)),
-        ("the factors are roots: √ᾱ_t and √(1-ᾱ_t).", lambda x, v, a: a * v + (1 - a) * x),
-        ("the factor of v is a root, too: √ᾱ_t.", lambda x, v, a: a * v + (1 - a) ** 0.5 * x),
-        ("the factor of x_t is a root, too: √(1-ᾱ_t).", lambda x, v, a: a**0.5 * v + (1 - a) * x),
-        ("1-√ᾱ_t is not √(1-ᾱ_t): subtract first, then take the root.", lambda x, v, a: a**0.5 * v + (1 - a**0.5) * x),
-        ("you used v as if it were x_0: equation (1) solved for ε needs x_0, which you do not have.",
-         lambda x, v, a: (x - a**0.5 * v) / (1 - a) ** 0.5),
-        ("you solved equation (2) for ε with x_t in place of x_0, which you do not have. Combine it with (1), so that "
-         "x_0 drops out.", lambda x, v, a: (v + (1 - a) ** 0.5 * x) / a**0.5),
-    ] + [("a sign is wrong. Put v = √ᾱ_t ε - √(1-ᾱ_t) x_0 in: the terms with x_0 must cancel.",
-          lambda x, v, a, sign=sign: sign * (a**0.5 * v - (1 - a) ** 0.5 * x)) for sign in (1, -1)]
-    look = "Write x_t and v with x_0 and ε, equations (1) and (2), and combine them so that x_0 drops out."
-    diagnosed(attempt, right, causes, look, [(X, Y, 0.8), (SHORT, OTHER, 0.3)])
-    ends = [(X, Y, 1.0), (SHORT, OTHER, 0.0)]
-    for end, root in zip(ends, ("√(1-ᾱ_t)", "√ᾱ_t")):
-        if divides_by_0(attempt, end):
-            raise Wrong("right in between, but at ᾱ_t = {end:.0f} it fails: something is divided by 0. There {root} is "
-                        "0. Combine x_t and v so that x_0 drops out; no division is left.", end=end[2], root=root)
-    diagnosed(attempt, right, [], f"Right in between, but not at both ends, ᾱ_t = 1 and ᾱ_t = 0. {look}", ends)
-    return "No division: v can be turned into ε at every time, ᾱ_t = 0 and ᾱ_t = 1 included."
+        ("these are the factors of e. The loss squares them.", lambda a: tuple(weight**0.5 for weight in right(a))),
+        ("you squared twice.", lambda a: tuple(weight**2 for weight in right(a))),
+        ("these are the weights on the error of ε: divide by that of ε, and you see. Asked is the error of x_0.",
+         lambda a: tuple(weight * (1 - a) / a for weight in right(a))),
+        ("the SNR is upside down: it is ᾱ_t/(1-ᾱ_t).", lambda a: right(1 - a)),
+        ("the SNR has no roots: it is ᾱ_t/(1-ᾱ_t), a ratio of variances.",
+         swapped(lambda a: {0: (a / (1 - a)) ** 0.5})),
+        ("ε is wrong: its error is -√SNR e, so its weight is the SNR, not ᾱ_t.", swapped(lambda a: {0: a})),
+        ("v is wrong. You squared √(1-ᾱ_t), the factor of x_0 in (3), but ε in (3) changes as well.",
+         swapped(lambda a: {1: 1 - a})),
+        ("v is wrong: 1-ᾱ_t stands below, so the weight is 1/(1-ᾱ_t) and not its root.",
+         swapped(lambda a: {1: (1 - a) ** -0.5})),
+        ("v is wrong: you gave it the weight of ε. Add that of x_0.", swapped(lambda a: {1: a / (1 - a)})),
+        ("the score is wrong: that is the weight of ε divided by √(1-ᾱ_t); it is a square, so divide by 1-ᾱ_t.",
+         swapped(lambda a: {2: a / (1 - a) ** 1.5})),
+        ("the score is wrong: you gave it the weight of ε. It is -ε/√(1-ᾱ_t).", swapped(lambda a: {2: a / (1 - a)})),
+        ("u is wrong: if x_0 is too large, ε is too small, so in x_0 - ε the two errors add up before the square.",
+         swapped(lambda a: {3: 1 + a / (1 - a)})),
+        ("u is wrong: a sign. If x_0 is too large, ε is too small; in x_0 - ε the errors add up.",
+         swapped(lambda a: {3: (1 - (a / (1 - a)) ** 0.5) ** 2})),
+        ("ε and v are swapped.", lambda a: tuple(right(a)[i] for i in (1, 0, 2, 3))),
+        ("the score and u are swapped.", lambda a: tuple(right(a)[i] for i in (0, 1, 3, 2))),
+    ]
+    diagnosed(attempt, right, causes, "Put x_0 + e for x_0 at a given x_t. By how much does each target change?",
+              [(torch.tensor([0.9, 0.35, 0.1], dtype=torch.float64),),
+               (torch.tensor([0.2, 0.75], dtype=torch.float64),)])
+    return "One error, four opinions of it. That is all that the choice of a target changes."
 
 
-def divides_by_0(attempt, arguments):
-    """Whether an attempt, right elsewhere, gives NaN, infinity or Python's exception for a division by 0."""
-    try:
-        given = attempt(*arguments)
-        return torch.is_tensor(given) and not bool(given.isfinite().all())
-    except ZeroDivisionError:
-        return True
+@answers
+def check_best_width(attempt):
+    def score(points, x, width):
+        n = len(points)
+        mixture = GaussianMixture(torch.full((n,), 1 / n), points, torch.full((n,), float(width)))
+        return mixture.log_prob(x)
+
+    def best(points, x, widths, var=lambda h: h**2, sign=1, mean=torch.mean):
+        return max(widths, key=lambda h: sign * float(mean(score(points, x, var(h)))))
+
+    def right(points, held_out, widths):
+        return best(points, held_out, widths)
+
+    causes = [
+        ("you judged by the training points themselves: they always ask for the smallest width. Judge by `held_out`.",
+         lambda p, x, w: best(p, p, w)),
+        ("the mixture takes variances: h², not h.", lambda p, x, w: best(p, x, w, lambda h: h)),
+        ("the mixture takes variances: h², not √h.", lambda p, x, w: best(p, x, w, lambda h: h**0.5)),
+        ("that is the worst width: a large log-density is good.", lambda p, x, w: best(p, x, w, sign=-1)),
+        ("that is the place of the width in the list, or its variance; asked is the width itself.",
+         lambda p, x, w: float(w.index(best(p, x, w)))),
+        ("that is a variance; asked is the width, a standard deviation.", lambda p, x, w: best(p, x, w) ** 2),
+        ("you put Gaussians on the held-out points and judged by the training points: the other way round.",
+         lambda p, x, w: best(x, p, w)),
+        ("you averaged densities, and not their logarithms.",
+         lambda p, x, w: best(p, x, w, mean=lambda log_p: log_p.exp().mean())),
+        ("that is the log-density of the best width; asked is the width.",
+         lambda p, x, w: score(p, x, best(p, x, w) ** 2).mean().item()),
+    ]
+    generator = torch.Generator().manual_seed(31)
+    ring = GaussianMixture([0.3, 0.3, 0.4], [[1.3, 0.0], [-0.7, 1.1], [-0.6, -1.2]], [0.03, 0.03, 0.03])
+    broad = GaussianMixture([0.6, 0.4], [[3.0, 0.0], [-3.0, 1.0]], [0.5, 0.5])
+    diagnosed(attempt, right, causes, "For each width: a mixture, one component for each point, and its `log_prob`.",
+              [(ring.sample(60, generator), ring.sample(25, generator), [0.01, 0.03, 0.06, 0.12, 0.2, 0.35, 0.6, 1.0]),
+               (broad.sample(15, generator), broad.sample(200, generator), [0.35, 0.55, 0.8, 1.3, 2.5, 900.0]),
+               (6 * broad.sample(20, generator), 6 * broad.sample(100, generator),
+                [1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 256.0])])
+    return "Copies are too narrow, a broad blur loses the clouds. Only points that were held out tell where between."
 
 
 @answers
@@ -127,6 +148,8 @@ def check_from_memory(attempt):
         return torch.exp(-squared(points, x_t, alpha_bar_t) / (2 * (1 - alpha_bar_t)))
 
     causes = [
+        ("that is still the faulty function: both faults are in it.",
+         lambda p, x, a: torch.softmax(-(torch.cdist(x, p) ** 2) / (2 * (1 - a)), dim=0) @ p),
         ("those are the weights of the training points. Average the points with them: `weights @ points`.", weights),
         ("your weights do not add up to 1: divide them by their sum, or take `torch.softmax` of the exponents.",
          lambda p, x, a: densities(p, x, a) @ p),
@@ -147,7 +170,7 @@ def check_from_memory(attempt):
         ("that is -2 ‖…‖² / (1-ᾱ_t): the 2 belongs below, with the variance.", weighted(lambda d, var: -2 * d / var)),
         ("that is -‖…‖² / 2 · (1-ᾱ_t): the variance belongs below; write brackets round what you divide by.",
          weighted(lambda d, var: -d / 2 * var)),
-        ("you divided by the deviation; the exponent has the variance, 1-ᾱ_t.",
+        ("you divided by the standard deviation; the exponent has the variance, 1-ᾱ_t.",
          weighted(lambda d, var: -d / (2 * var**0.5))),
         ("you squared 1-ᾱ_t; it is the variance already.", weighted(lambda d, var: -d / (2 * var**2))),
         ("you divided by 2 ᾱ_t; the variance of the noise is 1-ᾱ_t.", weighted(lambda d, var: -d / (2 * (1 - var)))),
@@ -162,6 +185,33 @@ def check_from_memory(attempt):
     diagnosed(attempt, right, causes,
               "Weigh each training point by softmax(-‖x_t - √ᾱ_t x_i‖² / (2 (1-ᾱ_t))), then average the points.",
               [(points, plane, 0.62), (space, space.flip(0)[:2] + 0.4, 0.3)])
+
+    def by_division(largest=lambda exponent: 0.0, of=lambda tensor: tensor):
+        """With weights that are densities divided by their sum, after `largest` was subtracted from the exponents."""
+
+        def answer(p, x, a):
+            exponent = -squared(p, x, a) / (2 * (1 - a))
+            density = torch.exp(exponent - largest(exponent))
+            return of(density / density.sum(dim=1, keepdim=True)) @ p
+
+        return answer
+
+    near, far = 0.9999**0.5 * points[1:2], torch.tensor([[2.5, 3.0]], dtype=torch.float64)
+    zero = "right for points near x_t. But where all points are far, every density is so small that it is rounded to 0"
+    together = "you subtracted one largest exponent for all x_t together. Each x_t, a row, has its own: `dim=1`."
+    far_off = [
+        (f"{zero}, and 0/0 is not a number. Take `torch.softmax` of the exponents, which subtracts the largest first.",
+         by_division()),
+        (f"{zero}, and so are your weights, which should add up to 1. Take `torch.softmax` of the exponents, which "
+         "subtracts the largest first.", by_division(of=torch.nan_to_num)),
+        (together, by_division(largest=torch.max)),
+        (f"{together} (In one far from all points your weights are all 0, and should add up to 1.)",
+         by_division(largest=torch.max, of=torch.nan_to_num)),
+    ]
+    diagnosed(attempt, right, far_off, "Right for points near x_t, but not at small t for an x_t far from all of them. "
+              "Take `torch.softmax` of the exponents.",
+              [(points, far, 0.9999), (points, torch.cat([near, far]), 0.9999),
+               (points, torch.cat([far, near]), 0.999)])
     return "This function, fed into `ddpm`, returns training points and nothing else."
 
 
@@ -182,6 +232,7 @@ def check_training_example(attempt):
     if close(new_t, t) or close((new_x_t - schedule.alpha_bar[new_t, None].sqrt() * x_0)
                                 / (1 - schedule.alpha_bar[new_t, None]).sqrt(), eps):
         raise Wrong("a second batch has the same times or noise as the first: draw both afresh, and set no seed.")
+    require_by_itself([in_order(attempt(x_0, schedule, generator), x_0)[1] for _ in range(20)], schedule.T)
     again = in_order(attempt(x_0, schedule, generator.set_state(state)), x_0)
     if not all(close(new, old) for new, old in zip(again, (x_t, t, v))):
         raise Wrong("the same seed gave another batch: draw the times and the noise with `generator=generator`.")
@@ -226,6 +277,16 @@ def require_times(t, T):
                     n=len(t), most=int(counts.max()), least=int(counts.min()))
 
 
+def require_by_itself(batches, T):
+    """Raise Wrong where an example gets much the same time in 20 batches."""
+    mean, due = torch.stack(batches).double().mean(dim=0), (T + 1) / 2
+    far = (mean - due).abs()
+    if float(far.max()) > 6 * ((T**2 - 1) / 12 / len(batches)) ** 0.5:  # six standard errors
+        i = int(far.argmax())
+        raise Wrong("example {i} has times near {mean:.1f} in every batch, where all from 1 to {T} are due: the times "
+                    "depend on where an example stands. Were they sorted?", i=i, mean=mean[i], T=T)
+
+
 def require_noise(eps, x_0, x_t, t, schedule):
     """Raise Wrong unless what x_t has beyond √ᾱ_t x_0, divided by √(1-ᾱ_t), looks standard normal."""
     beta_t, alpha_bar_t = schedule.beta[t, None], schedule.alpha_bar[t, None]
@@ -239,7 +300,7 @@ def require_noise(eps, x_0, x_t, t, schedule):
     if of_variance_1((x_t - (1 - beta_t).sqrt() * x_0) / beta_t.sqrt()):
         raise Wrong("that is one step, from t-1 to t, made with β_t. From the data to t it takes ᾱ_t: `q_sample`.")
     if of_variance_1((x_t - alpha_bar_t.sqrt() * x_0) / (1 - alpha_bar_t)):
-        raise Wrong("1-ᾱ_t is a variance, and you used it as a deviation: the factor of eps is √(1-ᾱ_t).")
+        raise Wrong("1-ᾱ_t is a variance, and you used it as a standard deviation: the factor of eps is √(1-ᾱ_t).")
     if float(((eps - eps.mean(0)) * (x_0 - x_0.mean(0))).mean().abs()) > tolerance:
         raise Wrong("what x_t has beyond √ᾱ_t x_0 should be noise, but it depends on x_0: the factor of x_0 is not "
                     "√ᾱ_t, or the noise is not drawn by itself.")
@@ -274,8 +335,8 @@ def require_noise(eps, x_0, x_t, t, schedule):
 def require_v(v, x_t, x_0, eps, signal, noise):
     """Raise Wrong unless v is √ᾱ_t ε - √(1-ᾱ_t) x_0, with the ε that is in x_t."""
     for wrong, cause in (
-        (eps, "x_t and t are right, but the third is ε; the loss of this notebook is on v."),
-        (x_0, "x_t and t are right, but the third is x_0; the loss of this notebook is on v."),
+        (eps, "x_t and t are right, but the third is ε; the loss of this lesson is on v."),
+        (x_0, "x_t and t are right, but the third is x_0; the loss of this lesson is on v."),
         (noise * x_0 - signal * eps, "v has the wrong sign: it is √ᾱ_t ε - √(1-ᾱ_t) x_0."),
         (signal * eps + noise * x_0, "in v the term with x_0 is subtracted: √ᾱ_t ε - √(1-ᾱ_t) x_0."),
         (noise * eps - signal * x_0, "in v the two factors are swapped: √ᾱ_t belongs to ε, √(1-ᾱ_t) to x_0."),
@@ -297,3 +358,32 @@ def require_v(v, x_t, x_0, eps, signal, noise):
     if not close(v, expected, 1e-9):
         raise Wrong("v fits x_t in the first digits only, and the data are {kind}: do all steps stay in it?",
                     kind=v.dtype)
+
+
+FALSE = {
+    "A": "A does not follow: where there is much noise, nobody knows which of the 25 it was. Even (6) pays for that.",
+    "D": "D does not follow: where the weight is not 0, the best answer is the same for every weight.",
+    "F": "F does not follow: the lowest training loss there is belongs to the memoriser, which only copies.",
+}
+TRUE = {
+    "B": "one more follows, about the number 0.72: what could one compare it with?",
+    "C": "one more follows: which denoiser alone has the lowest loss on a training set?",
+    "E": "one more follows, about the gap: whose lines part in Figure 6, and whose do not?",
+}
+
+
+@answers
+def check_what_it_learned(attempt):
+    given = attempt()
+    if given is None:
+        raise Wrong(NONE)
+    if not hasattr(given, "__iter__"):
+        raise Wrong("a set of letters was expected, but your function returned {kind}.", kind=type(given).__name__)
+    letters = {str(letter).strip().upper() for letter in given} - {"", ","}
+    unknown = sorted(letters - {*"ABCDEF"})
+    if unknown:
+        raise Wrong("the sentences are A to F, and you named {unknown}.", unknown=unknown[0])
+    for letter, reason in [*FALSE.items(), *TRUE.items()]:
+        if (letter in letters) == (letter in FALSE):
+            raise Wrong(reason)
+    return "A training set has a floor of its own. Who reaches it remembers; who does as well abroad has learned."

@@ -1,134 +1,231 @@
 # %% [markdown]
 # # Train a network to undo the noise
 #
-# So far the denoiser was given: for a mixture of Gaussians it is a formula. For photographs nobody has a formula, and a
-# network must learn it from examples. In this notebook you train your first one, on points in the plane, where the
-# formula is still there to judge the network by.
-#
-# You will be able to
-#
-# - **compute** a gradient with autograd, and check it,
-# - **convert** between the four things a network may predict: $\varepsilon$, $x_0$, $v$ and the score,
-# - **build** a network that knows the time, and train it,
-# - **tell** from theory how low the loss can go, and see whether yours gets there,
-# - **explain** why one big step gives a blur, and why a perfect denoiser of a training set is useless.
-#
-# **You need** notebook 02 (the jump), notebook 03 (`ddpm`, the exact denoiser). **Time to read** 70 minutes · **to run**
-# about a minute. **Paper sections**: Ho et al. 2020, sections 3.2 and 3.4, appendix B; Salimans & Ho 2022, section 4.
-#
-# ## Set-up
-#
-# One cell of imports, and then the data: six round clouds on a ring, of very different weight. Figure 1 shows them at
-# three times of the chain. Its arrows are the **score** $\nabla\log q(x_t)$: from each place, the direction in which the
-# density rises fastest. The network of this notebook will have to find these arrows, at all 1,000 times, from samples
-# alone.
+# Drop forty grains of noise on a table. Arrows push them, and they flow apart into six clouds. Who drew the arrows? In
+# this lesson a network with some ten thousand weights draws them, after half a minute of practice. Nobody ever
+# showed it an arrow. It saw only points, spoilt by noise, and was asked what they had been.
 
 # %%
 from time import perf_counter
 
+import ipywidgets as widgets
 import numpy as np
 import torch
 from torch import nn
 
-from diffusion_lab.exercises.denoiser import (
-    check_eps_from_v,
-    check_from_memory,
-    check_gradient,
-    check_training_example,
-)
+from diffusion_lab.data.digits import load_digits
+from diffusion_lab.exercises import denoiser as exercise
 from diffusion_lab.sampling.chain import last, spaced
-from diffusion_lab.sampling.ddpm import ddpm
+from diffusion_lab.sampling.ddim import ddim
 from diffusion_lab.theory.denoiser import Denoiser
-from diffusion_lab.theory.forward import q_sample
+from diffusion_lab.theory.forward import noise_like, q_sample
 from diffusion_lab.theory.mixture import GaussianMixture
-from diffusion_lab.theory.schedule import at, cosine
-from diffusion_lab.view.frames import beside, drawn, with_marker
-from diffusion_lab.view.plots import clouds, curves
-from diffusion_lab.view.scrubber import Scrubber
+from diffusion_lab.theory.schedule import at, cosine, linear
+from diffusion_lab.view.frames import painter
+from diffusion_lab.view.live import Live
+from diffusion_lab.view.plots import curves
 from diffusion_lab.view.show import show
-from diffusion_lab.view.style import POINTS, ROLES, figure
+from diffusion_lab.view.style import BLACK, BLUE, GREY, ORANGE, ROLES, figure
+from diffusion_lab.weights.pretrained import load_pretrained
 
 torch.set_num_threads(1)  # the network is small: more threads would only wait for each other
 generator = torch.Generator().manual_seed(0)
 schedule = cosine()
+alpha_bar = schedule.alpha_bar
+
+# %% [markdown]
+# The data: six round clouds on a ring, of very different weight.
 
 # %%
 angle = torch.arange(6, dtype=torch.float64) * torch.pi / 3
 centres = 1.35 * torch.stack([angle.cos(), angle.sin()], dim=1)
 data = GaussianMixture([0.25, 0.05, 0.2, 0.15, 0.25, 0.1], centres, [0.03] * 6)
-places = torch.cartesian_prod(*[torch.linspace(-2.4, 2.4, 13, dtype=torch.float64)] * 2)
+exact = data.denoiser(schedule)
 
 # %% tags=["figure"]
-fig, axes = figure(columns=3, width=8.4, height=3.1)
-for ax, t in zip(axes, (1, 300, 700)):
-    q_t = data.marginal(t, schedule)
-    score = q_t.score(places)
-    arrows = score / score.norm(dim=1).max()
-    ax.scatter(*q_t.sample(600, generator).T, **POINTS["data"])
-    ax.quiver(*places.T, *arrows.T, color="black", scale=9, width=0.005)
-    ax.set(title=f"t = {t}", xlim=(-2.6, 2.6), ylim=(-2.6, 2.6), aspect="equal")
-show(fig, alt="Three clouds of points with arrows: "
-               "six blobs with arrows to each, then blurred, then one round cloud.")
+# draws the density, the arrows and forty grains with their tails, at three times
+from matplotlib.colors import LinearSegmentedColormap
+
+WATER = LinearSegmentedColormap.from_list("water", ["#ffffff", "#d6e8f6", "#8cc1e3", "#3a8fc7", "#1c6ba5"])
+line = torch.linspace(-2.7, 2.7, 110, dtype=torch.float64)
+pixels_of_plane = torch.cartesian_prod(line, line)
+places = torch.cartesian_prod(*[torch.linspace(-2.4, 2.4, 13, dtype=torch.float64)] * 2)
+grains = noise_like(torch.zeros(40, 2, dtype=torch.float64), torch.Generator().manual_seed(2))
+flow = list(ddim(exact, grains, spaced(1000, 200)))
+path = torch.stack([grains] + [step.x_s for step in flow])
+fig, axes = figure(columns=3, width=12, height=4.3)
+for ax, t in zip(axes, (600, 250, 60)):
+    q = data.marginal(t, schedule).log_prob(pixels_of_plane).exp().reshape(110, 110)
+    ax.imshow(q.T, origin="lower", extent=(-2.7, 2.7, -2.7, 2.7), cmap=WATER, vmax=float(q.max()) * 1.2)
+    a = schedule.alpha_bar[t]
+    arrows = (exact(places, t) - a.sqrt() * places) / (1 - a).sqrt()
+    arrows = arrows * (1.2 / arrows.norm(dim=1, keepdim=True)).clamp(max=1)
+    ax.quiver(*places.T, *arrows.T, color=BLACK, scale=26, width=0.0045, alpha=0.55)
+    now = (1000 - t) // 5
+    ax.plot(*path[: now + 1].permute(2, 0, 1), color=ORANGE, linewidth=1.3, alpha=0.85)
+    ax.scatter(*path[now].T, color=ORANGE, s=22, edgecolors="white", linewidths=0.6, zorder=5)
+    ax.set(title=f"t = {t}", xlim=(-2.7, 2.7), ylim=(-2.7, 2.7), aspect="equal")
+    ax.grid(False)
+show(
+    fig,
+    alt="Three square panels with a blue density, a grid of arrows and orange dots with tails. At t = 600 one round blot; "
+    "at 250 a ring begins to part; at 60 six blots, and nearly every dot lies in one.",
+)
 
 # %% [markdown]
-# **Figure 1.** The axes are the two coordinates of a point. Blue: draws of $q(x_t)$. Arrows: the exact score, each panel
-# with a scale of its own. Early in the chain each arrow points to the nearest cloud; at $t = 300$ the clouds have
-# melted into a ring; late, all arrows point to the middle.
+# **Figure 1.** Blue: the density $q(x_t)$ at three times. Arrows: the push at each place; the longest are cut. Orange: forty grains with the
+# tails of their way so far. Here the arrows are exact, since for six Gaussians they are a formula. For photographs
+# nobody has one.
+#
+# You will be able to
+#
+# - **explain** why regression finds the one thing that is missing, and where its loss must end,
+# - **convert** between the five targets in use, and say what each of them cares about,
+# - **build** a network that knows the time, and train it down to the floor,
+# - **tell** a network that has learned from one that only remembers.
+#
+# **You need** lessons 02 (the jump) and 03 (why an average is all that is missing). **Time to read** 75 minutes, with core
+# exercises 125, with everything 170 · **to run** a minute. **Paper sections**: Ho et al. 2020, sections 3.2 to 3.4;
+# Salimans & Ho 2022, section 4; Karras et al. 2022, section 5.
 #
 # ## Predict first
 #
-# A network sees a noisy point and guesses what was added to it. Its loss is the mean square of its error. With a
-# network as large as you like, and as much data and time as you like, will the loss go to 0? If not, to what?
-# (From section 2 on we ask for $v$, a mixture of noise and data; the answer is of the same kind.)
+# A network sees a noisy point and guesses what it was. Its loss is the mean square of its error. Make the network as large
+# as you like, and give it as much data and time as you like. Does the loss go to 0?
 #
-# ## 1 · Tensors and autograd in ten lines
+# And then a second one. Let it practise on only a hundred points, always the same. On these its loss could be far
+# lower. Would you want that?
 #
-# A **tensor** is an array of numbers that can remember how it was computed. If you set `requires_grad=True`, each
-# operation is recorded, and `loss.backward()` walks the record backwards by the chain rule: it puts the slope of the
-# loss with respect to `w` into `w.grad`. That is **autograd**, and it is all that training needs. Below is a loss with
-# one weight, its slope by autograd, and the same slope twice more: by hand, and by moving $w$ a little both ways.
+# ## 1 · An average can be learned
+#
+# Lesson 03 left us with a single unknown. Every step back needs $\hat x_0(x_t)=\mathbb E[x_0\mid x_t]$, the average of all
+# data that fits, and nothing else. How do you get an average that nobody can compute? You make examples and fit a curve.
+#
+# Examples cost nothing. Take a data point, take noise, and jump:
+#
+# $$x_t=\sqrt{\bar\alpha_t}\,x_0+\sqrt{1-\bar\alpha_t}\,\varepsilon\tag{1}$$
+#
+# You have the question, $x_t$, and the answer, $x_0$. Many answers belong to nearly the same question. Whoever must give one
+# number for all of them, and pays the square of the error, should give their mean. That is why a regression
+# finds $\hat x_0$ though nobody shows it an average.
+#
+# **Try it.** Each dot is an example from the two peaks of lesson 03. Average the dots in each strip. Start with a few
+# examples, then take many. At which $t$ is the curve a stair, and at which nearly flat?
 
-# %% tags=["check"]
-x = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
-y = torch.tensor([2.0, 3.0, 7.0], dtype=torch.float64)
-w = torch.tensor(1.5, dtype=torch.float64, requires_grad=True)
-loss = ((w * x - y) ** 2).mean()
-loss.backward()
-by_hand = (2 * x * (1.5 * x - y)).mean()
-up, down = (((u * x - y) ** 2).mean() for u in (1.5 + 1e-5, 1.5 - 1e-5))
-after_a_step = (((w - 0.05 * w.grad) * x - y) ** 2).mean()
-assert abs(w.grad - by_hand) < 1e-12
-assert abs(w.grad - (up - down) / 2e-5) < 1e-8
-print(f"loss {loss:.4f}, slope {w.grad:.4f}, after a step downhill {after_a_step:.4f}")
+# %% tags=["figure"]
+# draws examples (x_t, x_0) on a line, the average in each strip, and the exact curve
+def strips():
+    """A picture for a time and a number of examples."""
+    two = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [0.02, 0.02])
+    fresh = torch.Generator().manual_seed(4)
+    x_0 = two.sample(20_000, fresh)
+    eps = torch.randn(20_000, 1, generator=fresh, dtype=torch.float64)
+    edges = torch.linspace(-3, 3, 31, dtype=torch.float64)
+    x = torch.linspace(-3, 3, 300, dtype=torch.float64)
+    fig, ax = figure(width=9.6, height=4.4)
+    dots = ax.plot([], [], "o", color=BLUE, markersize=3, alpha=0.35, markeredgewidth=0, label="examples")
+    steps = ax.plot([], [], color=ORANGE, linewidth=3, label="average of the dots in each strip")
+    truth = ax.plot(x, 0 * x, label=r"exact $\hat x_0$", **ROLES["exact"])
+    ax.set(xlabel="the question: $x_t$", ylabel="the answer: $x_0$", xlim=(-3, 3), ylim=(-1.7, 2.3))
+    ax.legend(loc="upper left", ncols=3)
+    paint = painter(fig, [*dots, *steps, *truth])
+
+    def draw(t, examples):
+        x_t = q_sample(x_0[:examples], t, eps[:examples], schedule)[:, 0]
+        answers = x_0[:examples, 0]
+        strip = torch.bucketize(x_t, edges)
+        means = [answers[strip == k].mean() if (strip == k).any() else torch.nan for k in range(1, 31)]
+        dots[0].set_data(x_t[:3000], answers[:3000])
+        steps[0].set_data(edges.repeat_interleave(2)[1:-1], np.repeat(np.array(means), 2))
+        truth[0].set_ydata(two.denoiser(schedule)(x[:, None], t)[:, 0])
+        return paint()
+
+    return draw
+
+
+Live(
+    strips(),
+    caption="Regression finds the average. The sliders move the time t and the number of examples.",
+    alt="Blue dots in two bands at x_0 = -1 and +1, an orange staircase of strip averages, and a dashed S-shaped curve "
+    "that the staircase follows.",
+    t=widgets.IntSlider(value=500, min=10, max=1000, step=10, description="t"),
+    examples=widgets.SelectionSlider(value=2000, options=[30, 100, 300, 1000, 2000, 5000, 20_000], description="examples"),
+)
 
 # %% [markdown]
-# Compute the loss anew and call `backward` again, and the new slope is *added* to `w.grad`; a training loop must clear it
-# first. And the brackets stay empty:
-# `loss.backward(loss)`, seen in the wild, multiplies the slope by the loss.
+# No dot lies on the curve in the middle, and yet the curve is right.
 #
-# ## 2 · Four names of one thing
+# How far from the dots must it stay? Write $x_0-f=(x_0-\hat x_0)+(\hat x_0-f)$ and square. At a given $x_t$ the first
+# bracket has mean 0 and the second is fixed, so the mixed term vanishes:
 #
-# A noisy point is made of two parts. Write $\varepsilon$ for the noise:
+# $$\mathbb E\|x_0-f\|^2=\underbrace{\mathbb E\|x_0-\hat x_0\|^2}_{\text{irreducible: the floor}}
+#   +\underbrace{\mathbb E\|\hat x_0-f\|^2}_{\text{excess}}\tag{2}$$
 #
-# $$ x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon \tag{1} $$
+# The **irreducible loss**, or **floor**, is what $x_t$ does not tell about $x_0$. No network gets below it; only the **excess**
+# can be learned away. The same split holds for any other target, and there are several.
 #
-# You are given $x_t$ and $t$. If someone tells you $\varepsilon$, you can solve for $x_0$; if they tell you $x_0$, you
-# can solve for $\varepsilon$. A third choice, of Salimans & Ho (2022), mixes the two the other way round:
+# ## 2 · One thing, five names
 #
-# $$ v = \sqrt{\bar\alpha_t}\,\varepsilon - \sqrt{1-\bar\alpha_t}\,x_0 \tag{2} $$
+# Open five papers, and their networks predict five things: the noise, the data, the score, a velocity, something called $v$.
+# Do not be impressed. At a given $x_t$ and $t$ each is a straight-line function of each other, so whoever knows the mean of
+# one knows the mean of all.
 #
-# As $\bar\alpha_t + (1-\bar\alpha_t) = 1$, the pair $(x_t, v)$ is the pair $(x_0, \varepsilon)$ turned by an angle. The
-# fourth is the score. Its tie to the others is **Tweedie's formula**, and its proof is three lines. The density of
-# $x_t$ is an average of Gaussians, $q(x_t) = \int q(x_0)\,\mathcal N(x_t; \sqrt{\bar\alpha_t}x_0, (1-\bar\alpha_t) I)\,dx_0$.
-# The gradient of each Gaussian is itself times $(\sqrt{\bar\alpha_t}x_0 - x_t)/(1-\bar\alpha_t)$. Divide by $q(x_t)$,
-# and Bayes' rule turns the average into one over $q(x_0 \mid x_t)$:
+# From (1), $\varepsilon$ follows if you know $x_0$, and the other way round. The target $v$ (Salimans & Ho 2022) mixes
+# the two crosswise:
 #
-# $$ \nabla\log q(x_t) = \frac{\sqrt{\bar\alpha_t}\;\mathbb E[x_0\mid x_t] - x_t}{1-\bar\alpha_t}
-#    = -\frac{\mathbb E[\varepsilon\mid x_t]}{\sqrt{1-\bar\alpha_t}} \tag{3} $$
+# $$v=\sqrt{\bar\alpha_t}\,\varepsilon-\sqrt{1-\bar\alpha_t}\,x_0\tag{3}$$
 #
-# In words: the score points against the expected noise. Solved for $x_0$, the equations are
-# three functions; a second cell has the way back, from $x_0$ to each of the others. (The package's functions also refuse
-# two tensors of different shapes, which PyTorch would stretch to fit without a word.)
+# Why this? Look at the pair as a point in a plane.
+
+# %% tags=["figure"]
+# draws the point (x_0, eps), read off along two pairs of axes
+from matplotlib.patches import Circle
+
+phi = 0.62
+turned = np.array([[np.cos(phi), np.sin(phi)], [-np.sin(phi), np.cos(phi)]])
+point = np.array([0.62, 1.02])
+fig, axes = figure(columns=2, width=10, height=4.9)
+for ax, basis, names, colour in ((axes[0], np.eye(2), ("$x_0$", r"$\varepsilon$"), BLUE),
+                                 (axes[1], turned, ("$x_t$", "$v$"), ORANGE)):
+    ax.add_patch(Circle((0, 0), np.hypot(*point), fill=False, color="#cccccc"))
+    for one in np.eye(2):
+        ax.annotate("", 1.42 * one, -0.6 * one, arrowprops={"arrowstyle": "->", "color": "#bbbbbb"})
+    for one, name in zip(basis, names):
+        ax.annotate("", 1.42 * one, -0.6 * one, arrowprops={"arrowstyle": "->", "color": colour, "lw": 2.2})
+        ax.text(*(1.52 * one), name, color=colour, fontsize=16, ha="center", va="center")
+        foot = (point @ one) * one
+        ax.plot(*zip(point, foot), color=colour, linestyle=":", linewidth=1.8)
+        ax.plot(*zip((0, 0), foot), color=colour, linewidth=6, alpha=0.35, solid_capstyle="butt")
+    ax.plot(*point, "o", color=BLACK, markersize=10, zorder=5)
+    ax.set(xlim=(-0.95, 1.7), ylim=(-0.75, 1.7), aspect="equal", xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+bow = np.linspace(0, phi, 30)
+axes[1].plot(0.42 * np.cos(bow), 0.42 * np.sin(bow), color=BLACK, linewidth=1.2)
+axes[1].text(0.56 * np.cos(phi / 2), 0.56 * np.sin(phi / 2), r"$\varphi$", fontsize=14, ha="center", va="center")
+axes[0].set_title("what went in: data and noise")
+axes[1].set_title("what you see, and what you do not")
+show(
+    fig,
+    alt="Two copies of a black point in a plane. Left it is read off along blue axes x_0 and epsilon. Right the axes are "
+    "turned by an angle phi, orange, and called x_t and v.",
+)
+
+# %% [markdown]
+# **Figure 2.** The same point, read off along two pairs of axes. You see its $x_t$; you are asked for its $v$. The angle has
+# $\cos\varphi=\sqrt{\bar\alpha_t}$ and $\sin\varphi=\sqrt{1-\bar\alpha_t}$, and grows from 0 at the data to 90 degrees at
+# pure noise.
+#
+# So $(x_t,v)$ is $(x_0,\varepsilon)$, turned. Nothing is stretched, and the way back needs no division. And if you let the
+# angle grow, $v=dx_t/d\varphi$: it is the **velocity** with which the point moves. The arrows of Figure 1 are $-\hat v$, the way
+# back.
+#
+# The fourth name is the **score**, $\nabla\log q(x_t)$: from each place, the direction in which the density rises fastest. That
+# it has to do with denoising is a small miracle. **Tweedie's formula** says
+#
+# $$\nabla\log q(x_t)=\frac{\sqrt{\bar\alpha_t}\;\hat x_0-x_t}{1-\bar\alpha_t}
+#   =-\frac{\mathbb E[\varepsilon\mid x_t]}{\sqrt{1-\bar\alpha_t}}\tag{4}$$
+#
+# The score points against the expected noise. Uphill, to where the points live, is where the noise came from.
 
 # %% tags=["export:diffusion_lab.theory.parameterization"]
 def x_0_from_eps(x_t, eps, t, schedule):
@@ -138,13 +235,13 @@ def x_0_from_eps(x_t, eps, t, schedule):
 
 
 def x_0_from_v(x_t, v, t, schedule):
-    """Turn (x_t, v) back by the angle of equations (1) and (2)."""
+    """Turn (x_t, v) back by the angle of Figure 2."""
     alpha_bar_t = at(schedule.alpha_bar, t, like=x_t)
     return (alpha_bar_t.sqrt() * x_t - (1 - alpha_bar_t).sqrt() * v).to(x_t.dtype)
 
 
 def x_0_from_score(x_t, score, t, schedule):
-    """Tweedie's formula, equation (3), solved for x_0."""
+    """Tweedie's formula, equation (4), solved for x_0."""
     alpha_bar_t = at(schedule.alpha_bar, t, like=x_t)
     return ((x_t + (1 - alpha_bar_t) * score) / alpha_bar_t.sqrt()).to(x_t.dtype)
 
@@ -157,48 +254,40 @@ def eps_from_x_0(x_t, x_0, t, schedule):
 
 
 def v_from_x_0(x_t, x_0, t, schedule):
-    """Equation (2), with ε from equation (1)."""
+    """Equation (3), with ε from equation (1)."""
     alpha_bar_t = at(schedule.alpha_bar, t, like=x_t)
     return ((alpha_bar_t.sqrt() * x_t - x_0) / (1 - alpha_bar_t).sqrt()).to(x_t.dtype)
 
 
 def score_from_x_0(x_t, x_0, t, schedule):
-    """Equation (3)."""
+    """Equation (4)."""
     alpha_bar_t = at(schedule.alpha_bar, t, like=x_t)
     return ((alpha_bar_t.sqrt() * x_0 - x_t) / (1 - alpha_bar_t)).to(x_t.dtype)
 
 
 # %% [markdown]
-# Two checks. First the round trip: to each of the three and back to $x_0$, at 500 random times. Then Tweedie, with
-# autograd as the judge: it differentiates $\log q(x_t)$ without knowing equation (3), and from its gradient must come
-# the exact denoiser of notebook 03.
+# Two checks: there and back again, and Tweedie, with PyTorch as the judge. It differentiates $\log q(x_t)$ and has never heard
+# of (4).
 
 # %% tags=["check"]
 x_0 = data.sample(500, generator)
 t = torch.randint(1, schedule.T + 1, (500,), generator=generator)
-eps = torch.randn(500, 2, generator=generator, dtype=torch.float64)
+eps = noise_like(x_0, generator)
 x_t = q_sample(x_0, t, eps, schedule)
 there = {x_0_from_eps: eps_from_x_0, x_0_from_v: v_from_x_0, x_0_from_score: score_from_x_0}
 for back, forth in there.items():
     again = back(x_t, forth(x_t, x_0, t, schedule), t, schedule)
     assert torch.allclose(again, x_0, atol=1e-9, rtol=0)
 
-exact = data.denoiser(schedule)
 for time in (1, 100, 500, 1000):
     x = x_t.clone().requires_grad_()
     data.marginal(time, schedule).log_prob(x).sum().backward()
     tweedie = x_0_from_score(x_t, x.grad, time, schedule)
     assert torch.allclose(tweedie, exact(x_t, time), atol=1e-9, rtol=0)
-
 print("three round trips and Tweedie's formula hold to nine digits")
-for time in (500, 1000):
-    print(f"1/√ᾱ_t at t = {time}: {schedule.alpha_bar[time] ** -0.5:.1f}")
 
 # %% [markdown]
-# At a given $x_t$ each conversion is a straight line, so it may be applied to means as well: a network that has learned
-# $\mathbb E[\varepsilon\mid x_t]$ has learned $\mathbb E[x_0\mid x_t]$, too. Which of the four it is trained to output is a
-# choice of convenience, and this function makes it forgettable. It turns any network into the course's common currency,
-# a **denoiser**: `x_0_hat = denoiser(x_t, t)`, with a `schedule`. (`label` stays None in this notebook.)
+# A network may be trained on any of them. This function makes the choice forgettable; out comes a denoiser.
 
 # %% tags=["export:diffusion_lab.sampling.denoiser"]
 TO_X_0 = {
@@ -221,63 +310,198 @@ def as_denoiser(network, schedule, predicts="v"):
 
 
 # %% [markdown]
-# Convenience is not nothing, though. To get $x_0$ from $\varepsilon$ you divide by $\sqrt{\bar\alpha_t}$; from $v$ you
-# divide by nothing. The last line printed before it says what that means: at the end of the cosine schedule, an error in
-# $\varepsilon$ is multiplied by some 20,000. So we predict $v$. (Ho et al. predict $\varepsilon$, with the linear schedule,
-# whose end is less extreme.)
+# ### Deeper: denoising score matching, in two lines
 #
-# ## 3 · A network that knows the time
+# Suppose you want a network $f$ to be the score. The honest loss, **explicit score matching**, compares with
+# $\nabla\log q(x_t)$, which you do not have. Vincent (2011) compares with the score of *one* Gaussian instead,
+# $\nabla\log q(x_t\mid x_0)=-\varepsilon/\sqrt{1-\bar\alpha_t}$, which you do have. That is **denoising score matching**.
+# Why is it allowed?
 #
-# What a network should do depends on $t$: at $t = 10$ hardly touch the point, at $t = 900$ nearly ignore it. So $t$ is
-# an input. As a bare number from 1 to 1,000 it is a poor one: far larger than all others, and if you scale it down to
-# their size, $t$ and $t+1$ hardly differ. The **time embedding** turns it into a vector of sines and cosines of many
-# speeds $\omega_i$, from fast to slow, like the hands of a clock:
+# First line. Given $x_t$, the wrong target is right on average:
 #
-# $$ e(t) = [\sin\omega_1 t, \dots, \sin\omega_m t,\; \cos\omega_1 t, \dots, \cos\omega_m t],
-#    \qquad \omega_i = 10000^{-2(i-1)/\mathrm{dim}}, \quad i = 1, \dots, m = \mathrm{dim}/2 \tag{4} $$
+# $$ \nabla \log q(x_t) = \frac{\int \nabla q(x_t\mid x_0)\,q(x_0)\,dx_0}{q(x_t)}
+#    = \int \nabla\log q(x_t\mid x_0)\; q(x_0\mid x_t)\,dx_0 = \mathbb E\big[\nabla\log q(x_t\mid x_0)\,\big|\,x_t\big]. $$
+#
+# Second line. So (2) holds with $\nabla\log q(x_t\mid x_0)$ in the place of $x_0$ and the score in the place of $\hat x_0$:
+#
+# $$ \underbrace{\mathbb E\|f-\nabla\log q(x_t\mid x_0)\|^2}_{\text{denoising}} =
+#    \underbrace{\mathbb E\|f-\nabla\log q(x_t)\|^2}_{\text{explicit}} + \text{a constant without } f. $$
+#
+# The two losses have the same gradient and the same best $f$. The constant is a floor, as in section 1. And the first line,
+# with the Gaussian's score written out, is Tweedie's formula. The check tries two very different $f$: the
+# difference of the two losses must be the same.
+
+# %% tags=["check"]
+x_0 = data.sample(200_000, generator)
+eps = noise_like(x_0, generator)
+x_t = q_sample(x_0, 300, eps, schedule)
+own = -eps / (1 - schedule.alpha_bar[300]).sqrt()  # the score of one Gaussian
+score = data.marginal(300, schedule).score(x_t)
+constants = []
+for f in (-x_t, torch.sin(3 * x_t)):
+    difference = (f - own).square().sum(dim=1) - (f - score).square().sum(dim=1)
+    constants.append(difference.mean())
+    error = difference.std() / 200_000**0.5
+    assert abs(constants[-1] - (own - score).square().sum(dim=1).mean()) < 4 * error
+print(f"denoising minus explicit: {constants[0]:.1f} for one f, {constants[1]:.1f} for the other")
+
+# %% [markdown]
+# ## 3 · What each target cares about
+#
+# If all five say the same, why does anybody care which? Because the *loss* differs. Let the network's $\hat x_0$ be off by
+# $e$, and look at what each target makes of it.
+#
+# | the network predicts | which is | its error, if $\hat x_0$ is off by $e$ | weight on $\|e\|^2$ |
+# |:--|:--|:-:|:-:|
+# | $x_0$ | the data | $e$ | $1$ |
+# | $\varepsilon$ | the noise | $-\sqrt{\mathrm{SNR}}\;e$ | $\mathrm{SNR}$ |
+# | $v$ | the velocity on the circle | $-e/\sqrt{1-\bar\alpha_t}$ | $\mathrm{SNR}+1$ |
+# | score | the slope of $\log q$ | $\sqrt{\bar\alpha_t}\,e/(1-\bar\alpha_t)$ | $\mathrm{SNR}\,(\mathrm{SNR}+1)$ |
+# | $u=x_0-\varepsilon$ | the velocity on a straight line (flow matching) | $(1+\sqrt{\mathrm{SNR}})\,e$ | $(1+\sqrt{\mathrm{SNR}})^2$ |
+#
+# Read the third line: $1 + \mathrm{SNR}$ is the weight of $x_0$ and the weight of $\varepsilon$, added. A loss on $v$ watches both
+# ends.
+
+# %% tags=["check"]
+def u_from_x_0(x_t, x_0, t, schedule):
+    return x_0 - eps_from_x_0(x_t, x_0, t, schedule)
+
+
+x_0 = data.sample(500, generator)
+e = 0.1 * noise_like(x_0, generator)
+for time in (100, 500, 900):
+    snr = schedule.snr[time]
+    x_t = q_sample(x_0, time, noise_like(x_0, generator), schedule)
+    weights = [
+        (eps_from_x_0, snr),
+        (v_from_x_0, snr + 1),
+        (score_from_x_0, snr * (snr + 1)),
+        (u_from_x_0, (1 + snr.sqrt()) ** 2),
+    ]
+    for target, weight in weights:
+        change = target(x_t, x_0 + e, time, schedule) - target(x_t, x_0, time, schedule)
+        assert torch.allclose(change.square(), weight * e.square(), rtol=1e-6)
+print("the table holds at three times")
+
+# %% [markdown]
+# A whole recipe makes **three separate choices**: the *weight* on the error, the *times* on which one trains, and the times at
+# which one later *samples*. The last is the business of lesson 08. The first two act together: a weight of 10, or training
+# ten times as often, comes to the same on average. So only their product counts, here along $\lambda=\log\mathrm{SNR}$.
+#
+# | recipe | weight on $\|e\|^2$ | times are drawn | what counts in the end, divided by SNR |
+# |:--|:-:|:--|:--|
+# | the bound, lesson 04 | $\mathrm{SNR}$ | evenly in $\lambda$ | the same everywhere |
+# | $L_\text{simple}$, Ho et al. 2020 | $\mathrm{SNR}$ | evenly in $t$, linear schedule | a hump |
+# | $v$, this course | $\mathrm{SNR}+1$ | evenly in $t$, cosine schedule | $e^{-\lambda/2}$ |
+# | flow matching | $(1+\sqrt{\mathrm{SNR}})^2$ | evenly on the straight line | $e^{-\lambda/2}$, too |
+# | min-SNR, Hang et al. 2023 | $\min(\mathrm{SNR}, 5)$ | evenly in $t$, cosine schedule | a hump, cut off at low noise |
+# | EDM, Karras et al. 2022 | $\mathrm{SNR}+1/\sigma_\text{data}^2$ | $\lambda\sim\mathcal N(2.4,\,2.4^2)$ | a broad hump |
+#
+# Two rows end alike. A loss on $v$ with the cosine schedule and flow matching on straight lines are, up to a factor, the same
+# training. We check.
+
+# %% tags=["check"]
+lam = torch.linspace(-8, 8, 81, dtype=torch.float64)
+snr = lam.exp()
+cosine_times = 1 / (2 * torch.pi * torch.cosh(lam / 2))  # density of lam, if the angle is uniform
+straight_times = snr.sqrt() / (2 * (1 + snr.sqrt()) ** 2)  # density of lam on the straight line
+as_v = (snr + 1) * cosine_times
+as_flow = (1 + snr.sqrt()) ** 2 * straight_times
+ratio = as_flow / as_v
+assert torch.allclose(ratio, ratio[0])
+assert torch.allclose(as_v / snr, (-lam / 2).exp() / torch.pi)
+print(f"flow matching over v with the cosine: {ratio[0]:.4f} at every noise, which is π/2")
+
+# %% tags=["figure"]
+# draws the weight of each target, and what counts in each recipe, over log SNR
+fig, (left, right) = figure(columns=2, width=12, height=4.8)
+styles = {"$x_0$": (0 * lam + 1, BLUE, "-"), r"$\varepsilon$": (snr, GREY, ":"), "$v$": (snr + 1, ORANGE, "-"),
+          "score": (snr * (snr + 1), "#009E73", "-."), "$u$": ((1 + snr.sqrt()) ** 2, "#CC79A7", "--")}
+for name, (weight, colour, style) in styles.items():
+    left.plot(lam, weight, color=colour, linestyle=style, linewidth=2.6, label=name)
+left.set(yscale="log", ylim=(1e-3, 1e4), xlim=(8, -8), xlabel=r"$\lambda=\log$ SNR:   data ⟵   ⟶ noise",
+         title=r"weight on the same error of $\hat x_0$")
+left.legend(ncols=2, loc="lower left")
+
+
+times_of = {}  # the density of λ if t is uniform, on the grid lam
+for name, of in (("linear", linear()), ("cosine", schedule)):
+    known = of.log_snr[1:]
+    dense = 1 / (1000 * -torch.gradient(known)[0])
+    times_of[name] = torch.tensor(np.interp(-lam, -known, dense, left=0, right=0))
+normal = torch.exp(-((lam - 2.4) ** 2) / (2 * 2.4**2))
+recipes = {"the bound": (0 * lam + 1, BLACK, "--"), r"$L_\mathrm{simple}$": (times_of["linear"], GREY, ":"),
+           "$v$, cosine = flow matching": (as_v / snr, ORANGE, "-"),
+           "min-SNR": (times_of["cosine"] * snr.clamp(max=5) / snr, BLUE, "-"),
+           "EDM": (normal * (snr + 4) / snr, "#009E73", "-.")}
+for name, (weight, colour, style) in recipes.items():
+    right.plot(lam, weight / weight[torch.argmin(lam.abs())], color=colour, linestyle=style, linewidth=2.6, label=name)
+right.set(yscale="log", ylim=(1e-2, 1e2), xlim=(8, -8), xlabel=r"$\lambda=\log$ SNR:   data ⟵   ⟶ noise",
+          title=r"what counts in the end, over that of the bound, 1 at $\lambda=0$")
+right.legend(loc="upper left")
+show(
+    fig,
+    alt="Two panels over log SNR, data at the left. Left: five lines that fan out towards the data; x_0 is flat, the score "
+    "steepest. Right: the bound is a flat line, the others rise from the data towards the noise.",
+)
+
+# %% [markdown]
+# **Figure 3.** Left: where only noise is left, the losses on $\varepsilon$ and the score hardly look at $\hat x_0$; where the noise is
+# small, that on $x_0$ cares least. Right: compared with the bound, all recipes turn away from the finest grain. The bound
+# counts bits, and most bits are grain. Eyes do not.
+#
+# So why $v$? You will read that an error in $\varepsilon$ is multiplied by some 20,000 on its way to $\hat x_0$. That is true at the
+# last time only, and of it much less arrives in the next state. The table has the better reason. At pure noise a loss on
+# $\varepsilon$ puts no weight on $\hat x_0$, and there $\hat x_0$ is the first thing that a sampler asks for.
+
+# %% [markdown]
+# ### Deeper: how much of the 20,000 arrives
+#
+# From $t$ to $s$ the smooth step of lesson 08 is $x_s=\sqrt{\bar\alpha_s}\,\hat x_0+\sqrt{1-\bar\alpha_s}\,\hat\varepsilon$. Let
+# $\hat\varepsilon$ be off by $\delta$ at $t=T$. Then $\hat x_0$ is off by $-\sqrt{1-\bar\alpha_T}\,\delta/\sqrt{\bar\alpha_T}$, and $x_s$ by nearly
+# $\sqrt{\bar\alpha_s/\bar\alpha_T}$ times $\delta$. In the full chain, $s = T-1$, that is a factor of some 30; with twenty steps, some 1,600.
+# Large enough to avoid, and far from 20,000. Ho et al. had a linear schedule, whose end is less extreme; Nichol & Dhariwal
+# trained $\varepsilon$ with this very cosine.
+
+# %% tags=["check"]
+error_in_x_0 = (1 - alpha_bar[1000]).sqrt() / alpha_bar[1000].sqrt()
+arrives = {s: (alpha_bar[s] / alpha_bar[1000]).sqrt() for s in (999, 950)}
+assert 15_000 < error_in_x_0 < 25_000
+assert 25 < arrives[999] < 40
+assert 1400 < arrives[950] < 1800
+print(f"in x_0: {error_in_x_0:,.0f}; in the next state: {arrives[999]:.0f}, or {arrives[950]:,.0f}")
+
+# %% [markdown]
+# ## 4 · A network, trained until theory says stop
+#
+# At $t=10$ the network should hardly touch the point, at $t=900$ nearly ignore it. So $t$ is an input. As a bare number it is a
+# poor one: scaled to the size of the others, $t$ and $t+1$ hardly differ. The **time embedding** turns it into sines and
+# cosines of many speeds, from fast to slow, like the hands of a clock:
+#
+# $$e(t)=[\sin\omega_1t,\dots,\sin\omega_mt,\;\cos\omega_1t,\dots,\cos\omega_mt],\qquad
+#   \omega_i=10000^{-2(i-1)/\mathrm{dim}},\quad m=\mathrm{dim}/2\tag{5}$$
 
 # %% tags=["export:diffusion_lab.networks.embedding"]
 def time_embedding(t, dim, max_period=10_000):
-    """Equation (4). t: shape (n,). dim: even. Returns float64, shape (n, dim)."""
+    """Equation (5). t: shape (n,). dim: even. Returns float64, shape (n, dim)."""
     i = torch.arange(dim // 2, dtype=torch.float64, device=t.device)
     angle = t[:, None] * max_period ** (-2 * i / dim)
     return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
 # %% [markdown]
-# Since $\sin a \sin b + \cos a\cos b = \cos(a-b)$, the inner product of two embeddings is $\sum_i \cos\omega_i(t-t')$. It
-# depends on the *distance* of the two times alone: near times look alike, wherever they are. That holds for near times
-# only; farther off, the likeness goes up and down.
+# The inner product of two embeddings is $\sum_i\cos\omega_i(t-t')$. It depends on the distance of the two times alone.
 
 # %% tags=["check"]
 table = time_embedding(torch.arange(1001), 32)
-alike = table @ table.T / 16
-assert torch.allclose(alike.diagonal(7), alike[0, 7].expand(994), atol=1e-9)
-for apart in (1, 3, 10, 50, 100):
-    print(f"likeness of two times that are {apart} apart: {alike[300, 300 + apart]:.2f}")
-
-# %% tags=["claim"]
-assert alike[300, 301] > alike[300, 310] > alike[300, 350] < alike[300, 400]
-
-# %% tags=["figure"]
-fig, (left, right) = figure(columns=2, width=8.4, height=2.9)
-left.imshow(table.T, aspect="auto", cmap="cividis", interpolation="nearest")
-left.set(xlabel="t", ylabel="entry of e(t)", title="the embedding")
-left.grid(False)
-curves(right, [(torch.arange(1001), alike[500], "data", None)], "t", "inner product / 16",
-       "likeness to t = 500", xlim=(400, 600))
-show(fig, alt="Left: stripes, dense at the top of each half and wide below. "
-               "Right: a curve with a sharp peak of 1 at 500.")
+similarity = table @ table.T / 16
+assert torch.allclose(similarity.diagonal(7), similarity[0, 7].expand(994), atol=1e-9)
+for apart in (1, 10, 100):
+    print(f"similarity of two times that are {apart} apart: {similarity[300, 300 + apart]:.2f}")
 
 # %% [markdown]
-# **Figure 2.** Left: each column is one time, sixteen sines above sixteen cosines (yellow: 1, grey: 0, dark: -1). The
-# first hands turn fast, the last ones hardly move. (The finest stripes flicker because the picture has fewer pixels
-# than there are times.) Right: how much other times look like $t = 500$. The sharp peak comes from the fast hands, its
-# broad foot from the slow ones. The ripples are fast hands that have come round to the same place.
-#
-# The network is a **multilayer perceptron** (MLP): layers of weights with a bend (SiLU, $u/(1+e^{-u})$) between them.
-# Point and embedding go in side by side, and something of the shape of the point comes out. It knows nothing of a
-# schedule, and nothing of what its output means.
+# The network is a **multilayer perceptron**: layers of weights, with a non-linearity (SiLU) between them. Point and
+# embedding go in side by side. It knows nothing of a schedule, nor of what its output means.
 
 # %% tags=["export:diffusion_lab.networks.mlp"]
 class MLP(nn.Module):
@@ -296,122 +520,20 @@ class MLP(nn.Module):
 
 
 # %% [markdown]
-# ## 4 · How low can the loss go?
-#
-# The loss is $\mathbb E\|v - f(x_t, t)\|^2$, averaged over data, noise and time, and divided by the number of coordinates
-# $d = 2$. Many pairs $(x_0, \varepsilon)$ lead to the same $x_t$, and the network cannot know which it was. The best it
-# can do is to answer the mean, $\hat v = \mathbb E[v\mid x_t]$. Write $v - f = (v - \hat v) + (\hat v - f)$ and square:
-# given
-# $x_t$, the first bracket has mean 0 and the second is fixed, so the mixed term vanishes.
-#
-# $$ \mathbb E\|v - f\|^2 = \underbrace{\mathbb E\|v - \hat v\|^2}_{\text{irreducible}} + \underbrace{\mathbb E\|\hat v - f\|^2}_{\text{excess}} \tag{5} $$
-#
-# The **irreducible loss**, the *floor* for short, is not 0, and no network gets below it. (Like the loss, it will be
-# divided by $d$.) For our data we can compute it. Put $\varepsilon$ from (1) into (2):
-# $v = (\sqrt{\bar\alpha_t}\,x_t - x_0)/\sqrt{1-\bar\alpha_t}$. So at a given $x_t$ the variance of $v$ is that of $x_0$, divided by $1-\bar\alpha_t$.
-# And a variance is the mean of the square less the square of the mean, and the mean of $x_0$ at a given $x_t$ is
-# $\hat x_0 = \mathbb E[x_0\mid x_t]$. Averaged over all $x_t$, and over the $d$ coordinates:
-#
-# $$ \text{irreducible loss at } t = \frac{\mathbb E\|x_0\|^2 - \mathbb E\|\hat x_0(x_t)\|^2}{d\,(1-\bar\alpha_t)} \tag{6} $$
-#
-# The first term follows from weights, means and variances of the clouds (`second_moment`, set before `irreducible` is
-# called). The second is an integral over $q(x_t)$, six Gaussians; **Gauss–Hermite quadrature** replaces each by a grid
-# of points with weights, chosen so that polynomials come out exactly, with 18 nodes up to degree 35 in each coordinate.
-# ($\|\hat x_0\|^2$ is not one, but smooth.)
-#
-# How far can that be trusted? With 12 instead of 18 nodes the average must hardly move. And a second derivation, with
-# no quadrature and no equation (6): draw $x_0$, $t$ and $\varepsilon$, and average $\|v - \hat v\|^2$. It must agree
-# within four standard errors. We keep these 100,000 draws: they will judge the network.
-#
-# For comparison, `guess_0`: a network that always answers 0 pays
-# $\mathbb E\|v\|^2/d = \bar\alpha_t + (1-\bar\alpha_t)\,\mathbb E\|x_0\|^2/d$
-# by (2), averaged over $t$.
+# One step of training: draw a **batch** of examples, each with a time of its own; jump; compare the answer with $v$; go a
+# step downhill. How long a step is for each weight, the **optimiser** decides, here **Adam**. Its **learning rate** falls to 0
+# towards the end.
+# Mind `T + 1`: `randint` leaves its upper end out.
 
 # %%
-def irreducible(nodes):
-    """Equation (6) for t = 1…T, float64 (T,), with nodes × nodes points for each component."""
-    node, weight = (torch.tensor(table) for table in np.polynomial.hermite_e.hermegauss(nodes))
-    grid = torch.cartesian_prod(node, node)
-    weight = torch.outer(weight, weight).flatten() / weight.sum() ** 2
-    losses = []
-    for t in range(1, schedule.T + 1):
-        q_t = data.marginal(t, schedule)
-        x_t = q_t.mean[:, None] + q_t.var[:, None, None].sqrt() * grid
-        x_0_hat = exact(x_t.reshape(-1, 2), t).reshape(x_t.shape)
-        explained = (q_t.weight[:, None] * weight * x_0_hat.square().sum(dim=-1)).sum()
-        losses.append((second_moment - explained) / 2 / (1 - schedule.alpha_bar[t]))
-    return torch.stack(losses)
-
-
-# %% tags=["check"]
-second_moment = (data.weight * (data.mean.square().sum(dim=1) + 2 * data.var)).sum()
-alpha_bar = schedule.alpha_bar[1:]
-floor_t = irreducible(18)
-floor = floor_t.mean().item()
-guess_0 = (alpha_bar + (1 - alpha_bar) * second_moment / 2).mean().item()
-
-n = 100_000
-x_0 = data.sample(n, generator)
-t = torch.randint(1, 1001, (n,), generator=generator)
-eps = torch.randn(n, 2, generator=generator, dtype=torch.float64)
-x_t = q_sample(x_0, t, eps, schedule)
-v = v_from_x_0(x_t, x_0, t, schedule)
-v_exact = v_from_x_0(x_t, exact(x_t, t), t, schedule)
-squares = (v - v_exact).square().mean(dim=1)
-assert abs(squares.mean() - floor) < 4 * squares.std() / n**0.5
-print(f"irreducible loss {floor:.4f}, by drawing {squares.mean():.2f}")
-print(f"a network that always answers 0 has {guess_0:.4f}")
-
-# %% tags=["claim"]
-assert abs(irreducible(12).mean() - floor) < 5e-5
-assert 100 < floor_t.argmin() < 200
-assert abs(v.square().mean() - guess_0) < 4 * v.square().mean(dim=1).std() / n**0.5
-
-# %% tags=["figure"]
-fig, ax = figure(width=7, height=2.8)
-times = torch.arange(1, 1001)
-doubt = floor_t * (1 - alpha_bar)
-curves(ax, [(times, floor_t, "exact", "v"), (times, doubt, "data", "$x_0$"),
-            (times, doubt * alpha_bar / (1 - alpha_bar), "noise", "ε")],
-       "t", "irreducible loss", ylim=(0, 1.1))
-show(fig, alt="Three curves over t: the loss of x_0 rises from 0, that of epsilon falls from 1, "
-               "v is their sum.")
-
-# %% [markdown]
-# **Figure 3.** What no network can know, for three targets. Early, $x_0$ is plain to see and the noise is a riddle;
-# late, it is the other way round. In between, near $t = 150$, the noise is wider than each cloud and the clouds are
-# still apart: a point shows which cloud it comes from, and so how far it was moved. The curve of $v$ is the sum of the
-# two others: at a given $x_t$, by (1), the variance of $\varepsilon$ is $\bar\alpha_t/(1-\bar\alpha_t)$ times that of
-# $x_0$, and the two add up to $1/(1-\bar\alpha_t)$ times that of $x_0$, which is the variance of $v$. So a loss on $v$
-# watches both ends. (Up to about $t = 100$ the curve of $\varepsilon$ lies nearly on that of $v$.)
-#
-# ## 5 · Train
-#
-# One step of training: draw a **batch**, here 1,024 examples, a time for each, and noise; jump to $x_t$; compare the
-# network's answer with $v$; go a step downhill. The rule that turns slopes into a step is the **optimiser**; its
-# `zero_grad` clears the old slopes, as section 1 asked. **Adam** is a rule for the size of the step that adapts to each
-# weight, and the **learning rate** `lr` that scales it falls to 0 along a cosine (not that of the noise schedule).
-# `torch.randint` leaves its upper end out, so $T+1$ it must be. The loop is a generator: it yields at each step, and
-# what to watch or plot is the caller's business.
-#
-# The loss of a batch is a noisy judge: by chance alone it moves by a few per cent from one batch to the next, more than
-# what we want to see. Equation (5) has a better one. The irreducible part is known, so `excess` measures the rest,
-# $\|\hat v - f\|^2$: nothing random is left in the target, and a perfect network gets 0.
-#
-# The claim to test: within 2 % of the irreducible loss. As nearly all of the loss is irreducible, that alone says little,
-# so the cell after the training asks for more: of what *can* be learned, the way from "always 0" down to the floor, at
-# least 90 % is learned. And equation (5) itself is checked on the same draws: loss = floor + excess, within four
-# standard errors.
-
-# %%
-def train(network, data, steps, generator, batch=1024, lr=4e-3):
+def train(network, data, steps, generator, batch=512, lr=4e-3):
     """Train a network to predict v. Yields (step, loss of this batch) for step = 1…steps."""
     optimiser = torch.optim.Adam(network.parameters(), lr)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for step in range(1, steps + 1):
         x_0 = data.sample(batch, generator).float()
         t = torch.randint(1, schedule.T + 1, (batch,), generator=generator)
-        x_t = q_sample(x_0, t, torch.randn(x_0.shape, generator=generator), schedule)
+        x_t = q_sample(x_0, t, noise_like(x_0, generator), schedule)
         v = v_from_x_0(x_t, x_0, t, schedule)
         loss = (network(x_t, t) - v).square().mean()
         optimiser.zero_grad()
@@ -428,328 +550,504 @@ def new_network():
         return MLP()
 
 
+def copy_of(network):
+    """The network as it is now, in float64, no longer to be trained."""
+    kept = new_network()
+    kept.load_state_dict(network.state_dict())
+    return kept.double().requires_grad_(False)
+
+
+# %% [markdown]
+# Before we start: where will the loss end? By (2), for $v$ in the place of $x_0$, at $\mathbb E\|v-\hat v\|^2$. The exact
+# denoiser knows $\hat v$. So draw examples and take the mean. We keep them; they will judge the network, too.
+
+# %% tags=["check"]
+n = 100_000
+x_0 = data.sample(n, generator)
+t = torch.randint(1, 1001, (n,), generator=generator)
+x_t = q_sample(x_0, t, noise_like(x_0, generator), schedule)
+v = v_from_x_0(x_t, x_0, t, schedule)
+v_exact = v_from_x_0(x_t, exact(x_t, t), t, schedule)
+floor = (v - v_exact).square().mean().item()
+guess_0 = v.square().mean().item()
+assert 0 < floor < guess_0
+print(f"the floor is {floor:.2f}; a network that always answers 0 has {guess_0:.2f}")
+
+
+# %%
 def excess(network, m=None):
-    """E‖v̂ - f‖² per coordinate over the draws of section 4, the first m of them, or all."""
-    with torch.no_grad():  # record nothing: there will be no backward
+    """E‖v̂ - f‖² per coordinate over these examples, the first m of them, or all."""
+    with torch.no_grad():  # record nothing: there will be no step downhill
         return (network(x_t[:m].float(), t[:m]) - v_exact[:m]).square().mean().item()
-
-
-def answer(network, t):
-    """The network's x̂_0 at time t at the places of Figure 1, float64."""
-    with torch.no_grad():
-        return as_denoiser(network, schedule)(places.float(), t).double()
 
 
 # %% tags=["nbval-ignore-output"]
 network = new_network()
 losses = []
 watched = {0: excess(network, 5000)}
-answers = {0: answer(network, 300)}
+stages = {0: copy_of(network)}
 started = perf_counter()
 for step, loss in train(network, data, 2000, generator):
     losses.append(loss)
     if step % 50 == 0:
         watched[step] = excess(network, 5000)
-        answers[step] = answer(network, 300)
-print(f"{perf_counter() - started:.0f} s; excess {excess(network):.4f}; "
-      f"mean of the last 200 batches {np.mean(losses[-200:]):.3f}")
+    if step in (50, 100, 200, 500, 1000, 2000):
+        stages[step] = copy_of(network)
+print(f"{perf_counter() - started:.0f} s; excess {excess(network):.4f}")
 
 # %% tags=["check"]
 assert excess(network) < 0.02 * floor
 assert excess(network) < 0.1 * (guess_0 - floor)
-print("within 2 % of the irreducible loss, and over 90 % of what can be learned is learned")
+print("within 2 % of the floor, and over 90 % of what can be learned is learned")
 
 # %% tags=["claim"]
+# checks what the text says about the loss: (2), and that batches jitter by a few per cent
 squares = (network(x_t.float(), t).detach() - v).square().mean(dim=1)
 assert abs(squares.mean() - floor - excess(network)) < 4 * squares.std() / n**0.5
-assert 0.01 < np.std(losses[-200:]) / floor < 0.06  # a batch's loss moves by a few per cent
+assert 0.01 < np.std(losses[-200:]) / floor < 0.06
+assert excess(network, 5000) < watched[500] / 2
 
 # %% tags=["figure"]
-fig, (left, right) = figure(columns=2, width=8.4, height=3)
-pale = {"color": ROLES["model"]["color"], "linewidth": 0.5, "alpha": 0.4}
-left.plot(range(1, 2001), losses, label="each batch", **pale)
+# draws the loss beside the floor, and the excess
+fig, (left, right) = figure(columns=2, width=11, height=4)
+left.plot(range(1, 2001), losses, color=ORANGE, linewidth=0.5, alpha=0.35, label="each batch")
 mean_of_50 = np.convolve(losses, np.full(50, 1 / 50), "valid")
-curves(left, [(range(50, 2001), mean_of_50, "model", "mean of 50")],
-       "step", "loss", ylim=(0.65, 1.1))
-left.axhline(floor, **ROLES["exact"], label="irreducible", zorder=3)
+curves(left, [(range(50, 2001), mean_of_50, "model", "mean of 50")], "step", "loss", "the loss", ylim=(0.65, 1.1))
+left.axhline(floor, **ROLES["exact"], label="the floor", zorder=3)
 left.legend()
-curves(right, [(list(watched), list(watched.values()), "model", "excess")],
-       "step", "excess loss", yscale="log")
-right.axhline(0.02 * floor, **ROLES["exact"], label="2 % of the irreducible loss")
+curves(right, [(list(watched), list(watched.values()), "model", None)], "step", "excess", "the excess", yscale="log")
+right.axhline(0.02 * floor, **ROLES["exact"], label="2 % of the floor")
 right.legend()
-show(fig, alt="Left: a jagged loss that settles around a dashed line at 0.81. "
-               "Right: the excess falls below a dashed line.")
+show(
+    fig,
+    alt="Left: a jagged orange loss falls quickly and settles around a dashed line. Right: the excess keeps falling, on a "
+    "logarithmic axis, below a dashed line.",
+)
 
 # %% [markdown]
-# **Figure 4.** The answer to "predict first". Left: the loss falls for some hundred steps and then only jitters around
-# the dashed line (pale: each batch; strong: the mean of the last 50), which is theory's and not the training's. Many a
-# practitioner would now look for a bug. Right: the excess tells that the network was learning all the time, long after
-# the left picture went flat.
+# **Figure 4.** The answer to the first prediction. Left: the loss falls for some hundred steps and then only jitters around
+# the dashed line, which is theory's and not the training's. Many a practitioner would now look for a bug. Right: the excess
+# tells that the network was learning all the time, long after the left picture went flat.
 #
-# ## 6 · Look at what it learned
+# ### Deeper: the floor without a random number
 #
-# A network that predicts $v$ knows the denoised mean and the score, by `as_denoiser` and `score_from_x_0`. **Try it:**
-# scrub through time. The arrows are the exact score and the network's, at the same scale; long ones are cut. Pale ones
-# stand where
-# $q(x_t)$ is less than $e^{-8}$ of its highest value, where the network has hardly ever been. On the right, each place of the
-# same grid is sent to its $\hat x_0$: rings by the exact denoiser, orange by the network. At which times do the two
-# differ? And at which time do the clouds appear among the orange points?
+# From (1) and (3), $v=(\sqrt{\bar\alpha_t}\,x_t-x_0)/\sqrt{1-\bar\alpha_t}$. So at a given $x_t$ the variance of $v$ is that of $x_0$,
+# divided by $1-\bar\alpha_t$. A variance is the mean of the square less the square of the mean; averaged over $x_t$ and over the $d$
+# coordinates the floor at time $t$ is
+#
+# $$ \frac{\mathbb E\|x_0\|^2 - \mathbb E\|\hat x_0(x_t)\|^2}{d\,(1-\bar\alpha_t)}. $$
+#
+# The second mean is an integral over $q(x_t)$, six Gaussians. **Gauss–Hermite quadrature** replaces each by a grid of
+# points with weights, chosen so that polynomials up to degree $2n-1$ come out exactly with $n$ nodes in each coordinate.
+# With 12 nodes in place of 18 the result must hardly move.
 
 # %%
-denoiser = as_denoiser(network.requires_grad_(False), schedule)
-
-
-def learned_score(x_t, t):
-    """The network's score at points x_t, float64."""
-    return score_from_x_0(x_t, denoiser(x_t.float(), t).double(), t, schedule)
-
-
-# %% tags=["nbval-ignore-output"]
-off = {}
-for time in (700, 300, 100, 20, 1):
-    q_t = data.marginal(time, schedule)
-    x = q_t.sample(20_000, generator)
-    score = q_t.score(x)
-    off[time] = ((learned_score(x, time) - score).square().mean() / score.square().mean()).sqrt()
-    print(f"relative error of the learned score at t = {time}: {off[time]:.2f}")
-
-# %% tags=["claim"]
-assert off[700] < 0.02
-assert off[300] < off[100] < 0.25 < off[20] < 0.5
-assert 4 < off[1] < 8
-assert (denoiser(x.float(), 1) - exact(x.float(), 1)).square().mean().sqrt() < 0.01
-
-# %% tags=["figure"]
-def field_frames(moments):
-    """A frame for each pair (t, the network's answer at the places).
-
-    It shows the exact and the learned score, and both denoised means.
-    """
-    fig, axes = figure(columns=3, width=8.1, height=3)
-    for ax, title in zip(axes, ("exact score", "learned score", "$\\hat x_0$ of each place")):
-        ax.set(title=title, aspect="equal", xlim=(-2.7, 2.7), ylim=(-2.7, 2.7))
-    fields = [ax.quiver(*places.T, *places.T, color=ROLES[role]["color"], scale=16, width=0.006)
-              for ax, role in zip(axes, ("exact", "model"))]
-    rings = {"s": 36, "facecolors": "none", "edgecolors": "black", "linewidths": 0.5, "alpha": 0.6}
-    dots = POINTS["model"] | {"s": 16, "alpha": 0.9}
-    sent = [axes[2].scatter([], [], **rings), axes[2].scatter([], [], **dots)]
-
-    def update(moment):
-        t, learned = moment
+def irreducible(nodes):
+    """The floor for t = 1…T, float64 (T,), with nodes × nodes points for each component."""
+    node, weight = (torch.tensor(table) for table in np.polynomial.hermite_e.hermegauss(nodes))
+    grid = torch.cartesian_prod(node, node)
+    weight = torch.outer(weight, weight).flatten() / weight.sum() ** 2
+    losses = []
+    for t in range(1, schedule.T + 1):
         q_t = data.marginal(t, schedule)
-        longest = q_t.score(places).norm(dim=1).median()
-        often = q_t.log_prob(places) > q_t.log_prob(q_t.mean).max() - 8
-        for field, points, x_0_hat in zip(fields, sent, (exact(places, t), learned)):
-            score = score_from_x_0(places, x_0_hat, t, schedule)
-            cut = (longest / score.norm(dim=1, keepdim=True)).clamp(max=1)
-            field.set_UVC(*(score * cut / longest).T)
-            field.set_alpha(torch.where(often, 1.0, 0.25).numpy())
-            points.set_offsets(x_0_hat)
+        x_t = q_t.mean[:, None] + q_t.var[:, None, None].sqrt() * grid
+        x_0_hat = exact(x_t.reshape(-1, 2), t).reshape(x_t.shape)
+        explained = (q_t.weight[:, None] * weight * x_0_hat.square().sum(dim=-1)).sum()
+        losses.append((second_moment - explained) / 2 / (1 - schedule.alpha_bar[t]))
+    return torch.stack(losses)
 
-    return drawn(fig, [*fields, *sent], update, moments)
-
-
-shown = [*range(1000, 100, -50), *range(100, 0, -20), 1]
-Scrubber(
-    field_frames([(t, answer(network, t)) for t in shown]),
-    labels=[f"t = {t}" for t in shown],
-    caption="The exact score, the learned score, and where both denoisers send a grid of places.",
-    alt="Two fields of arrows and a grid of points. Late in the chain all point to the middle; "
-        "early, to the nearest cloud.",
-)
-
-# %% [markdown]
-# What to have seen: at $t = 1000$ every place is sent to the middle. Near $t = 300$ the places gather at the six
-# clouds. The smaller $t$, the less a far-off place is moved: at $t = 100$ you see six blocks of the grid, and at
-# $t = 20$ each place stays where it is, since there is hardly any noise to take away. For most of the chain the two fields
-# are hard to tell apart; at $t = 20$ they differ more, and at $t = 1$ the error of the network's score is several times
-# as large as the score. The cause is a division. An error $\delta$ in $v$ becomes
-# $\sqrt{\bar\alpha_t}\,\delta/\sqrt{1-\bar\alpha_t}$ in the score and $\sqrt{1-\bar\alpha_t}\,\delta$ in $\hat x_0$,
-# but for the sign. At $t = 1$, where $\sqrt{1-\bar\alpha_t}$ is about $1/156$, it is 156 times larger in the one and
-# 156 times smaller in the other. A sampler uses $\hat x_0$, and there the network is right to within 0.01. Near the
-# data, an error in the score is an error in the finest detail only.
-#
-# And how did it get there? The training loop kept the network's answers at $t = 300$, every 50 steps. **Try it:** what
-# does the network learn first, and what last? The curve on the right says how much is left to learn.
-
-# %% tags=["figure"]
-fig, ax = figure(width=2.5, height=3)
-curves(ax, [(list(watched), list(watched.values()), "model", None)],
-       "step", "excess loss", yscale="log")
-fields = field_frames([(300, learned) for learned in answers.values()])
-Scrubber(
-    beside(fields, with_marker(fig, ax, list(watched))),
-    labels=[f"after {step} steps" for step in answers],
-    caption="The same at t = 300, over training; right: the excess loss.",
-    alt="Learned arrows that at first all point to the middle and end like the exact ones; "
-        "orange points that settle into their rings.",
-)
-
-# %% [markdown]
-# What to have seen: before the first step, the network sends each place near to where it is, and its arrows all point
-# to the middle. It needs only a few hundred steps for the ring and its six corners. The many steps after that move the
-# orange points by so little that you hardly see it, and yet they divide the excess loss by several times more. Last to
-# come right are the outermost places, where few examples fall.
-#
-# ## 7 · One big step, or many small ones
-#
-# Many a first program denoises with a single `model.predict(noisy)`. Why does everyone else take
-# dozens of steps? At $t = T$ nothing of the data is left in $x_T$, and the best guess $\mathbb E[x_0\mid x_T]$ is the
-# mean of
-# *all* data. For points that is one spot in the middle of the ring, where there is no data at all. For images it is
-# the **blur**: the average of all of them. A step to a slightly earlier time asks for much less; then the network
-# guesses again, from a point that has begun to decide.
-
-# %%
-def sample(denoiser, n, steps, generator):
-    """n samples by ancestral sampling in so many steps; float32 (n, 2)."""
-    x_T = torch.randn(n, 2, generator=generator)
-    return last(ddpm(denoiser, x_T, spaced(schedule.T, steps), generator=generator))
-
-
-def energy_distance(a, b):
-    """Unbiased estimate of the energy distance (below) of the samples a (n, d) and b (m, d)."""
-    return (2 * torch.cdist(a, b).mean() - torch.pdist(a).mean() - torch.pdist(b).mean()).item()
-
-
-# %%
-made = {steps: sample(denoiser, 2000, steps, generator) for steps in (1, 5, 50)}
-direct = data.sample(2000, generator).float()
-
-# %% tags=["figure"]
-panels = [(made[1], "model", "1 step"), (made[5], "model", "5 steps"),
-          (made[50], "model", "50 steps"), (direct, "data", "drawn directly")]
-show(clouds(panels, lim=2.2, size=2.1),
-     alt="One spot in the middle after 1 step; a hexagon, densest at its corners, after 5; "
-         "six round clouds after 50, as in the data.")
-
-# %% [markdown]
-# **Figure 5.** The same network, 2,000 samples each. One step: the mean of the data, 2,000 times. Five steps: the ring has
-# closed to a hexagon, densest at its corners, with points left inside. Fifty: nearly as the data, but for a few strays.
-#
-# Is the network to blame for the blur? The exact denoiser answers: it does the same. To compare more sharply than by
-# eye, take the **energy distance**, $2\,\mathbb E\|X-Y\| - \mathbb E\|X-X'\| - \mathbb E\|Y-Y'\|$: zero if and only if
-# the two distributions are equal. $X$ and $X'$ are two draws from one of them, $Y$ and $Y'$ from the other. Two direct
-# sets of samples are not at 0 exactly: by chance they are up to some thousandths apart.
-
-# %% tags=["nbval-ignore-output"]
-rivals = [data.sample(2000, generator).float() for _ in range(5)]
-by_chance = max(abs(energy_distance(direct, rival)) for rival in rivals)
-far = {steps: energy_distance(points, direct) for steps, points in made.items()}
-by_exact = {steps: energy_distance(sample(exact, 2000, steps, generator), direct)
-            for steps in (1, 5)}
-for steps in (1, 5):
-    print(f"energy distance to the data in {steps} steps: "
-          f"network {far[steps]:.3f}, exact denoiser {by_exact[steps]:.3f}")
-print(f"50 steps of the network {far[50]:.4f}; between direct sets at most {by_chance:.4f}")
-
-# %% tags=["claim"]
-at_once = sample(exact, 2000, 1, torch.Generator().manual_seed(2))
-assert (at_once - data.weight @ data.mean).abs().max() < 1e-3
-assert by_chance < 0.005 < min(far[5], by_exact[5])
-assert max(far[5], by_exact[5]) < 0.02 < 0.5 < far[1]
-assert abs(far[1] - by_exact[1]) < 0.1
-assert far[50] < 0.005
-
-# %% tags=["nbval-ignore-output"]
-def to_centre(x):
-    """The distance of each point to the nearest centre of a cloud, float64 (n,)."""
-    return torch.cdist(x.double(), data.mean).min(dim=1).values
-
-
-by_exact_50 = sample(exact, 2000, 50, torch.Generator().manual_seed(1))
-in_50 = {"network": made[50], "exact denoiser": by_exact_50}
-strays = {name: (to_centre(x) > 3 * 0.03**0.5).sum().item() for name, x in in_50.items()}
-expected = 2000 * np.exp(-4.5)  # the share of a round cloud in the plane beyond 3 deviations
-print(f"of 2,000, beyond 3 deviations from every centre: data {expected:.0f}, 50 steps of {strays}")
-
-# %% tags=["claim"]
-nearest = torch.cdist(made[50].double(), data.mean).argmin(dim=1)
-shares = torch.bincount(nearest, minlength=6) / 2000
-by_chance_4 = 4 * (data.weight * (1 - data.weight) / 2000).sqrt()
-assert ((shares - data.weight).abs() < 0.02 + by_chance_4).all()
-assert strays["exact denoiser"] < expected < 1.5 * expected < strays["network"] < 4 * expected
-assert to_centre(in_50["exact denoiser"]).square().mean() / 2 < 0.9 * 0.03  # narrower than data
-
-# %% [markdown]
-# By the energy distance, 50 steps are over a hundred times nearer to the data than one; direct sets came nearer still.
-# Each of the six clouds has about its share, the rare one included. The eye is sharper: some 60 points are farther than
-# 3 deviations from every centre, where data have 22 and the exact denoiser leaves 16. (Fifty steps make each cloud a
-# little too narrow, hence fewer than in data.) So most of these strays are the network's. With one step or five,
-# network and exact denoiser are about equally far off. The blur belongs to the step, not to the network.
-#
-# ## 8 · Perfect, and useless: memorisation
-#
-# All this time we drew fresh data for each batch. In life there is a **training set** of $N$ points $x_i$, and the loss
-# is an average over those. What is the exact answer now? The same formula as ever, for a mixture of $N$ Gaussians of
-# variance 0:
-#
-# $$ \mathbb E[x_0\mid x_t] = \sum_i r_i\,x_i, \qquad r = \mathrm{softmax}_i\Big(\!-\frac{\|x_t - \sqrt{\bar\alpha_t}\,x_i\|^2}{2(1-\bar\alpha_t)}\Big) \tag{7} $$
-#
-# Beginners propose a formula that looks much like it: weigh each candidate $x$ by $\exp(\theta_1 x + \theta_2 x')$, where
-# $x'$ is the noisy number. But there $\theta_2x'$ is the same for all candidates and cancels in the softmax: the noisy number
-# does not matter. In equation (7) it enters by its *distance* to the candidate. The first cell below tries both on five noisy
-# numbers, with 21 candidates from $-1$ to $1$. (Equation (7) needs a time, and $t = 300$ is as good as any.)
-#
-# The second takes 25 points for a training set and samples with its exact denoiser, all 1,000 steps. Near the end,
-# $1-\bar\alpha_t$ is tiny, the softmax picks one point, and the chain lands on it. The samples are copies:
-# **memorisation**. (A few may stop between two training points that nearly coincide.) The denoiser with the *lowest
-# possible* training loss has learned nothing about where data could also be. Then the cell trains a network on the same
-# 25 points, by the same loop.
-
-# %%
-noisy = torch.tensor([[0.5], [-0.5], [0.2], [-0.8], [0.1]], dtype=torch.float64)
-candidates = torch.linspace(-1, 1, 21, dtype=torch.float64)[:, None]
-by_sum = torch.softmax(2 * candidates.T + 1 * noisy, dim=1) @ candidates
-exact_of_21 = GaussianMixture([1 / 21] * 21, candidates, torch.zeros(21)).denoiser(schedule)
-by_distance = exact_of_21(noisy, 300)
-print("the sum:               ", by_sum[:, 0].numpy().round(2))
-print("equation (7), t = 300: ", by_distance[:, 0].numpy().round(2))
-
-# %% tags=["claim"]
-assert torch.allclose(by_sum, by_sum[0].expand(5, 1))
 
 # %% tags=["check"]
-points = data.sample(25, generator)
-training_set = GaussianMixture(torch.full((25,), 1 / 25), points, torch.zeros(25))
-copies = sample(training_set.denoiser(schedule), 400, 1000, generator)
-to_nearest = torch.cdist(copies.double(), points).min(dim=1).values
-assert (to_nearest < 1e-3).double().mean() > 0.95
-print("exact denoiser: more than 95 % of the samples are copies, to 0.001")
+second_moment = (data.weight * (data.mean.square().sum(dim=1) + 2 * data.var)).sum()
+floor_t = irreducible(18)
+squares = (v - v_exact).square().mean(dim=1)
+assert abs(irreducible(12).mean() - floor_t.mean()) < 5e-5
+assert abs(squares.mean() - floor_t.mean()) < 4 * squares.std() / n**0.5
+print(f"the floor is {floor_t.mean():.4f}")
+
+# %% tags=["figure"]
+# draws the floor over t, for three targets
+fig, ax = figure(width=9, height=3.6)
+doubt = floor_t * (1 - alpha_bar[1:])
+lines = [(range(1, 1001), floor_t, "exact", "$v$"), (range(1, 1001), doubt, "data", "$x_0$"),
+         (range(1, 1001), doubt * schedule.snr[1:], "noise", "ε")]
+curves(ax, lines, "$t$", "floor", ylim=(0, 1.1))
+show(
+    fig,
+    alt="Three curves over t: the floor of x_0 rises from 0, that of epsilon falls from 1, and that of v is their sum.",
+)
+
+# %% [markdown]
+# **Figure 5.** What no network can know. Early, $x_0$ is plain to see and the noise is a riddle; late, it is the other way
+# round. The curve of $v$ is the sum of the other two, as $\mathrm{SNR}+1$ says. It dips near $t=150$: there the noise is wider than
+# each cloud, and the clouds are still apart, so a point shows which cloud it is from and how far it was moved.
+#
+# ### Deeper: autograd in ten lines
+#
+# A tensor with `requires_grad=True` remembers how what follows was computed from it. `loss.backward()` walks that record back by the chain
+# rule, and *adds* the slope to `w.grad`. Hence `zero_grad` in the loop. The same slope by hand, and by
+# moving $w$ a little both ways:
+
+# %% tags=["check"]
+x = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+y = torch.tensor([2.0, 3.0, 7.0], dtype=torch.float64)
+w = torch.tensor(1.5, dtype=torch.float64, requires_grad=True)
+loss = ((w * x - y) ** 2).mean()
+loss.backward()
+by_hand = (2 * x * (1.5 * x - y)).mean()
+up = (((1.5 + 1e-5) * x - y) ** 2).mean()
+down = (((1.5 - 1e-5) * x - y) ** 2).mean()
+assert abs(w.grad - by_hand) < 1e-12
+assert abs(w.grad - (up - down) / 2e-5) < 1e-8
+print(f"loss {loss:.4f}, slope {w.grad:.4f}")
+
+# %% [markdown]
+# ## 5 · The arrows
+#
+# The network knows $\hat v$ at every place and time. Its arrows, $-\hat v$, say where each grain should go as the angle shrinks.
+# Grains that follow them make the smooth path of lesson 03; one step turns the pair $(x_t,\hat v)$ a little way back.
+#
+# **Try it.** Left the exact arrows, right the network's. First move $t$ from 1000 to 0 and watch. Then
+# take one step in place of a hundred: where does everybody land, and why? How many steps are enough? And go back in
+# training: what did the network learn first?
+
+# %% tags=["figure"]
+# draws density, arrows and grains with tails, by the exact denoiser and by the network, for steps, t and training
+from matplotlib.collections import LineCollection
+
+start = noise_like(torch.zeros(60, 2, dtype=torch.float64), torch.Generator().manual_seed(7))
+
+
+def arrows_of(denoiser, t):
+    """-v̂ at the places, float64; the longest are cut."""
+    with torch.no_grad():
+        arrows = -v_from_x_0(places, denoiser(places, t), t, schedule)
+    return arrows * (1.2 / arrows.norm(dim=1, keepdim=True)).clamp(max=1)
+
+
+def star():
+    """A picture for each choice of the sliders."""
+    asked = {step: as_denoiser(one, schedule) for step, one in stages.items()}
+    walks = {}
+    heat = {}
+    fig, axes = figure(columns=2, width=11.6, height=6.1)
+    artists = []
+    for ax, title in zip(axes, ("exact", "the network")):
+        water = ax.imshow(np.zeros((110, 110)), origin="lower", extent=(-2.7, 2.7, -2.7, 2.7), cmap=WATER, vmin=0, vmax=1.2)
+        tails = LineCollection([], colors=ORANGE, linewidths=1.3, alpha=0.85)
+        ax.add_collection(tails)
+        field = ax.quiver(*places.T, *places.T, color=BLACK, scale=27, width=0.0045, alpha=0.6)
+        heads = ax.plot([], [], "o", color=ORANGE, markersize=6.5, markeredgecolor="white", markeredgewidth=0.7)[0]
+        ax.set(title=title, xlim=(-2.7, 2.7), ylim=(-2.7, 2.7), aspect="equal")
+        ax.grid(False)
+        artists.append((water, tails, field, heads))
+    paint = painter(fig, [artist for panel in artists for artist in panel])
+
+    def walked(name, denoiser, steps):
+        if (name, steps) not in walks:
+            with torch.no_grad():
+                made = list(ddim(denoiser, start, spaced(1000, steps)))
+            walks[name, steps] = torch.stack([start] + [step.x_s for step in made])
+        return walks[name, steps]
+
+    def draw(t, steps, trained):
+        if t not in heat:
+            q = data.marginal(max(t, 1), schedule).log_prob(pixels_of_plane).exp().reshape(110, 110).T
+            heat[t] = (q / q.max()).sqrt()
+        times = np.array([*spaced(1000, steps).tolist(), 0])
+        whole = int((times > t).sum())  # steps that are finished, or begun
+        for (water, tails, field, heads), (name, denoiser) in zip(artists, (("exact", exact), (trained, asked[trained]))):
+            path = walked(name, denoiser, steps)
+            seen = path[: max(whole, 1)]
+            now = path[0]
+            if whole:
+                share = (times[whole - 1] - t) / (times[whole - 1] - times[whole])
+                now = path[whole - 1] + share * (path[whole] - path[whole - 1])
+            water.set_data(heat[t])
+            tails.set_segments(torch.cat([seen, now[None]]).transpose(0, 1).numpy())
+            field.set_UVC(*arrows_of(denoiser, max(t, 1)).T)
+            heads.set_data(*now.T)
+        return paint()
+
+    return draw
+
+
+Live(
+    star(),
+    caption="The arrows, exact and learned, and sixty grains that follow them. The sliders move the time t, the number of "
+    "steps from t = 1000 to 0, and how many steps the network was trained.",
+    alt="Two large square panels. On a blue density of six blots stand black arrows that point to the blots; orange dots "
+    "with curved tails have arrived in them. The panels look alike.",
+    t=widgets.IntSlider(value=150, min=0, max=1000, step=10, description="t"),
+    steps=widgets.SelectionSlider(value=100, options=[1, 2, 3, 5, 8, 12, 20, 50, 100], description="steps"),
+    trained=widgets.SelectionSlider(value=2000, options=[0, 50, 100, 200, 500, 1000, 2000], description="trained"),
+)
+
+# %% [markdown]
+# With one step everybody lands in the middle, on both sides. There is no data there. At $t=T$ nothing of the data is left in
+# $x_T$, and the best guess is the mean of *all* data. For images that mean is the **blur** of a first
+# program that denoises in one go. The blur belongs to the step, not to the network.
+#
+# Back in training: first the network learns the ring, then that there are six clouds, and last the places where hardly
+# anybody comes. To count steps we need a number. The **energy distance** compares the distances between two sets of
+# points with those within each set, and is 0 only if they have the same law.
 
 # %%
+def energy_distance(x, y):
+    """2 E‖x - y‖ - E‖x - x'‖ - E‖y - y'‖, a float: 0 only for equal laws. x: (n, d); y: (m, d)."""
+    within = torch.cdist(x, x).mean() + torch.cdist(y, y).mean()
+    return (2 * torch.cdist(x, y).mean() - within).item()
+
+
+# %% tags=["check"]
+denoiser = as_denoiser(network.requires_grad_(False), schedule)
+real = data.sample(2000, generator)
+x_T = noise_like(real, generator)
+for steps in (1, 5, 20, 100):
+    times = spaced(1000, steps)
+    far = energy_distance(last(ddim(exact, x_T, times)), real)
+    by_network = energy_distance(last(ddim(denoiser, x_T.float(), times)).double(), real)
+    assert abs(by_network - far) < 0.05
+    print(f"{steps:3} steps: {far:.2f} with the exact denoiser, and the network within 0.05 of it")
+
+# %% [markdown]
+# ## 6 · What the network must not learn
+#
+# All this time we drew fresh data for each batch. In life there is a **training set** of $N$ points $x_i$, and the loss is an
+# average over those. By section 1, the lowest loss *on the training set* has the exact average over the training set. You
+# met it in lesson 03:
+#
+# $$\mathbb E[x_0\mid x_t]=\sum_ir_i\,x_i,\qquad
+#   r=\mathrm{softmax}_i\Big(\!-\frac{\|x_t-\sqrt{\bar\alpha_t}\,x_i\|^2}{2(1-\bar\alpha_t)}\Big)\tag{6}$$
+#
+# Call it the **memoriser**. No training is needed; it is a softmax. Sample with it, and you get the training points
+# back: **memorisation**. Now train a network on the same hundred points, and let both take an exam: once on the points they know, once
+# on fresh ones.
+
+# %%
+points = data.sample(100, generator)
+training_set = GaussianMixture(torch.full((100,), 1 / 100), points, torch.zeros(100))
+memoriser = training_set.denoiser(schedule)
 student = new_network()
 for _ in train(student, training_set, 2000, generator):
     pass
-blurred = sample(as_denoiser(student.requires_grad_(False), schedule), 400, 50, generator)
-fresh = data.sample(400, generator)
+student = as_denoiser(student.double().requires_grad_(False), schedule)
 
-# %% tags=["figure"]
-panels = [(copies, "model", "exact denoiser of 25"),
-          (blurred, "model", "network trained on them"),
-          (fresh, "data", "fresh data")]
-fig = clouds(panels, lim=2.2, size=2.6)
-for ax in fig.axes:
-    ax.scatter(*points.T, s=26, facecolors="none", edgecolors="black", linewidths=0.8)
-show(fig, alt="Rings mark 25 training points. Left: all samples sit in the rings. "
-               "Middle: a halo around them. Right: full clouds.")
 
-# %% [markdown]
-# **Figure 6.** Rings: the 25 training points. Left: the exact denoiser, in 1,000 steps, gives nothing but copies.
-# Middle, in 50 steps: the network cannot bend sharply enough to sit on each point, so it smears them, and the samples lie
-# nearer to the training points than fresh data do, but not on them. Right: what we wished for.
+def loss_at(denoiser, x_0, t, seed=0):
+    """The loss on v at time t for the data x_0, per coordinate: a float. One seed, one noise."""
+    x_t = q_sample(x_0, t, noise_like(x_0, torch.Generator().manual_seed(seed)), schedule)
+    v_hat = v_from_x_0(x_t, denoiser(x_t, t), t, schedule)
+    return (v_hat - v_from_x_0(x_t, x_0, t, schedule)).square().mean().item()
+
+
+# %% tags=["nbval-ignore-output"]
+known = points.repeat(100, 1)
+fresh = data.sample(10_000, generator)
+exam = {}
+print("            memoriser        network")
+print("  t       known   fresh   known   fresh")
+for time in (10, 20, 30, 50, 100, 200, 300, 500, 700, 1000):
+    for who, one in (("memoriser", memoriser), ("network", student), ("exact", exact)):
+        for name, x in (("known", known), ("fresh", fresh)):
+            exam[who, name, time] = loss_at(one, x, time)
+    columns = [(who, name) for who in ("memoriser", "network") for name in ("known", "fresh")]
+    four = [exam[who, name, time] for who, name in columns]
+    if time in (20, 50, 300, 1000):
+        print(f"{time:5}   " + "   ".join(f"{loss:5.2f}" for loss in four))
+
+# %% tags=["check"]
+assert exam["memoriser", "known", 20] < 0.7 * exam["network", "known", 20]
+assert exam["memoriser", "fresh", 20] > 1.8 * exam["network", "fresh", 20]
+print("at t = 20 the memoriser is far ahead at home, and far behind abroad")
 
 # %% tags=["claim"]
-assert to_nearest.max() < torch.pdist(points).min()
-typical = {name: torch.cdist(cloud.double(), points).min(dim=1).values.median()
-           for name, cloud in (("student", blurred), ("fresh", fresh))}
-assert 1e-2 < typical["student"] < 0.9 * typical["fresh"]
+# checks what the text says: alike at late times, the network near the floor on both, the rest apart
+for time in (300, 500, 700, 1000):
+    assert abs(exam["memoriser", "fresh", time] - exam["network", "fresh", time]) < 0.03
+for time in (20, 30, 50, 100):
+    assert exam["network", "fresh", time] < 1.12 * exam["exact", "fresh", time]
 
 # %% [markdown]
-# A network *generalises* by failing to reach the optimum of its training set in a fortunate way: it is smooth, and a
-# smooth function that fits 25 points says something about their surroundings. Make it larger, train it longer, give it
-# fewer points, and it will memorise (Gu et al. 2023 measure when). So the floor to aim for is that of the data, not of
-# the training set.
+# Then the same with digits: the memoriser of the 4,000 training digits against the network that comes with the course. It was
+# trained on these 4,000, and has never seen the test digits.
+
+# %% tags=["nbval-ignore-output"]
+seen, _ = load_digits("train")
+unseen, _ = load_digits("test")
+equal = torch.full((4000,), 1 / 4000)
+of_digits = GaussianMixture(equal, seen.flatten(1), torch.zeros(4000)).denoiser(schedule)
+trained = load_pretrained()
+pick = {"seen": seen[::63][:64], "unseen": unseen[::15][:64]}
+digit_times = (100, 200, 300, 500, 700, 800, 1000)
+table = {}
+print("            memoriser        network")
+print("  t        seen  unseen    seen  unseen")
+for time in digit_times:
+    for who, one in (("memoriser", of_digits), ("network", trained)):
+        for name, x in pick.items():
+            table[who, name, time] = loss_at(one, x, time, seed=time)
+    four = [table[who, name, time] for who in ("memoriser", "network") for name in pick]
+    print(f"{time:5}   " + "  ".join(f"{loss:6.3f}" for loss in four))
+
+# %% tags=["claim"]
+# checks what the text says about digits: perfect at home, useless abroad; the network does as well on both
+for time in (100, 200, 300, 500):
+    assert table["memoriser", "seen", time] < 0.02
+    assert table["memoriser", "unseen", time] > 2 * table["network", "unseen", time]
+    assert table["network", "unseen", time] < 1.5 * table["network", "seen", time]
+assert table["memoriser", "unseen", 100] > 10 * table["network", "unseen", 100]
+assert table["memoriser", "seen", 1000] > 0.1
+
+# %% tags=["figure"]
+# draws the loss over t of memoriser and network, at home and abroad, for points and for digits
+fig, (left, right) = figure(columns=2, width=12, height=4.9)
+looks = {("memoriser", 0): (GREY, "-", "memoriser, known"), ("memoriser", 1): (GREY, "--", "memoriser, new"),
+         ("network", 0): (ORANGE, "-", "network, known"), ("network", 1): (ORANGE, "--", "network, new")}
+point_times = sorted({key[2] for key in exam})
+for (who, k), (colour, style, label) in looks.items():
+    on_points = [exam[who, ("known", "fresh")[k], time] for time in point_times]
+    on_digits = [max(table[who, ("seen", "unseen")[k], time], 1e-3) for time in digit_times]
+    marker = "s" if who == "memoriser" else "o"
+    kind = {"color": colour, "linestyle": style, "linewidth": 2.6, "marker": marker, "markersize": 5}
+    left.plot(point_times, on_points, label=label, **kind)
+    right.plot(digit_times, on_digits, label=label, **kind)
+left.plot(point_times, [exam["exact", "fresh", time] for time in point_times], label="the floor", **ROLES["exact"])
+left.set(title="100 points in the plane", xlabel="$t$", ylabel="loss on $v$", yscale="log", ylim=(0.2, 8))
+right.set(title="4,000 digits", xlabel="$t$", ylabel="loss on $v$", yscale="log", ylim=(0.01, 30))
+left.set_yticks([0.2, 0.5, 1, 2, 5], ["0.2", "0.5", "1", "2", "5"])
+left.minorticks_off()
+for ax in (left, right):
+    ax.legend()
+show(
+    fig,
+    alt="Two panels of the loss over t. In both the two orange lines of the network lie together, while the grey lines of "
+    "the memoriser part towards small t: very low on known data, very high on new data.",
+)
+
+# %% [markdown]
+# **Figure 6.** The exam. Solid: data that they know. Dashed: data that is new to them. The network's two orange lines lie close
+# together. The memoriser's part: perfect at home, useless abroad. On digits its loss at home vanishes below the frame,
+# long before the noise is gone: it knows by then *which* digit it was.
+#
+# That is the answer to the second prediction, and the test that lesson 00 promised: a model that copied would do better on what
+# it has seen. Generalising, it seems, is failing to reach the lowest training loss in a fortunate way.
+#
+# **Try it.** How could you make the memoriser draw something new? Blur its memory: put a small Gaussian of width $h$ on every
+# training point. At $h=0$ it copies. When does it begin to draw fresh points, and when does it lose the clouds?
+
+# %% tags=["figure"]
+# draws samples of a memoriser whose points have a width, beside fresh data
+def blurred():
+    """A picture for a number of training points and a width."""
+    many = data.sample(400, torch.Generator().manual_seed(11))
+    noise = noise_like(torch.zeros(300, 2, dtype=torch.float64), torch.Generator().manual_seed(12))
+    q = data.log_prob(pixels_of_plane).exp().reshape(110, 110).T
+    fig, axes = figure(columns=2, width=11.6, height=6.0)
+    for ax, title in zip(axes, ("the memoriser draws", "what we wished for: fresh data")):
+        ax.imshow((q / q.max()).sqrt(), origin="lower", extent=(-2.4, 2.4, -2.4, 2.4), cmap=WATER, vmax=1.6)
+        ax.set(title=title, xlim=(-2.4, 2.4), ylim=(-2.4, 2.4), aspect="equal")
+        ax.grid(False)
+    axes[1].plot(*data.sample(300, torch.Generator().manual_seed(13)).T, "o", color=BLUE, markersize=4.5, alpha=0.7)
+    rings = axes[0].plot([], [], "o", color="none", markeredgecolor=BLACK, markersize=10, markeredgewidth=1)[0]
+    drops = axes[0].plot([], [], "o", color=ORANGE, markersize=4.5, alpha=0.8)[0]
+    paint = painter(fig, [rings, drops])
+
+    def draw(training_points, width):
+        memory = many[:training_points]
+        n = len(memory)
+        mixture = GaussianMixture(torch.full((n,), 1 / n), memory, torch.full((n,), max(width, 1e-3) ** 2))
+        made = last(ddim(mixture.denoiser(schedule), noise, spaced(1000, 60)))
+        rings.set_data(*memory.T)
+        drops.set_data(*made.T)
+        return paint()
+
+    return draw
+
+
+Live(
+    blurred(),
+    caption="A memoriser with a blurred memory. The sliders move the number of training points and the width h of each.",
+    alt="Left: black rings mark training points, with orange samples in and around them. Right: blue points of fresh data fill "
+    "six clouds.",
+    training_points=widgets.SelectionSlider(value=25, options=[3, 10, 25, 50, 100, 200, 400], description="points"),
+    width=widgets.FloatSlider(value=0.02, min=0.0, max=0.8, step=0.02, description="width h"),
+)
+
+# %% [markdown]
+# ### Why does a network not become the memoriser?
+#
+# In the plane, the answer is **smoothness**. To sit on a hundred points, $\hat v$ must turn sharply between any two of them. A
+# small network, trained for a short time, does not. The width $h$ does the same by hand. Make the network larger, train it
+# longer, give it fewer points, and it will memorise (Gu et al. 2023).
+#
+# For images, smoothness in all directions alike does not explain it. What is known:
+#
+# - Kadkhodaie et al. (2024) trained two networks on *disjoint* sets of faces. With few images each copied its own. With enough,
+#   the two drew nearly the same new face from the same noise. Whatever they learned, it was not the training set.
+# - Kamb & Ganguli (2024) ask what a convolutional network *cannot* do. It looks at neighbourhoods, and does the same
+#   everywhere: **locality** and **equivariance**. They work out the best denoiser so restricted, and it predicts what trained
+#   networks draw.
+#
+# We can try locality. Let each pixel see only a patch around it. The best answer is again a softmax over the training digits,
+# with the distance of the patches, and weights of its own for each pixel.
+
+# %%
+def local_memoriser(x_t, t, patch):
+    """For each pixel the average over `seen`, weighted by how well a patch around it fits."""
+    alpha_bar_t = schedule.alpha_bar[t].item()
+    x_0_hat = torch.empty_like(x_t)
+    pool = {"stride": 1, "divisor_override": 1}
+    for i, image in enumerate(x_t):
+        squares = (image - alpha_bar_t**0.5 * seen) ** 2
+        for size in ((patch, 1), (1, patch)):  # sum over a patch: its rows, then its columns
+            middle = (size[0] // 2, size[1] // 2)
+            squares = nn.functional.avg_pool2d(squares, size, padding=middle, **pool)
+        r = torch.softmax(-squares / (2 * (1 - alpha_bar_t)), dim=0)
+        x_0_hat[i] = (r * seen).sum(dim=0)
+    return x_0_hat
+
+
+# %% tags=["check"]
+patches = {100: 3, 200: 3, 300: 3, 500: 7, 700: 13}
+few = pick["unseen"][::8]
+local = {}
+for time, patch in patches.items():
+    small = Denoiser(lambda x_t, t, label, patch=patch: local_memoriser(x_t, t, patch), schedule)
+    local[time] = loss_at(small, few, time, seed=time)
+    whole = loss_at(of_digits, few, time, seed=time)
+    print(f"t = {time}: whole image {whole:.2f}, patches of {patch} × {patch} {local[time]:.2f}")
+    assert local[time] < whole
+
+# %% tags=["claim"]
+# checks what the text says: on unseen digits patches come much nearer to the network than to the memoriser
+for time in (200, 300, 500):
+    network_there = loss_at(trained, few, time, seed=time)
+    assert local[time] < network_there + 0.2 * (loss_at(of_digits, few, time, seed=time) - network_there)
+    assert local[time] < 2 * network_there
+
+# %% tags=["figure"]
+# draws an unseen digit, noised, and the answers of memoriser, local memoriser and network
+from diffusion_lab.view.plots import gallery
+
+shown = few[[2, 4, 5, 7]]
+noisy = q_sample(shown, 300, noise_like(shown, torch.Generator().manual_seed(3)), schedule)
+rows = {"unseen digit": shown, "with noise, t = 300": noisy, "memoriser": of_digits(noisy, 300),
+        "patches of 3 × 3": local_memoriser(noisy, 300, 3), "the network": trained(noisy, 300)}
+fig = gallery(rows, size=1.15)
+show(
+    fig,
+    alt="Five rows of four digits: clean, noisy, the memoriser's answers, which are other digits, the local memoriser's, which "
+    "have the right shapes, and the network's.",
+)
+
+# %% [markdown]
+# **Figure 7.** Four digits that nobody has trained on. The memoriser answers with whole digits of its own. Cut into patches, it
+# has never seen these digits either, and yet gets their shapes: a new digit is made of known strokes. It beats the
+# memoriser at all times tried, though nothing was learned.
+#
+# The patch that works best grows with the noise, and we picked it by trying. A patch does not know what a digit is; that much
+# a network must see at a larger scale. Lesson 06 builds one that looks at both.
 #
 # From now on:
 #
@@ -763,72 +1061,78 @@ assert 1e-2 < typical["student"] < 0.9 * typical["fresh"]
 #
 # ## Exercises
 #
-# ### Exercise 1 (warm-up): a slope
+# ### Exercise 1 (core): Tweedie for counts
 #
-# Return the slope of the mean of $(w x - y)^2$ with respect to $w$, by autograd. Your function will be called twice with
-# the same `w`; it computes the loss anew each time, and must return the same slope both times.
+# Derive. A lamp sends on average $\lambda$ photons per second; lamps differ, and nobody knows how. You count
+# $k$ photons from one lamp: $p(k\mid\lambda)=e^{-\lambda}\lambda^k/k!$. You know only the law $p(k)$ of the counts over all lamps. What is
+# $\mathbb E[\lambda\mid k]$?
 
 # %% tags=["exercise"]
-def gradient(w, x, y):
-    """d/dw of the mean of (w x - y)².
+def expected_rate(p):
+    """E[λ given k] for k = 0, …, K-2. p: float64 (K,), p[k] the probability of k counts.
 
-    w: float64 (), with requires_grad=True. x, y: float64 (n,). Returns float64 ().
+    Returns float64 (K-1,).
     """
     raise NotImplementedError
 
 
 # %% tags=["check"]
-check_gradient(gradient)
+exercise.check_expected_rate(expected_rate)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
 #
-# What is in `w.grad` when your function is called for the second time?
+# $\lambda\,p(k\mid\lambda)$ is nearly $p(k+1\mid\lambda)$. What is missing?
 # </details>
 #
 # <details><summary>Solution</summary>
 #
 # ```python
-# def gradient(w, x, y):
-#     w.grad = None
-#     ((w * x - y) ** 2).mean().backward()
-#     return w.grad
+# def expected_rate(p):
+#     k = torch.arange(len(p) - 1, dtype=p.dtype)
+#     return (k + 1) * p[1:] / p[:-1]
 # ```
+#
+# $\lambda\,p(k\mid\lambda)=(k+1)\,p(k+1\mid\lambda)$. Multiply by the law of the lamps and integrate; then divide by $p(k)$. As with
+# the Gaussian, the average of what you do not see follows from the law of what you see. Robbins found this in 1956.
 # </details>
 
 # %% [markdown]
-# ### Exercise 2 (core): from v to the noise
+# ### Exercise 2 (core): the weights of the targets
 #
-# Your network predicts $v$, and a friend's sampler wants $\varepsilon$. Convert, without dividing, so that it works at
-# $\bar\alpha_t = 1$ and $\bar\alpha_t = 0$, too.
+# Derive the last column of the first table of section 3 anew, and write it with $\bar\alpha_t$ alone.
 
 # %% tags=["exercise"]
-def eps_from_v(x_t, v, alpha_bar_t):
-    """The noise ε from x_t and v: float64 (n,) each; alpha_bar_t: a float. Returns float64 (n,)."""
+def target_weights(alpha_bar_t):
+    """The weights on ‖e‖² of the losses on ε, v, the score and u = x_0 - ε, in this order.
+
+    alpha_bar_t: float64 (n,), between 0 and 1. Returns four float64 (n,).
+    """
     raise NotImplementedError
 
 
 # %% tags=["check"]
-check_eps_from_v(eps_from_v)
+exercise.check_target_weights(target_weights)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
 #
-# Multiply equation (1) by $\sqrt{1-\bar\alpha_t}$ and equation (2) by $\sqrt{\bar\alpha_t}$, and add.
+# At a given $x_t$, put $x_0+e$ for $x_0$ into each formula. By how much does the result change? Square it.
 # </details>
 #
 # <details><summary>Solution</summary>
 #
 # ```python
-# def eps_from_v(x_t, v, alpha_bar_t):
-#     return alpha_bar_t**0.5 * v + (1 - alpha_bar_t) ** 0.5 * x_t
+# def target_weights(alpha_bar_t):
+#     snr = alpha_bar_t / (1 - alpha_bar_t)
+#     return snr, snr + 1, snr * (snr + 1), (1 + snr**0.5) ** 2
 # ```
 # </details>
 
 # %% [markdown]
 # ### Exercise 3 (core): what a network trains on
 #
-# Make one batch of training examples: noisy points, their times, and the $v$ that belongs to them, in this
+# Build one batch of training examples: noisy points, their times, and the $v$ that belongs to them, in this
 # order. It is a few lines, and there are many ways to get them wrong in silence.
 
 # %% tags=["exercise"]
@@ -841,7 +1145,7 @@ def training_example(x_0, schedule, generator):
 
 
 # %% tags=["check"]
-check_training_example(training_example)
+exercise.check_training_example(training_example)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
@@ -862,13 +1166,62 @@ check_training_example(training_example)
 # </details>
 
 # %% [markdown]
-# ### Exercise 4 (hard): a denoiser from memory
+# ### Exercise 4 (core): how wide should a memory be?
 #
-# Write equation (7): the exact denoiser of a training set, for a batch of noisy points.
+# An experiment. Put a Gaussian of standard deviation $h$ on each training point, as in the last slider. Which of the given
+# widths is best, judged by the mean log-density of points that were held out? Try it with `points`, `fresh[:500]` and widths
+# from 0.01 to 1. Then judge by the training points themselves. What do you get, and why?
+
+# %% tags=["exercise"]
+def best_width(points, held_out, widths):
+    """That of the widths with the largest mean log-density of the held-out points, a float.
+
+    points: float64 (N, d). held_out: float64 (m, d). widths: a list of floats, standard deviations.
+    """
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+exercise.check_best_width(best_width)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# `GaussianMixture(weight, points, var)` has `log_prob`. It takes variances, one for each point.
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def best_width(points, held_out, widths):
+#     n = len(points)
+#     found = {}
+#     for h in widths:
+#         mixture = GaussianMixture(torch.full((n,), 1 / n), points, torch.full((n,), h**2))
+#         found[h] = mixture.log_prob(held_out).mean()
+#     return max(found, key=found.get)
+# ```
+#
+# Held-out points ask for a width somewhat below that of a cloud: there the memory begins to fill the clouds, and does not yet
+# merge them. The training points ask for the smallest width that you offer, whatever it is. So nobody can tune how much to
+# memorise by the training loss.
+# </details>
+
+# %% [markdown]
+# ### Exercise 5 (core): find the fault
+#
+# Somebody wrote (6), and all shapes fit. Two lines are wrong. Repair them.
+#
+# ```python
+# def from_memory(points, x_t, alpha_bar_t):
+#     squared = torch.cdist(x_t, points) ** 2
+#     weights = torch.softmax(-squared / (2 * (1 - alpha_bar_t)), dim=0)
+#     return weights @ points
+# ```
 
 # %% tags=["exercise"]
 def from_memory(points, x_t, alpha_bar_t):
-    """E[x_0 given x_t] for a training set.
+    """E[x_0 given x_t] for a training set, equation (6).
 
     points: float64 (N, d); x_t: (n, d); alpha_bar_t: a float. Returns (n, d).
     """
@@ -876,12 +1229,13 @@ def from_memory(points, x_t, alpha_bar_t):
 
 
 # %% tags=["check"]
-check_from_memory(from_memory)
+exercise.check_from_memory(from_memory)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
 #
-# `torch.cdist(a, b)` gives the distances of all pairs, shape (n, N). Over which axis must the weights add up to 1?
+# Over which axis must the weights add up to 1? And what has the chain done to a training point by time $t$, apart from adding
+# noise?
 # </details>
 #
 # <details><summary>Solution</summary>
@@ -895,12 +1249,50 @@ check_from_memory(from_memory)
 # </details>
 
 # %% [markdown]
+# ### Exercise 6 (core): what follows?
+#
+# A friend trains on 25 points. The loss on $v$, averaged over all times, falls to 0.72 on these 25 and stays there. On new
+# points it is far higher. Which of the following sentences follow?
+#
+# - **A.** There is a bug: on 25 points a large network should reach 0.
+# - **B.** The number 0.72 alone, with nothing to compare it with, does not tell whether the network memorises.
+# - **C.** If 0.72 is what (6) gives on these 25, samples will be copies.
+# - **D.** Predicting $\varepsilon$ in place of $v$ would make it generalise, because the weights differ.
+# - **E.** The gap between known and new points, at the same times, is a sign of memorising.
+# - **F.** A lower training loss would mean better samples.
+
+# %% tags=["exercise"]
+def what_follows():
+    """The letters of the sentences that follow, as a set of strings: {"A", …}."""
+    raise NotImplementedError
+
+
+# %% tags=["check"]
+exercise.check_what_it_learned(what_follows)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Hint</summary>
+#
+# Even the memoriser does not know which of the 25 it was while there is much noise. What is its loss at $t=1000$ in Figure 6?
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def what_follows():
+#     return {"B", "C", "E"}
+# ```
+#
+# The training set has a floor of its own, and it is not 0: at late times nobody knows which of the 25 it was. (C) The
+# memoriser is the only denoiser that reaches it. (D) The best answer is the same for every weight that is nowhere 0.
+# </details>
+
+# %% [markdown]
 # ## A common mistake
 #
-# Many write the embedding with sines and cosines in turn: even entries sine, odd entries cosine.
-# (These are the entries of equation (4), in another order.) The mask must act on
-# the *columns* of the table (entries), `[:, 0::2]`. Written `[0::2]`, it acts on the *rows* (times): even times get
-# sines only, odd times cosines only. The shapes fit, the values lie in $[-1, 1]$, nothing crashes.
+# Many write the embedding with sines and cosines in turn: even entries sine, odd entries cosine. That is (5) in another order.
+# The mask must act on the *columns* of the table, `[:, 0::2]`. Written `[0::2]`, it acts on the *rows*, the times: even times
+# get sines only, odd times cosines only. The shapes fit, the values lie in $[-1,1]$, nothing crashes.
 
 # %%
 times = torch.arange(1000)
@@ -912,71 +1304,75 @@ wrong = torch.empty(1000, 32)
 wrong[0::2] = angles[0::2].sin()
 wrong[1::2] = angles[1::2].cos()
 for name, e in (("right", right), ("wrong", wrong)):
-    likeness = nn.functional.cosine_similarity(e[:-1], e[1:]).mean()
-    print(f"likeness of neighbouring times, on average: {name} {likeness:.2f}")
+    neighbours = nn.functional.cosine_similarity(e[:-1], e[1:]).mean()
+    print(f"similarity of neighbouring times, on average: {name} {neighbours:.2f}")
 
 # %% tags=["claim"]
+# checks what the text says: the same numbers in another order; the wrong one is unlike its neighbours
 in_our_order = torch.cat([right[:, 0::2], right[:, 1::2]], dim=1)
 assert torch.allclose(in_our_order, time_embedding(times, 32).float(), atol=1e-3)
 assert nn.functional.cosine_similarity(right[:-1], right[1:]).mean() > 0.9
 assert nn.functional.cosine_similarity(wrong[:-1], wrong[1:]).mean() < 0.3
 
 # %% tags=["figure"]
-fig, axes = figure(columns=2, width=8.4, height=3)
+# draws sixty times of both embeddings
+fig, axes = figure(columns=2, width=10, height=3.8)
 for ax, e, title in zip(axes, (right, wrong), ("columns masked: right", "rows masked: wrong")):
     ax.imshow(e[:60], aspect="auto", cmap="cividis", interpolation="nearest")
     ax.set(xlabel="entry of e(t)", ylabel="t", title=title)
     ax.grid(False)
-show(fig, alt="Left: smooth vertical stripes that differ little from row to row. "
-               "Right: every second row looks different.")
+show(fig, alt="Left: smooth vertical stripes that differ little from row to row. Right: every second row looks different.")
 
 # %% [markdown]
-# **Figure 7.** Sixty times, one in each row (here time runs downwards; the colours are those of Figure 2). Left,
-# neighbouring rows look alike. Right, they alternate between two unrelated patterns. *The symptom*: the likeness of
-# neighbouring times is low, and the network has to learn each time nearly by itself. (In code that embeds a batch
-# instead of a table, it is worse: the same $t$ gets a different vector depending on its place in the batch.) *The
-# test*: embed $t$ and $t+1$ and print their likeness.
+# **Figure 8.** Sixty times, one in each row. Left, neighbouring rows look alike. Right, they alternate between two unrelated
+# patterns. *The symptom*: the loss falls slowly, whatever you do, since the network has to learn each time nearly by itself.
+# *The test*: embed $t$ and $t+1$ and print their similarity.
 #
 # ## Summary
 #
-# - Autograd records what you compute and returns slopes; clear them before each step.
-# - $\varepsilon$, $x_0$, $v$ and the score are one piece of knowledge, and convert into each other by (1) to (3).
-# - The time goes in as sines and cosines; near times look alike.
-# - The loss ends at the irreducible loss, not at 0. Measure the excess, not the loss.
-# - One big step lands on the mean of all that is possible. And a perfect denoiser of a training set returns the
-#   training set.
+# - The one thing missing is an average, and the mean minimises the squared error. So regression finds it.
+# - $x_0$, $\varepsilon$, $v$, score and velocity are one piece of knowledge. Their losses weigh the same error differently.
+# - Training weight, training times and the sampler's times are three separate choices.
+# - The loss ends at a floor, not at 0. Watch the excess.
+# - The lowest training loss there is belongs to the memoriser: perfect at home, useless abroad. A network that does as well
+#   on new data has learned something else.
 #
 # ## Check yourself
 #
 # <details><summary>Your loss has stood still at 0.81 for an hour. What do you do?</summary>
 #
-# First find out how low it can be. On real data there is no formula, so look at samples, or at the loss of a held-out
-# set at fixed times and noise, which jitters less.
+# First find out how low it can be. On real data there is no formula, so look at samples, or at the loss of held-out
+# data at fixed times and noise, which jitters less.
 # </details>
 #
-# <details><summary>Why is the mean of $x_0$ given $x_t$ enough to know the score, though it is only a mean?</summary>
+# <details><summary>A friend predicts the noise, you predict v. Can you use each other's samplers?</summary>
 #
-# Because the score of a Gaussian is linear in $x_0$, and the score of the mixture is an average of those scores,
-# equation (3).
+# Yes. Given $x_t$ and $t$, each converts into the other, and `as_denoiser` does it. You trained with different weights, though, so you
+# will be good at different times.
 # </details>
 #
-# <details><summary>A network reaches a training loss below the irreducible loss of the data. Is that good news?</summary>
+# <details><summary>A network reaches the lowest loss there is on 25 points. What will it draw?</summary>
 #
-# No, if it stays below when averaged over many batches (one batch may be, by chance). It is below what is possible for
-# fresh data, so it uses knowledge of the particular training points: it memorises.
+# The 25 points. The lowest loss belongs to (6) alone. It is not 0, and on new points this network is useless.
 # </details>
 #
 # ## Further reading
 #
-# - Ho, Jain & Abbeel (2020), *Denoising Diffusion Probabilistic Models*: our (1) is their eq. 4, in section 2, and the
-#   unweighted loss on $\varepsilon$ is their eq. 14, in section 3.4.
+# - Ho, Jain & Abbeel (2020), *Denoising Diffusion Probabilistic Models*: our (1) is their eq. 4, and $L_\text{simple}$ is
+#   their eq. 14.
 # - Salimans & Ho (2022), *Progressive Distillation for Fast Sampling of Diffusion Models*, section 4 and appendix D: $v$.
-# - Efron (2011), *Tweedie's Formula and Selection Bias*: our (3) before there were diffusion models.
-# - Vincent (2011), *A Connection Between Score Matching and Denoising Autoencoders*: why denoising learns the score.
-# - Vaswani et al. (2017), *Attention Is All You Need*, section 3.5: the sinusoidal embedding, there for places in a text.
-# - Karras et al. (2022), *Elucidating the Design Space of Diffusion-Based Generative Models*, appendix B.3: equation (7).
+# - Vincent (2011), *A Connection Between Score Matching and Denoising Autoencoders*: denoising score matching.
+# - Efron (2011), *Tweedie's Formula and Selection Bias*: our (4) before there were diffusion models.
+# - Kingma & Gao (2023), *Understanding Diffusion Objectives as the ELBO with Simple Data Augmentation*: all
+#   weights on one axis, as in Figure 3.
+# - Karras et al. (2022), *Elucidating the Design Space of Diffusion-Based Generative Models*, section 5, and appendix B.3 for our (6).
+# - Hang et al. (2023), *Efficient Diffusion Training via Min-SNR Weighting Strategy*.
 # - Gu et al. (2023), *On Memorization in Diffusion Models*: how large a set a network of a given size still memorises.
+# - Kadkhodaie et al. (2024), *Generalization in Diffusion Models Arises from Geometry-Adaptive Harmonic Representations*: two
+#   networks, two halves, one image.
+# - Kamb & Ganguli (2024), *An Analytic Theory of Creativity in Convolutional Diffusion Models*: the ideal local denoiser.
 #
 # ## Next
 #
-# Notebook 06 builds a network for images: a small U-Net, block by block.
+# A digit has 784 numbers, and neighbours among them belong together. Lesson 06 builds a network that knows this: a small
+# U-Net, block by block.

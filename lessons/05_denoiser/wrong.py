@@ -1,26 +1,18 @@
-"""Wrong answers to the exercises of notebook 05, each with words that the check's message must contain."""
+"""Wrong answers to the exercises of lesson 05, each with words that the check's message must contain."""
 
 import torch
 
-from diffusion_lab.exercises.denoiser import check_eps_from_v, check_from_memory, check_gradient, check_training_example
+from diffusion_lab.exercises.denoiser import (
+    check_best_width,
+    check_expected_rate,
+    check_from_memory,
+    check_target_weights,
+    check_training_example,
+    check_what_it_learned,
+)
 from diffusion_lab.theory.forward import q_sample, q_step
+from diffusion_lab.theory.mixture import GaussianMixture
 from diffusion_lab.theory.parameterization import v_from_x_0
-
-
-def gradient(loss_of, backward=lambda loss: loss.backward(), clear=True, after=lambda g: g):
-    """An answer to the first exercise, with one part exchanged."""
-
-    def attempt(w, x, y):
-        if clear:
-            w.grad = None
-        backward(loss_of(w, x, y))
-        return after(w.grad)
-
-    return attempt
-
-
-def squared(w, x, y):
-    return ((w * x - y) ** 2).mean()
 
 
 def example(low=1, high=1, rand=torch.randn, noisy=q_sample, target=v_from_x_0, times=None):
@@ -34,16 +26,6 @@ def example(low=1, high=1, rand=torch.randn, noisy=q_sample, target=v_from_x_0, 
         return x_t, t, target(x_t, x_0, t, schedule) if int(t.min()) > 0 else eps
 
     return attempt
-
-
-def divided_by_noise(x, v, a):
-    x_0 = a**0.5 * x - (1 - a) ** 0.5 * v
-    return (x - a**0.5 * x_0) / (1 - a) ** 0.5
-
-
-def divided_by_signal(x, v, a):
-    x_0 = a**0.5 * x - (1 - a) ** 0.5 * v
-    return (v + (1 - a) ** 0.5 * x_0) / a**0.5
 
 
 def times_first(*three):
@@ -103,24 +85,15 @@ def weighted(exponent, dim=1):
     return attempt
 
 
-def moves_w(w, x, y):
-    w.grad = None
-    squared(w, x, y).backward()
-    with torch.no_grad():
-        w -= 0.1 * w.grad
-    return w.grad
+def divided(largest=lambda exponent: 0.0, of=lambda weights: weights, below=lambda total: total):
+    """An answer to the last exercise without softmax: densities, divided by their sum."""
 
+    def attempt(p, x, a):
+        exponent = -torch.cdist(x, a**0.5 * p) ** 2 / (2 * (1 - a))
+        density = torch.exp(exponent - largest(exponent))
+        return of(density / below(density.sum(dim=1, keepdim=True))) @ p
 
-def clears_what_it_returns(w, x, y):
-    squared(w, x, y).backward()
-    slope = w.grad
-    w.grad.zero_()
-    return slope
-
-
-def kept_from_0(x, v, a):
-    x_0 = a**0.5 * x - (1 - a) ** 0.5 * v
-    return (x - a**0.5 * x_0) / max(1 - a, 1e-5) ** 0.5
+    return attempt
 
 
 def v_of(factors, eps_and_x_0=lambda eps, x_0, x_t: (eps, x_0)):
@@ -139,48 +112,89 @@ def in_place(x_0, schedule, generator):
     return x_0.copy_(x_t), t, v
 
 
+def k_of(p, first):
+    return torch.arange(first, first + len(p) - 1, dtype=torch.float64)
+
+
+def four(a):
+    snr = a / (1 - a)
+    return snr, snr + 1, snr * (snr + 1), (1 + snr**0.5) ** 2
+
+
+def log_prob(points, x, var):
+    n = len(points)
+    return GaussianMixture(torch.full((n,), 1 / n), points, torch.full((n,), var)).log_prob(x)
+
+
+def best(points, x, widths, power=2, sign=1, of=lambda log_p: log_p):
+    return max(widths, key=lambda h: sign * of(log_prob(points, x, h**power)).mean().item())
+
+
 WRONG = {
-    check_gradient: [
-        (gradient(squared, backward=lambda loss: loss.backward(loss)), "multiplied by the loss"),
-        (gradient(squared, clear=False), "twice the gradient"),
-        (gradient(lambda w, x, y: ((w * x - y) ** 2).sum()), "take the mean"),
-        (lambda w, x, y: squared(w, x, y), "that is the loss"),
-        (lambda w, x, y: ((w * x - y) * x).mean(), "the slope of a square"),
-        (gradient(squared, after=lambda g: -g), "the sign is turned"),
-        (lambda w, x, y: (2 * x * (w * x - y)).mean(), "by hand"),
-        (lambda w, x, y: (2 * x * (w.item() * x - y)).mean(), "by hand"),
-        (gradient(lambda w, x, y: (w * x - y).mean()), "the mean of w x - y"),
-        (gradient(lambda w, x, y: (w * x - y).mean() ** 2), "squared the mean"),
-        (gradient(lambda w, x, y: (w * x - y).abs().mean()), "not absolute values"),
-        (lambda w, x, y: torch.autograd.grad(squared(w, x, y), w), "its first entry, [0]"),
-        (lambda w, x, y: squared(w, x, y).backward(), "returned None"),
-        (gradient(squared, after=lambda g: g.float()), "should be float64"),
-        (gradient(squared, after=lambda g: 1.1 * g), "the result should be -0.6948, but yours is -0.7643"),
-        (clears_what_it_returns, "what you are about to return"),
-        (moves_w, "changed w itself"),
+    check_expected_rate: [
+        (lambda p: p[1:] / p[:-1], "its factor is missing"),
+        (lambda p: k_of(p, 0) * p[1:] / p[:-1], "the factor is k+1, not k"),
+        (lambda p: k_of(p, 1) * p[:-1] / p[1:], "upside down"),
+        (lambda p: p[1:] / p[:-1] / k_of(p, 1), "it belongs above"),
+        (lambda p: k_of(p, 0), "the count itself"),
+        (lambda p: k_of(p, 1), "the count plus one"),
+        (lambda p: k_of(p, 1) * p[1:], "did not divide by p(k)"),
+        (lambda p: (torch.arange(len(p)) * p).sum().expand(len(p) - 1), "the mean of all counts"),
+        (lambda p: k_of(p, 1) * p[1:] / p[1:].sum(), "divide each by p(k)"),
+        (lambda p: k_of(p, 1) * (p[1:].log() - p[:-1].log()), "a ratio"),
+        (lambda p: torch.arange(len(p)) * p, "the shape should be"),
+        (lambda p: [None] * (len(p) - 1), "entry 0 of the 6 in a list that your function returned is None"),
+        (lambda p: (k_of(p, 1) * p[1:] / p[:-1]).float(), "yours is float32"),
+        (lambda p: k_of(p, 1) * p[1:].div_(p[:-1].clone()), "changed p itself"),
     ],
-    check_eps_from_v: [
-        (lambda x, v, a: a**0.5 * x - (1 - a) ** 0.5 * v, "that is x_0"),
-        (lambda x, v, a: a**0.5 * v - (1 - a) ** 0.5 * x, "a sign is wrong"),
-        (lambda x, v, a: (1 - a) ** 0.5 * v + a**0.5 * x, "swapped"),
-        (lambda x, v, a: a * v + (1 - a) * x, "the factors are roots"),
-        (lambda x, v, a: (x - a**0.5 * v) / (1 - a) ** 0.5, "as if it were x_0"),
-        (divided_by_noise, "at ᾱ_t = 1 it fails"),
-        (lambda x, v, a: divided_by_noise(x, v, a) if a < 1 else 1 / 0, "at ᾱ_t = 1 it fails"),
-        (divided_by_signal, "at ᾱ_t = 0 it fails"),
-        (lambda x, v, a: a * v + (1 - a) ** 0.5 * x, "the factor of v is a root"),
-        (lambda x, v, a: a**0.5 * v + (1 - a) * x, "the factor of x_t is a root"),
-        (lambda x, v, a: a**0.5 * v + (1 - a**0.5) * x, "subtract first"),
-        (lambda x, v, a: (v + (1 - a) ** 0.5 * x) / a**0.5, "in place of x_0"),
-        (lambda x, v, a: x - v, "entry [3] should be -2.147, but yours is 1.2"),
-        (kept_from_0, "not at both ends"),
+    check_target_weights: [
+        (lambda a: tuple(weight**0.5 for weight in four(a)), "The loss squares them"),
+        (lambda a: tuple(weight**2 for weight in four(a)), "squared twice"),
+        (lambda a: tuple(weight * (1 - a) / a for weight in four(a)), "the error of ε"),
+        (lambda a: four(1 - a), "the SNR is upside down"),
+        (lambda a: ((a / (1 - a)) ** 0.5, *four(a)[1:]), "the SNR has no roots"),
+        (lambda a: (a, *four(a)[1:]), "ε is wrong"),
+        (lambda a: (four(a)[0], 1 - a, *four(a)[2:]), "ε in (3) changes as well"),
+        (lambda a: (four(a)[0], (1 - a) ** -0.5, *four(a)[2:]), "not its root"),
+        (lambda a: (four(a)[0], four(a)[0], *four(a)[2:]), "Add that of x_0"),
+        (lambda a: (*four(a)[:2], a / (1 - a) ** 1.5, four(a)[3]), "the score is wrong: that"),
+        (lambda a: (*four(a)[:2], four(a)[0], four(a)[3]), "the score is wrong: you"),
+        (lambda a: (*four(a)[:3], four(a)[1]), "add up before the square"),
+        (lambda a: (*four(a)[:3], (1 - four(a)[0] ** 0.5) ** 2), "u is wrong: a sign"),
+        (lambda a: tuple(four(a)[i] for i in (1, 0, 2, 3)), "ε and v are swapped"),
+        (lambda a: tuple(four(a)[i] for i in (0, 1, 3, 2)), "the score and u are swapped"),
+        (lambda a: four(a)[:3], "your function returned 3 results"),
+        (lambda a: (*four(a)[:3], None), "entry 3 of the 4 in a tuple"),
+        (lambda a: tuple(2 * weight for weight in four(a)), "By how much does each"),
+    ],
+    check_best_width: [
+        (lambda p, x, w: best(p, p, w), "judged by the training points"),
+        (lambda p, x, w: best(p, x, w, power=1), "h², not h"),
+        (lambda p, x, w: best(p, x, w, power=0.5), "h², not √h"),
+        (lambda p, x, w: best(p, x, w, sign=-1), "the worst width"),
+        (lambda p, x, w: float(w.index(best(p, x, w))), "the place of the width"),
+        (lambda p, x, w: best(p, x, w) ** 2, "that is a variance"),
+        (lambda p, x, w: best(x, p, w), "the other way round"),
+        (lambda p, x, w: best(p, x, w, of=torch.exp), "not their logarithms"),
+        (lambda p, x, w: log_prob(p, x, best(p, x, w) ** 2).mean().item(), "the log-density of the best width"),
+        (lambda p, x, w: w[2], "For each width"),
+    ],
+    check_what_it_learned: [
+        (lambda: {"A", "B", "C", "E"}, "A does not follow"),
+        (lambda: "BCDE", "D does not follow"),
+        (lambda: ["B", "C", "E", "F"], "F does not follow"),
+        (lambda: ("C", "E"), "about the number 0.72"),
+        (lambda: {"b", "e"}, "which denoiser alone"),
+        (lambda: {"B", "C"}, "about the gap"),
+        (lambda: {"B", "G"}, "you named G"),
+        (lambda: 3, "your function returned int"),
     ],
     check_training_example: [
         (example(rand=torch.rand), "never negative"),
         (example(low=0, high=0), "T never occurs"),
         (example(high=0), "Not yet: t = T never occurs"),
         (example(low=0), "nothing to denoise at time 0"),
-        (example(noisy=with_variance_as_deviation), "used it as a deviation"),
+        (example(noisy=with_variance_as_deviation), "used it as a standard deviation"),
         (example(noisy=q_step), "that is one step"),
         (example(noisy=without_root), "is not √ᾱ_t"),
         (example(target=eps_instead), "the third is ε"),
@@ -218,12 +232,14 @@ WRONG = {
         (example(times=lambda n, s, g: torch.randint(1, s.T + 1, (2,), generator=g).repeat(n // 2)),
          "equally frequent"),
         (in_place, "changed x_0 itself"),
+        (example(times=lambda n, s, g: torch.randint(1, s.T + 1, (n,), generator=g).sort().values), "they sorted?"),
     ],
     check_from_memory: [
+        (lambda p, x, a: torch.softmax(-(torch.cdist(x, p) ** 2) / (2 - 2 * a), dim=0) @ p, "still the faulty"),
         (lambda p, x, a: torch.softmax(-(torch.cdist(x, p) ** 2) / (2 * (1 - a)), dim=1) @ p, "have shrunk"),
         (weighted(lambda d, var: d / (2 * var)), "needs a minus"),
         (weighted(lambda d, var: -d / var), "the 2 in the exponent"),
-        (weighted(lambda d, var: -d / (2 * var**0.5)), "divided by the deviation"),
+        (weighted(lambda d, var: -d / (2 * var**0.5)), "divided by the standard deviation"),
         (weighted(lambda d, var: -(d**0.5) / (2 * var)), "square the distance"),
         (weighted(lambda d, var: -d / (2 * var), dim=0), "over the training points"),
         (lambda p, x, a: p[torch.cdist(x, a**0.5 * p).argmin(dim=1)], "the nearest training point"),
@@ -237,5 +253,12 @@ WRONG = {
         (weighted(lambda d, var: -d / 2 * var), "write brackets"),
         (lambda p, x, a: p.mean(0).expand(len(x), -1), "the mean of all training points"),
         (weighted(lambda d, var: -d / (3 * var)), "With points ="),
+        (divided(), "and 0/0 is not a number. Take"),
+        (divided(of=torch.nan_to_num), "and so are your weights"),
+        (divided(below=lambda total: total.clamp(min=1e-300)), "and so are your weights"),
+        (divided(below=lambda total: total + 1e-12), "and so are your weights"),
+        (divided(largest=lambda exponent: exponent.max()), "one largest exponent for all x_t together"),
+        (divided(largest=lambda exponent: exponent.max(), of=torch.nan_to_num), "In one far from all points"),
+        (lambda p, x, a: divided()(p, x, a).where(~divided()(p, x, a).isnan(), p.mean(0)), "far from all of them"),
     ],
 }
