@@ -5,6 +5,8 @@ hold them.
 """
 
 import inspect
+import math
+import re
 from functools import wraps
 
 import numpy as np
@@ -20,10 +22,16 @@ HINTS = {  # words of an error that say too little: what to tell the reader abou
     "math domain error": "The module math says so of the root of a negative number, and of the logarithm of 0 or less.",
 }
 CHANGED = ("your function changed {name} itself (+=, [...] = and methods such as mul_ work in place), and whoever "
-           "called it still needs {name}: compute something new, or work on {name}.clone().")
+           "called it still needs {name}: compute something new, or work on {name}.{copy}().")
 NONE = "your function returned None: is the `return` missing?"
+ONE_NONE = ("entry {i} of the {n} in a {kind} that your function returned is None: was it never computed, or did a "
+            "function that computes it forget its `return`?")
 NO_NUMBERS = "numbers were expected, but your function returned {kind}."
 NO_INT = "a whole number (int) was expected, but your function returned {kind}: int(…) makes one of a single number."
+ONE_INT = "one whole number (int) was expected, but your function returned {n} numbers."
+NO_FUNCTION = ("hand over the function itself, its name without brackets: `check(f)`, and not `check(f())`, which "
+               "hands over "
+               "what it returned ({kind}).")
 NOT_SO_MANY = "{n} results were expected, in this order, as in `return a, b`; your function returned {kind}."
 SHAPE = "the shape should be {expected}, but yours is {given}."
 DTYPE = "the result should be {expected}, but yours is {given}: look where the type changes on the way."
@@ -32,6 +40,9 @@ DIFFERS = ("two calls with the same numbers gave different results: does your fu
            "keep something between calls? It should depend on its arguments alone.")
 DIGITS = ("only the first digits are right: {place} should be {expected}, but yours is {given}, with {numbers}. Do all "
           "steps stay in float64, and is nothing added or left out that is merely small?")
+NO_LETTERS = ('letters from {among} were expected, as a set like {{"A", "B"}} or a text like "AB", but your function '
+              "returned {kind}.")
+SEVERAL = "{n} letters are wrong or missing. Go through the statements once more; at the last one, this check says why."
 FOUND = "{otherwise} With {numbers}, {place} should be {expected}, but yours is {given}."
 
 
@@ -56,6 +67,8 @@ def answers(check):
     def answering(attempt):
         state = torch.get_rng_state()  # an attempt may draw from, or seed, the global generator
         try:
+            if not callable(attempt):
+                raise Wrong(NO_FUNCTION, kind=type(attempt).__name__)
             print("Correct.", check(with_copies(attempt) if inspect.isfunction(attempt) else attempt))
         except NotImplementedError:
             print(NOT_ATTEMPTED)
@@ -84,20 +97,23 @@ def with_copies(attempt):
         for i, (argument, copy) in enumerate(zip(arguments, copies)):
             if copy is not argument and not unchanged(argument, copy):
                 names = list(inspect.signature(attempt).parameters)
-                raise Wrong(CHANGED, name=names[i] if i < len(names) else f"number {i + 1}")
+                raise Wrong(CHANGED, name=names[i] if i < len(names) else f"number {i + 1}",
+                            copy="clone" if torch.is_tensor(argument) else "copy")
         return given
 
     return careful
 
 
 def copied(argument):
-    """A copy of a tensor or an array; all else, and what gradients are taken of, is handed over itself."""
+    """A copy of a tensor, an array or a list; all else, and what gradients are taken of, is handed over itself."""
     if torch.is_tensor(argument) and not argument.requires_grad:
         return argument.clone()
-    return argument.copy() if isinstance(argument, np.ndarray) else argument
+    return argument.copy() if isinstance(argument, (np.ndarray, list)) else argument
 
 
 def unchanged(argument, copy):
+    if isinstance(argument, list):
+        return len(argument) == len(copy) and all(one is other for one, other in zip(argument, copy))
     same_form = argument.shape == copy.shape and argument.dtype == copy.dtype
     return same_form and bool(((argument == copy) | ((argument != argument) & (copy != copy))).all())
 
@@ -149,18 +165,38 @@ def matched(given, expected):
     if len(expected) == 1:
         return [as_tensor(given, expected[0])]
     if not hasattr(given, "__len__") or len(given) != len(expected):
-        raise Wrong(NOT_SO_MANY, n=len(expected), kind=type(given).__name__)
+        raise Wrong(NOT_SO_MANY, n=len(expected), kind=how_many(given))
+    require_no_none(given)
     return [as_tensor(part, due) for part, due in zip(given, expected)]
+
+
+def how_many(given):
+    """What a function returned in place of several results, in words: how many, or of what kind."""
+    if not isinstance(given, (tuple, list)):
+        return type(given).__name__
+    return "1 result" if len(given) == 1 else f"{len(given)} results"
+
+
+def require_no_none(given):
+    """Raise Wrong where an entry of a list or tuple is None."""
+    for i, part in enumerate(given if isinstance(given, (tuple, list)) else ()):
+        if part is None:
+            raise Wrong(ONE_NONE, i=i, n=len(given), kind=type(given).__name__)
 
 
 def as_tensor(given, expected):
     """One result as a tensor, with its dtype if it had one."""
     if expected.shape == () and expected.dtype == torch.int64:
-        if isinstance(given, bool) or not isinstance(given, (int, np.integer)):
+        size = math.prod(getattr(given, "shape", ()))
+        if size != 1:
+            raise Wrong(ONE_INT, n=size)
+        kind = str(getattr(given, "dtype", type(given).__name__)).removeprefix("torch.")
+        if not kind.startswith(("int", "uint")) or getattr(given, "shape", ()) != ():
             raise Wrong(NO_INT, kind=type(given).__name__)
         return torch.tensor(int(given))
     if torch.is_tensor(given):
         return given.detach()
+    require_no_none(given)
     try:
         tensor = torch.as_tensor(np.asarray(given))
     except (TypeError, ValueError, RuntimeError):
@@ -202,7 +238,7 @@ def difference(given, expected, right, case, tolerance):
     near = numbers_agree(mine, due, NEARLY) or shown(mine[worst]) == shown(due[worst])  # then four digits show nothing
     digits = 12 if near else 4
     names = inspect.signature(right).parameters
-    return {"place": f"{place} of result {part + 1}" if len(expected) > 1 else place,
+    return {"place": " of ".join([place] * bool(where) + [f"result {part + 1}"]) if len(expected) > 1 else place,
             "expected": shown(due[worst], digits), "given": shown(mine[worst], digits),
             "numbers": ", ".join(f"{name} = {shown(value)}" for name, value in zip(names, case))}
 
@@ -215,6 +251,39 @@ def shown(value, digits=4):
         return shown(value.item(), digits)
     entries = [shown(entry, digits) for entry in value.reshape(-1)]
     return f"[{', '.join(entries if len(entries) < 7 else [*entries[:3], '…', *entries[-2:]])}]"
+
+
+def require_letters(given, right, reasons):
+    """Raise Wrong unless the letters of an answer are the right ones.
+
+    While more than one is wrong or missing it says only how many, so that nobody reads the answer off the check; for
+    the last one it gives the reason. reasons: for each letter, what to say to a reader who has it wrong.
+    """
+    off = sorted(letters(given, reasons) ^ set(right))
+    if len(off) > 1:
+        raise Wrong(SEVERAL, n=len(off))
+    if off:
+        raise Wrong(reasons[off[0]])
+
+
+def letters(given, among):
+    """The letters of an answer, as a set of capitals; raises Wrong where one is not `among` those that there are.
+
+    given: a set, list, tuple or array of letters, a text in which they stand, or a dict that tells True or False of
+    each.
+    """
+    among = sorted(among)
+    if given is None:
+        raise Wrong(NONE)
+    if isinstance(given, dict):
+        given = [letter for letter, chosen in given.items() if chosen]
+    parts = [given] if isinstance(given, str) else given
+    if not isinstance(parts, (set, frozenset, list, tuple, np.ndarray)):
+        raise Wrong(NO_LETTERS, among=f"{among[0]} to {among[-1]}", kind=type(given).__name__)
+    chosen = set(re.sub(r"[\s,;.]|\bAND\b", "", " ".join(map(str, parts)).upper()))
+    if not chosen <= set(among):
+        raise Wrong(NO_LETTERS, among=f"{among[0]} to {among[-1]}", kind=repr(given))
+    return chosen
 
 
 def tensor_like(given, expected):

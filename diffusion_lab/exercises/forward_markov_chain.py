@@ -1,5 +1,7 @@
 """The checks of the exercises of lessons/02_forward_markov_chain."""
 
+import re
+
 import torch
 
 from diffusion_lab.data.digits import load_digits
@@ -35,7 +37,8 @@ def check_memory(attempt):
         ("x_t holds √α times x_s, so it remembers something.", lambda s, t: 0.0),
     ]
     diagnosed(attempt, right, causes,
-              "The covariance is √(ᾱ_t/ᾱ_s) times the variance of x_s; divide by both standard deviations.",
+              "Asked is the correlation exactly, by a formula; no simulation comes near enough. The covariance is "
+              "√(ᾱ_t/ᾱ_s) times the variance of x_s; divide by both standard deviations.",
               [(0.8, 0.2), (0.95, 0.6), (0.3, 0.1)])
     return "√(SNR_t/SNR_s): the noise forgets itself as fast as the signal drowns in it."
 
@@ -90,9 +93,13 @@ def check_even_schedule(attempt):
         ("the logarithm is the natural one: SNR = exp(log SNR), not 10 to that power.",
          lambda a, b, T: tables(line(a, b, T) * torch.log(ZERO + 10))),
     ]
+    for least, most in ((0.0, 0.999), (1e-4, 1.0), (1e-4, 0.999)):
+        causes.append(("you clipped β. Nothing is to be clipped: with few steps β_T may well be above 0.999, and β_1 "
+                       "below 1e-4.",
+                       lambda a, b, T, low=least, high=most: torch.cat([ZERO, right(a, b, T)[1:].clamp(low, high)])))
     diagnosed(attempt, right, causes,
               "log SNR_t runs in a straight line from `first` at t = 1 to `last` at t = T; ᾱ_0 = 1, "
-              "ᾱ_t = SNR_t/(1+SNR_t), and β_t = 1 - ᾱ_t/ᾱ_{t-1}.", [(6.0, -5.0, 12), (4.0, -3.0, 7)], tolerance=1e-9)
+              "ᾱ_t = SNR_t/(1+SNR_t), and β_t = 1 - ᾱ_t/ᾱ_{t-1}.", [(6.0, -5.0, 12), (11.0, -12.0, 3)], tolerance=1e-9)
     return "Every step now takes the same from log SNR. Put the table into Schedule and look at a strip of it."
 
 
@@ -143,8 +150,10 @@ def check_drowning(attempt):
          lambda x, a, k: tuple(int((a * wave_power(y)[k] < 1).nonzero()[0]) for y in (x, enlarged(x)))),
         ("you left P_k out: that is where ᾱ_t falls below 1-ᾱ_t, the same for all waves.",
          with_power(torch.ones_like)),
-        ("P_k is a power already: take no root, and no square.", with_power(torch.sqrt)),
-        ("P_k is a power already: take no root, and no square.", with_power(torch.square)),
+        ("powers are compared with powers: take no root and no square, neither of P_k nor of ᾱ_t and 1-ᾱ_t.",
+         with_power(torch.sqrt)),
+        ("powers are compared with powers: take no root and no square, neither of P_k nor of ᾱ_t and 1-ᾱ_t.",
+         with_power(torch.square)),
         ("one step early: at the times that you return, the wave is not yet below the noise.",
          with_times(lambda t, a: t - 1)),
         ("one step late: the tables begin at time 0, so an index is a time; add nothing.",
@@ -162,9 +171,13 @@ def check_drowning(attempt):
 
 
 def marks(value, allowed):
-    """What a reader chose, in any form ("35", "3, 5", [3, 5], {"3", "5"}), as a set of characters."""
-    found = {character for part in (value if isinstance(value, (list, tuple, set, frozenset)) else [value])
-             for character in str(part).upper() if character.isalnum()}
+    """What a reader chose, in any form ("35", "3 and 5", [3, 5], {3.0, 5.0}, {3: True}), as a set of digits."""
+    if isinstance(value, dict):
+        value = [test for test, chosen in value.items() if chosen]
+    value = value.tolist() if hasattr(value, "tolist") else value
+    parts = [int(part) if isinstance(part, float) and part == int(part) else part
+             for part in (value if isinstance(value, (list, tuple, set, frozenset)) else [value])]
+    found = set(re.sub(r"[\s,;.]|\band\b", "", " ".join(map(str, parts)).lower()))
     if not found <= set(allowed):
         raise Wrong("choose among {allowed}; you gave {given}.", allowed=", ".join(allowed), given=repr(value))
     return found
@@ -197,6 +210,8 @@ def check_found_by(attempt):
     given = attempt()
     if given is None:
         raise Wrong(NONE)
+    if isinstance(given, dict):  # "a" and "q_sample_A" are clear enough
+        given = {str(name).upper().removeprefix("Q_SAMPLE_"): tests for name, tests in given.items()}
     if not isinstance(given, dict) or set(given) != set(FOUND_BY):
         raise Wrong('a dict was expected, {{"A": …, "B": …, "C": …}}, with the tests that find each; yours is {given}.',
                     given=repr(given))

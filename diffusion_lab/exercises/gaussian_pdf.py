@@ -4,7 +4,17 @@ import math
 
 import torch
 
-from diffusion_lab.exercises.feedback import NO_NUMBERS, NONE, NOT_SO_MANY, Wrong, answers, diagnosed
+from diffusion_lab.exercises.feedback import (
+    NO_NUMBERS,
+    NONE,
+    NOT_SO_MANY,
+    Wrong,
+    answers,
+    close,
+    diagnosed,
+    require_letters,
+    tensor_like,
+)
 
 MEANS = torch.tensor([0.7, -0.4, 1.9], dtype=torch.float64), torch.tensor([-1.0, 0.3, 0.8, 2.5], dtype=torch.float64)
 VARIANCES = torch.tensor([0.5, 2.0, 0.3], dtype=torch.float64), torch.tensor([1.5, 0.2, 3.0, 0.7], dtype=torch.float64)
@@ -81,6 +91,10 @@ def check_pooled(attempt):
     return "Precisions add for any number of opinions, and none can make you less sure."
 
 
+LAST_BUMP = ("right, but for one draw. In floating point ten weights of 0.1 add up to a little less than 1, and the "
+             "largest u below 1 is not below their sum: there, stay with the last bump.")
+
+
 @answers
 def check_mixture(attempt):
     def picked(w, u):
@@ -137,44 +151,81 @@ def check_mixture(attempt):
               "First pick the bump of each draw, by adding up weights until they pass u; then use equation (2).",
               [numbers([0.25, 0.6, 0.15], [-2.0, 0.5, 3.0], [0.3, 2.0, 0.5], [0.05, 0.5, 0.95, 0.3, 0.8, 0.2],
                        [0.3, -1.2, 0.8, 1.5, -0.4, 0.6]),
-               numbers([0.3, 0.7], [1.0, -1.5], [0.2, 0.6], [0.9, 0.1, 0.45, 0.25], [-0.7, 0.2, 1.1, -1.6])])
+               numbers([0.3, 0.7], [1.0, -1.5], [0.2, 0.6], [0.9, 0.1, 0.45, 0.25], [-0.7, 0.2, 1.1, -1.6]),
+               numbers([0.2, 0.35, 0.15, 0.3], [-1.0, 0.5, 2.0, 4.0], [0.3, 0.6, 0.2, 0.9], [0.1, 0.6, 0.8, 0.95, 0.3],
+                       [0.4, -0.9, 1.3, -0.2, 0.7])])
+    almost_one = math.nextafter(1.0, 0.0)
+    w, m, v, u, eps = numbers([0.1] * 10, list(range(10)), [0.5] * 10, [0.05, almost_one], [0.3, -0.4])
+    try:
+        given = tensor_like(attempt(w, m, v, u, eps), eps)
+    except IndexError:
+        raise Wrong(LAST_BUMP) from None
+    if not close(given, of(picked(w, u), m, v, eps)):
+        raise Wrong(LAST_BUMP)
+    w, m, v, u, eps = numbers([0.25, 0.25, 0.125, 0.375], [-3.0, 1.0, 2.0, 5.0], [0.5, 0.2, 0.3, 0.1],
+                              [0.25, 0.5, 0.625, 0.0], [0.3, -0.4, 0.6, 1.1])
+    if not close(tensor_like(attempt(w, m, v, u, eps), eps), of(picked(w, u), m, v, eps)):
+        raise Wrong("right, but for a u exactly at an edge. Bump 0 is where u is *below* weights[0]; where it equals "
+                    "that, it is "
+                    "bump 1.")
     return "Draws with two bumps, from shift, scale and one uniform number each."
 
 
-@answers
-def check_norm_of_average(attempt):
-    found = {}
+def cost(std):
+    """KL(q‖p) in nats, for q = N(0, 1) and p = N(0, std²)."""
+    return 0.5 * (std**-2 - 1 + 2 * math.log(std))
 
-    def measured(n):  # a measurement is another one each time: ask once
-        if n not in found:
-            given = attempt(n)
-            if given is None:
-                raise Wrong(NONE)
-            try:
-                found[n] = float(given)
-            except (TypeError, ValueError):
-                raise Wrong(NO_NUMBERS, kind=type(given).__name__) from None
-        return found[n]
+
+def priced(price, of=cost, high=1e6):
+    """The number above 1 at which a cost that grows from there is the price: by halving, on the logarithm."""
+    low, high = 0.0, math.log(high)
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if of(math.exp(middle)) < price else (low, middle)
+    return math.exp(low)
+
+
+@answers
+def check_equally_costly(attempt):
+    def right(narrow):
+        return priced(cost(narrow))
+
+    def one_number(narrow):
+        given = attempt(narrow)
+        if given is None:
+            raise Wrong(NONE)
+        try:
+            return float(given)
+        except (TypeError, ValueError):
+            raise Wrong(NO_NUMBERS, kind=type(given).__name__) from None
 
     causes = [
-        ("you let the norm fall like 1/n. Look at n = 4 again: is it a quarter of 28?", lambda n: 28 / n),
-        ("you say that the norm stays. But highs of one image meet lows of another.", lambda n: 28.0),
-        ("that is the norm of the sum of n images; the average is the sum over n.", lambda n: 28 * n**0.5),
-        ("that is the norm of n times an image: are your n images the same one?", lambda n: 28.0 * n),
-        ("that is the square of the norm: take the root.", lambda n: 784 / n),
-        ("that is the standard deviation of one pixel. The norm is over 784 of them.", lambda n: n**-0.5),
-        ("that is for two images, whatever n is.", lambda n: 28 / 2**0.5),
-        ("you let the norm fall by √2 with each further image; it does so when their number doubles.",
-         lambda n: 28 / 2 ** ((n - 1) / 2)),
-        ("you let the norm fall like 1/n². The variance of a pixel falls like 1/n: the norm goes with its root.",
-         lambda n: 28 / n**2),
-        ("that is the variance of one pixel. The norm is √784 times its standard deviation.", lambda n: 1 / n),
-        ("you let the norm fall like the logarithm. Measure n = 1, 4, 16, 64: what is the factor each time?",
-         lambda n: 28 / (1 + math.log(n))),
+        ("you say that half as wide costs what twice as wide costs. Compute both with kl: which costs more?",
+         lambda narrow: 1 / narrow),
+        ("you say that a quarter costs what four times does, and the like. Compute both with kl: which costs more?",
+         lambda narrow: narrow**-2),
+        ("that is the variance. The standard deviation is its root.", lambda narrow: right(narrow) ** 2),
+        ("that is the root of the right answer: kl takes variances, so square the σ that you hand it.",
+         lambda narrow: right(narrow) ** 0.5),
+        ("you handed `narrow` to kl as a variance: square it first.", lambda narrow: right(narrow**0.5)),
+        ("both σ went to kl as if they were variances: square them.", lambda narrow: right(narrow**0.5) ** 2),
+        ("you measured in the other direction: the truth, N(0, 1), stands first.",
+         lambda narrow: priced(cost(1 / narrow), lambda std: cost(1 / std))),
+        ("that is the cost in nats, and not the σ that has it.", cost),
+        ("that is the narrow σ itself, which costs the same, of course. Look above 1.", lambda narrow: narrow),
+        ("your σ is equally far above 1 as the other is below it. Distance is not cost: compute both with kl.",
+         lambda narrow: 2 - narrow),
+        ("that is one over the right answer.", lambda narrow: 1 / right(narrow)),
+        ("you asked for one cost to be twice the other; they should be the same.",
+         lambda narrow: priced(2 * cost(narrow))),
+        ("you stopped the search too early, at σ = 10: how much does narrow = 0.25 cost, and how much your σ?",
+         lambda narrow: min(right(narrow), 10.0)),
+        ("you stopped the search too early, at σ = 100: how much does narrow = 0.25 cost, and how much your σ?",
+         lambda narrow: min(right(narrow), 100.0)),
     ]
-    diagnosed(measured, lambda n: (784 / n) ** 0.5, causes, "Within 10 per cent was asked for. Measure n = 1, 4, 16: "
-              "by which factor does the norm fall each time?", [(3,), (25,), (400,)], tolerance=0.1)
-    return "28/√n: averages of noise sink towards the middle; divide by √n in place of n, and they stay in the shell."
+    diagnosed(one_number, right, causes, "Compute kl(0, 1, 0, σ²) for your σ, and for the narrow one: the two should "
+              "be the same.", [(0.5,), (0.8,), (0.25,)], tolerance=0.01)
+    return "A belief that is too narrow is costly, one that is too wide is cheap: 1/σ² on one side, log σ on the other."
 
 
 @answers
@@ -221,34 +272,19 @@ def check_fault(attempt):
     return "The scale is a standard deviation. At log_var = 0 it equals the variance, so that test was blind."
 
 
-NO_LETTERS = "letters from A to F were expected, as in {{\"A\", \"F\"}} or \"AF\", but your function returned {kind}."
-WRONGLY = {
+REASONS = {  # what to say to a reader who has this statement wrong
     "A": "A does not follow: a density is no probability, and may be as high as it likes if it is narrow (Figure 2).",
+    "B": "B follows, and you left it out: a wider unit makes a lower curve (Figure 2), here 784 times over.",
     "C": "C does not follow: how often a model draws something is density times volume, and around the point of "
          "highest density there is next to no volume (Figure 6).",
+    "D": "D follows, and you left it out: what is 1.12 to the power of 784?",
+    "E": "E follows, and you left it out: surprise is minus the logarithm of the density that a model gave.",
     "F": "F does not follow: the highest density of all belongs to a point that is never drawn. A typical sample has "
          "the density of the shell, no more and no less.",
-}
-MISSED = {
-    "B": "B follows, too, and you left it out: a wider unit makes a lower curve (Figure 2), here 784 times over.",
-    "D": "D follows, too, and you left it out: what is 1.12 to the power of 784?",
-    "E": "E follows, too, and you left it out: surprise is minus the logarithm of the density that a model gave.",
 }
 
 
 @answers
 def check_claims(attempt):
-    given = attempt()
-    if given is None:
-        raise Wrong(NONE)
-    if isinstance(given, dict):
-        given = [letter for letter, chosen in given.items() if chosen]
-    if not isinstance(given, (str, list, tuple, set, frozenset)):
-        raise Wrong(NO_LETTERS, kind=type(given).__name__)
-    letters = {letter for text in given for letter in str(text).upper() if letter.isalnum()}
-    if not letters or letters - set("ABCDEF"):
-        raise Wrong(NO_LETTERS, kind=repr(given))
-    for letter, why in [*WRONGLY.items(), *MISSED.items()]:
-        if (letter in letters) == (letter in WRONGLY):
-            raise Wrong(why)
+    require_letters(attempt(), "BDE", REASONS)
     return "B, D and E. A density has a unit, and says nothing about how often something is drawn."

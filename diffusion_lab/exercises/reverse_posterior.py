@@ -2,7 +2,7 @@
 
 import torch
 
-from diffusion_lab.exercises.feedback import NONE, Wrong, answers, diagnosed
+from diffusion_lab.exercises.feedback import Wrong, answers, close, diagnosed, require_letters
 from diffusion_lab.sampling.chain import last, pairs, spaced
 from diffusion_lab.sampling.ddpm import ddpm
 from diffusion_lab.theory.denoiser import Denoiser
@@ -111,15 +111,65 @@ def one_that_fits(mixture, x_t, t, schedule, spread=1.0, sure=False):
     return (1 - gain) * mixture.mean[k] + gain * y + spread * (gain * noise_var).sqrt() * torch.randn_like(y)
 
 
+SAMPLES = 20_000
+
+
+class Watched(GaussianMixture):
+    """A mixture that notes how many points it is asked about at each noise level, and whether it is sampled."""
+
+    def __init__(self, weight, mean, var):
+        super().__init__(weight, mean, var)
+        self.rows, self.sampled = {}, False
+
+    def log_joint(self, x, noise_var=0.0):
+        level = f"{float(torch.as_tensor(noise_var).max()):.6g}"
+        self.rows[level] = self.rows.get(level, 0) + len(x)
+        return super().log_joint(x, noise_var)
+
+    def sample(self, n, generator=None):
+        self.sampled = True
+        return super().sample(n, generator)
+
+
+def watched_variances(attempt, mixture, n):
+    """The reader's result for a copy of the mixture; raises Wrong where the walks were no walks of n steps."""
+    torch.manual_seed(0)
+    copy = Watched(mixture.weight, mixture.mean, mixture.var)
+    given = attempt(copy, n)
+    if not all(torch.equal(getattr(copy, name), getattr(mixture, name)) for name in ("weight", "mean", "var")):
+        raise Wrong("your function changed the tables of the mixture itself (+=, mul_ and the like work in place), and "
+                    "whoever called it still needs them: compute something new.")
+    rows = {level: count for level, count in copy.rows.items() if level != "0"}
+    if rows and len(rows) != n:
+        raise Wrong("n = {n} steps were asked for, but your walks went through {times} times: spaced(1000, n).",
+                    n=n, times=len(rows))
+    if rows and min(rows.values()) < SAMPLES:
+        raise Wrong("the variances should be those of {due} samples each; yours are of {given}.",
+                    due=SAMPLES, given=min(rows.values()))
+    if copy.sampled and min(rows.values(), default=0) < 2 * SAMPLES:
+        raise Wrong("you drew with mixture.sample, which draws from the data, whatever x_t is. Answer each x_t of "
+                    "the walk "
+                    "with an x_0 that fits it, as `one_that_fits` does.")
+    mean = mixture.weight @ mixture.mean
+    exact = float(mixture.weight @ (mixture.var + (mixture.mean[:, 0] - mean) ** 2))
+    if isinstance(given, (tuple, list)) and any(isinstance(part, float) and abs(part - exact) < 1e-9 for part in given):
+        raise Wrong("that is the variance of the data, computed and not measured. Walk, and take the variance of the "
+                    "samples.")
+    return given
+
+
 @answers
 def check_two_variances(attempt):
     schedule = cosine()
 
-    def spread(mixture, n, answer, variance="small"):
+    def samples(mixture, n, answer, variance="small"):
         torch.manual_seed(1)
-        x_T = torch.randn(20_000, 1, dtype=torch.float64)
+        x_T = torch.randn(SAMPLES, 1, dtype=torch.float64)
         denoiser = Denoiser(lambda x_t, t, label: answer(mixture, x_t, t), schedule)
-        return last(ddpm(denoiser, x_T, spaced(1000, n), variance)).var().item()
+        return last(ddpm(denoiser, x_T, spaced(1000, n), variance))
+
+    def spread(mixture, n, answer, variance="small"):
+        return samples(mixture, n, answer, variance).var().item()
 
     def average(mixture, x_t, t):
         return mixture.expected_x_0(x_t, t, schedule)
@@ -137,14 +187,14 @@ def check_two_variances(attempt):
         return lambda mixture, n: (spread(mixture, n, first, variance) ** power,
                                    spread(mixture, n, second, variance) ** power)
 
-    def seeded(mixture, n):
-        torch.manual_seed(0)
-        return attempt(mixture, n)
+    def watched(mixture, n):
+        return watched_variances(attempt, mixture, n)
 
     causes = [
         ("both are the same: the second walk must be answered with one x_0 that fits, not with the average.",
          both(average, average)),
-        ("both are the same: the first walk must be answered with the average, `mixture.denoiser(schedule)`.",
+        ("both are the variance of the data, as a draw gives it. The first walk must be answered with the average, "
+         "`mixture.denoiser(schedule)`.",
          both(draw, draw)),
         ("the two are swapped: first with the average, then with a draw.", both(draw, average)),
         ("these are standard deviations. Compare variances.", both(average, draw, power=0.5)),
@@ -154,12 +204,14 @@ def check_two_variances(attempt):
          both(average, of_the_likeliest)),
         ("you walked with the variance \"large\". With x_0 in hand, the step's own variance is β tilde, \"small\".",
          both(average, draw, "large")),
+        ("these are the averages of the squares. A variance is about the mean: subtract it first, as .var() does.",
+         lambda mixture, n: tuple(samples(mixture, n, answer).square().mean().item() for answer in (average, draw))),
     ]
     one = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [0.02, 0.02])
-    other = GaussianMixture([0.3, 0.7], [[-1.5], [0.5]], [0.1, 0.3])
-    diagnosed(seeded, both(average, draw), causes,
+    other = GaussianMixture([0.3, 0.7], [[-0.5], [1.5]], [0.1, 0.3])
+    diagnosed(watched, both(average, draw), causes,
               "First the variance of the samples if `mixture.denoiser(schedule)` answers, then if a draw does.",
-              [(one, 2), (other, 5), (other, 2)], tolerance=0.06)
+              [(one, 2), (other, 5), (other, 2)], tolerance=0.04)
     return ("With the average, long steps make the samples too narrow. With a draw the variance is the data's after "
             "any number of steps: a draw of x_0, then of x_s, is one from q(x_s given x_t). The theorem does the rest.")
 
@@ -268,6 +320,15 @@ def check_repaired_step(attempt):
     def root(t, s, alpha):
         return var(t, s, alpha) ** 0.5
 
+    def mean_of(step, *case):
+        """What a step makes without noise."""
+        *rest, eps = case
+        return torch.as_tensor(step(*rest, 0 * eps))
+
+    def noise_of(step, *case):
+        """What a step adds because of eps."""
+        return torch.as_tensor(step(*case)) - mean_of(step, *case)
+
     causes = [
         ("that is still the faulty step.", with_alpha(neighbours, var)),
         ("one fault is repaired: the root of the variance. The other is in α. Which two times does this step connect?",
@@ -286,35 +347,31 @@ def check_repaired_step(attempt):
          lambda x_t, x_0_hat, t, s, a, eps: right(x_t, x_0_hat, t, s, a, 0 * eps)
          + with_alpha(neighbours, root)(0 * x_t, 0 * x_0_hat, t, s, a, eps)),
     ]
-    diagnosed(attempt, right, causes, "Compare each line with (4), (5) and (9), for a step from t to any s.",
-              [(X_T, X_0, 5, 2, ALPHA_BAR, EPS), (Y_T, Y_0, 6, 3, OTHER, NOISE), (Y_T, Y_0, 4, 0, OTHER, NOISE)])
+    compare = "Compare each line with (4), (5) and (9), for a step from t to any s."
+    numbers = [(X_T, X_0, 5, 2, ALPHA_BAR, EPS), (Y_T, Y_0, 6, 3, OTHER, NOISE), (Y_T, Y_0, 4, 0, OTHER, NOISE)]
+    try:
+        diagnosed(attempt, right, causes, compare, numbers)
+    except Wrong as wrong:
+        if str(wrong).startswith(compare):  # no cause was found: is one half of the step right?
+            for part, left in ((mean_of, "the mean is right. What is left is in the factor of eps: the root of (5)."),
+                               (noise_of, "the factor of eps is right. What is left is in the mean, equation (4).")):
+                if all(close(part(attempt, *case), part(right, *case)) for case in numbers):
+                    raise Wrong(left) from None
+        raise
     return "The first fault is right for s = t-1, so a thousand steps hide it; the second makes every step too quiet."
 
 
 REASONS = {
-    "A": "A does not follow: the same denoiser works with a thousand steps. An exact one makes both errors, too.",
-    "D": "D does not follow: both walks start from N(0, I).",
-    "E": "E does not follow: β is too wide for some data, and no variance moves what a Gaussian puts between.",
-}
-MISSING = {
-    "B": "one more follows, about the shape of a long step: look at Figure 5, left.",
-    "C": "one more follows, about the width: what would the variance of the step be if x_0 were known?",
-    "F": "one more follows: what did exercise 3 find for two steps?",
+    "A": "A is false: the same denoiser works with a thousand steps. An exact one makes both errors, too.",
+    "B": "B is true, and you left it out. It is about the shape of a long step: look at Figure 5, left.",
+    "C": "C is true, and you left it out. It is about the width: what is the variance of the step if x_0 is known?",
+    "D": "D is false: both walks start from N(0, I).",
+    "E": "E is false: β is too wide for some data, and leaves points between, too.",
+    "F": "F is true, and you left it out: what did exercise 3 find for two steps?",
 }
 
 
 @answers
 def check_what_follows(attempt):
-    given = attempt()
-    if given is None:
-        raise Wrong(NONE)
-    if not hasattr(given, "__iter__"):
-        raise Wrong("a set of letters was expected, but your function returned {kind}.", kind=type(given).__name__)
-    letters = {str(letter).strip().upper() for letter in given} - {"", ","}
-    unknown = sorted(letters - {*"ABCDEF"})
-    if unknown:
-        raise Wrong("the sentences are A to F, and you named {unknown}.", unknown=unknown[0])
-    for letter, reason in [*REASONS.items(), *MISSING.items()]:
-        if (letter in letters) == (letter in REASONS):
-            raise Wrong(reason)
+    require_letters(attempt(), "BCF", REASONS)
     return "The steps are long, and Gaussian: that is all. Neither the denoiser nor the start is to blame."

@@ -2,7 +2,7 @@
 
 import torch
 
-from diffusion_lab.exercises.feedback import answers, diagnosed
+from diffusion_lab.exercises.feedback import Wrong, answers, diagnosed
 
 X = torch.tensor([0.5, -0.5, 0.2, -0.8, 0.1], dtype=torch.float64)
 Y = torch.tensor([1.2, -0.3, 0.9, -2.0, 0.4], dtype=torch.float64)
@@ -61,8 +61,13 @@ def check_noise_shares(attempt):
          lambda t, s, eta: (right(t, s, eta)[0], eta * (1 - t / s) ** 0.5)),
         ("the fraction in β tilde is upside down. (So your σ² can be above 1-ᾱ_s, and the root is that of a negative "
          "number.)", lambda t, s, eta: roots(1 - s, eta**2 * (1 - t / s) * (1 - t) / (1 - s))),
-        ("the step starts at t and ends at s, so β = 1 - ᾱ_t/ᾱ_s, not 1-ᾱ_t.",
+        ("your σ² is η² (1-ᾱ_s); that is what 1-ᾱ_t in place of β gives, for it cancels. The step starts at t and ends "
+         "at s: β = 1 - ᾱ_t/ᾱ_s, not 1-ᾱ_t, and σ² = η² β (1-ᾱ_s)/(1-ᾱ_t).",
          lambda t, s, eta: roots(1 - s, eta**2 * (1 - s))),
+        ("a root is forgotten: σ = η √β tilde, and you have η β tilde.",
+         lambda t, s, eta: ((1 - s - (eta * beta_tilde(t, s)) ** 2) ** 0.5, eta * beta_tilde(t, s))),
+        ("the old noise is right. For the fresh one a root is forgotten: σ = η √β tilde, and you have η β tilde.",
+         lambda t, s, eta: (right(t, s, eta)[0], eta * beta_tilde(t, s))),
         ("η has no effect.", lambda t, s, eta: right(t, s, 1.0)),
         ("the noise is that of time s, where its variance is 1-ᾱ_s, not 1-ᾱ_t.",
          lambda t, s, eta: roots(1 - t, eta**2 * beta_tilde(t, s))),
@@ -72,6 +77,8 @@ def check_noise_shares(attempt):
          lambda t, s, eta: (((1 - s) * (1 - eta**2)) ** 0.5, right(t, s, eta)[1])),
     ]
     look = "First √(1-ᾱ_s-σ²), the factor of ε̂; then σ = η √β tilde, that of the fresh noise."
+    diagnosed(as_floats(attempt), right, causes, look,  # first where no usual mistake asks for the root of less than 0
+              [(0.6, 0.7, 0.3), (0.3, 0.5, 0.25)])
     diagnosed(as_floats(attempt), right, causes, look,
               [(0.3, 0.8, 0.5), (0.3, 0.8, 1.0), (0.3, 0.8, 0.0), (0.05, 0.4, 0.8)])
     diagnosed(as_floats(attempt), right, [], f"Right in between, but not where the step ends at the data. {look}",
@@ -133,6 +140,18 @@ def check_ddim_step(attempt):
     diagnosed(attempt, right, causes,
               "Find ε̂ from equation (1) of notebook 05 at time t; then use the same equation at time s.",
               [(X, Y, 0.3, 0.8), (Y.flip(0), X, 0.05, 0.6)])
+    between = "Right in between, but not where the step ends at the data, ᾱ_s = 1: "
+    end = "There x_s is x̂_0, with no noise, and nothing may be divided by 1-ᾱ_s = 0."
+
+    def at_the_data(*case):
+        try:
+            return attempt(*case)
+        except (ArithmeticError, ValueError) as error:
+            raise Wrong(between + "your code stopped with {kind}: {error}. " + end, kind=type(error).__name__,
+                        error=error) from None
+
+    diagnosed(at_the_data, right, [(f"{between}yours is not a number. {end}", lambda x, y, t, s: torch.nan * x)],
+              between + end, [(X, Y, 0.3, 1.0), (Y.flip(0), X, 0.05, 1.0)])
     return "The noise that was there stays; only its share becomes smaller."
 
 

@@ -1,10 +1,9 @@
 """The checks for the exercises of notebooks/00_start_here.ipynb."""
 
-import re
-
 import torch
 
-from diffusion_lab.exercises.feedback import Wrong, answers, diagnosed, tensor_like
+from diffusion_lab.exercises.feedback import Wrong, answers, diagnosed, require_letters, tensor_like
+from diffusion_lab.theory.denoiser import Denoiser
 from diffusion_lab.theory.mixture import GaussianMixture
 from diffusion_lab.theory.schedule import cosine
 
@@ -54,65 +53,123 @@ def check_to_pixels(attempt):
 TWO = GaussianMixture(torch.tensor([0.7, 0.3], dtype=torch.float64),
                       torch.tensor([[1.5, -1.0], [-1.5, 1.0]], dtype=torch.float64),
                       torch.tensor([0.02, 0.02], dtype=torch.float64)).denoiser(cosine())
-TWO_ENDS = torch.tensor([[[1.5, -1.0]], [[-1.5, 1.0]]], dtype=torch.float64)
-WALKS, NEAR = 500, 0.3  # the standard error of the average is about 0.06
-STARTS = [(torch.tensor([[0.1, 0.3]], dtype=torch.float64), 700),
-          (torch.tensor([[0.3, -0.4]], dtype=torch.float64), 850)]
+STEPS = 50
+STARTS = [(torch.tensor([[0.1, 0.3]], dtype=torch.float64), 700, 60),  # x_t, t, number of walks
+          (torch.tensor([[0.3, -0.4]], dtype=torch.float64), 850, 40)]
 
 
 @answers
 def check_average_of_walks(attempt):
-    asked = []
+    judged, used = [], []
+    for x_t, t, n in STARTS:
+        asked = []  # (time, states, answers)
 
-    def denoiser(x_t, t, label=None):
-        asked.append((len(x_t), int(torch.as_tensor(t).flatten()[0])))
-        return TWO(x_t, t, label)
+        def recorded(x, time, label, asked=asked):
+            x_0_hat = TWO(x, time, label)
+            asked.append((int(torch.as_tensor(time).flatten()[0]), x.clone(), x_0_hat.clone()))
+            return x_0_hat
 
-    denoiser.schedule = TWO.schedule
-    off = []
-    for x_t, t in STARTS:
-        asked.clear()
-        given = attempt(denoiser, x_t, t, WALKS, torch.Generator().manual_seed(0))
-        if torch.is_tensor(given) and given.shape == (WALKS, 2):
-            raise Wrong("those are the ends of all {n} walks: average them, as in ends.mean(dim=0, keepdim=True).",
-                        n=WALKS)
-        if torch.is_tensor(given) and given.shape == (2,):
+        generator = torch.Generator().manual_seed(0)
+        before = generator.get_state()
+        given = attempt(Denoiser(recorded, cosine()), x_t, t, n, generator)
+        used.append(not torch.equal(before, generator.get_state()))
+        if getattr(given, "shape", None) == (n, 2):
+            raise Wrong("those are the ends of all {n} walks: average them, as in ends.mean(dim=0, keepdim=True).", n=n)
+        if getattr(given, "shape", None) == (2,):
             raise Wrong("the numbers may be right, but the shape should be that of x_t, (1, 2): keepdim=True keeps the "
                         "first axis.")
-        given = tensor_like(given, x_t)
-        if not asked:
-            raise Wrong("the denoiser was not asked once: walk with the `denoiser` that your function is given.")
-        guess = TWO(x_t, t)
-        if len(asked) == 1:
-            raise Wrong("you asked the denoiser once. That is the one guess; the question is what the average of walks "
-                        "is, so walk, with ddpm.")
-        if asked[0][1] != t:
-            raise Wrong("your walk begins at the time {first}, but x_t is noisy as at t = {t}: the first of the times "
-                        "must be t, as in spaced(t, 50).", first=asked[0][1], t=t)
-        if max(rows for rows, _ in asked) < WALKS and sum(time == t for _, time in asked) < WALKS:
-            raise Wrong("you walked {n} times, but {all} walks were asked for: repeat x_t, as in "
-                        "x_t.expand(n, *x_t.shape[1:]).",
-                        n=sum(rows for rows, time in asked if time == t), all=WALKS)
-        if asked[-1][1] > 0.5 * t:
-            raise Wrong("your walk stops half-way, at t = {t}: go on to the end, and take the last state, as `last` "
-                        "does.", t=asked[-1][1])
-        off.append((given - guess, guess, given))
-    if all(difference.abs().max() < NEAR for difference, *_ in off):
-        return ("The average of many walks is the one guess: each walk ends in an image that could be under the noise, "
-                "and the guess is the average of these.")
-    if all((given - WALKS * guess).abs().max() < NEAR * WALKS for _, guess, given in off):
-        raise Wrong("that is the sum of the ends: divide by their number, n.")
-    if all(min((given - end).norm() for end in TWO_ENDS) < 0.6 for *_, given in off):
-        raise Wrong("that is where single walks end, not between the ends: were your walks all alike? Each needs fresh "
-                    "noise of its own at each step, as ddpm draws it for each row.")
-    _, guess, given = off[0] if off[0][0].abs().max() >= NEAR else off[1]
-    raise Wrong("for points in the plane whose answer is known, the average of {n} walks should be near {guess}, but "
-                "yours is {given}. Is it the last state that you average, over the walks alone?",
-                n=WALKS, guess=rounded(guess), given=rounded(given))
+        given = tensor_like(given, x_t).to(x_t)
+        states, ends = require_walks(asked, x_t, t, n)
+        judged.append((given, average_and_causes(states, ends, n), ends, TWO(x_t, t), n))
+    if all(near(given, values[""]) for given, values, *_ in judged):
+        if not all(used):
+            raise Wrong("the average is right, but your walks drew their noise from somewhere else, so that nobody can "
+                        "repeat them: hand the `generator` on, as in ddpm(…, generator=generator).")
+        for given, _, ends, guess, n in judged:
+            if bool(((given - guess).abs() > 5 * ends.std(dim=0) / n**0.5).any()):
+                raise Wrong("you averaged the ends of your walks, but they do not end where they should: the average "
+                            "of "
+                            "{n} should be near {guess}, and yours is {given}. Leave the steps to ddpm.",
+                            n=n, guess=rounded(guess), given=rounded(given))
+        return ("The denoiser of this check is exact, and the average of many walks is its one guess: each walk ends "
+                "in "
+                "a point that could be under the noise, and the guess is the average of these.")
+    for cause in [cause for cause in judged[0][1] if cause]:
+        if all(cause in values and near(given, values[cause]) for given, values, *_ in judged):
+            raise Wrong(cause)
+    given, values, *_, n = next(case for case in judged if not near(case[0], case[1][""]))
+    raise Wrong("your {n} walks end in points whose average is {due}, but yours is {given}. Average the last states, "
+                "over "
+                "the walks alone, and add nothing.", n=n, due=rounded(values[""], 4), given=rounded(given, 4))
 
 
-def rounded(point):
-    return [round(value, 2) for value in point.flatten().tolist()]
+def require_walks(asked, x_t, t, n):
+    """{time: the walks' states} and the ends, from what the denoiser was asked; raises Wrong if they are not n."""
+    if not asked:
+        raise Wrong("the denoiser was not asked once: walk with the `denoiser` that your function is given.")
+    if len(asked) == 1:
+        raise Wrong("you asked the denoiser once. That is the one guess; the question is what the average of walks "
+                    "is, so "
+                    "walk, with ddpm.")
+    if asked[0][0] != t:
+        raise Wrong("your walk begins at the time {first}, but x_t is noisy as at t = {t}: the first of the times "
+                    "must be "
+                    "t, as in spaced(t, 50).", first=asked[0][0], t=t)
+    times = sorted({time for time, *_ in asked}, reverse=True)
+    states = {time: torch.cat([x for other, x, _ in asked if other == time]) for time in times}
+    if len(states[t]) != n:
+        raise Wrong("you walked {n} times, but {all} walks were asked for: repeat x_t, as in "
+                    "x_t.expand(n, *x_t.shape[1:]).", n=len(states[t]), all=n)
+    astray = int((states[t] != x_t).any(dim=1).sum())
+    if astray:
+        raise Wrong("each walk begins at x_t itself, but {astray} of yours began elsewhere.", astray=astray)
+    if times[-1] > 0.5 * t:
+        raise Wrong("your walk stops half-way, at t = {t}: go on to the end, and take the last state, as `last` does.",
+                    t=times[-1])
+    ends = torch.cat([x_0_hat for time, _, x_0_hat in asked if time == times[-1]])  # the last step adds no noise
+    if len(ends) == n and near(ends, ends[:1].expand_as(ends)):
+        raise Wrong("your walks all end in one and the same point. Each needs fresh noise of its own at each step, "
+                    "as ddpm "
+                    "draws it for each row.")
+    if len(times) != STEPS or any(len(state) != n for state in states.values()):
+        raise Wrong("walk in fifty steps, all n walks to the end, as with spaced(t, 50): yours have {steps} times, "
+                    "from "
+                    "{first} down to {last}.", steps=len(times), first=times[0], last=times[-1])
+    return states, ends
+
+
+def average_and_causes(states, ends, n):
+    """{"": the right average, cause: what a mistake would give}, each (1, 2)."""
+    def over(points):
+        return points.mean(dim=0, keepdim=True)
+
+    values = {
+        "": over(ends),
+        "that is the sum of the ends: divide by their number, n.": n * over(ends),
+        "you divided by n-1, as for a variance. An average divides by n.": n / (n - 1) * over(ends),
+        "that is the median of the ends, coordinate by coordinate; asked is their average.":
+            ends.median(dim=0, keepdim=True).values,
+        "the sign is turned.": -over(ends),
+        "that is where your first walk ends. Average over all of them.": ends[:1],
+        "that is where your last walk ends. Average over all of them.": ends[-1:],
+        "you clamped the ends to [-1, 1]. These are points in the plane, not pixels: leave them as they are.":
+            over(ends.clamp(-1, 1)),
+        "you averaged over all states on the way, too. Average the last states alone, where the walks end.":
+            over(torch.cat([*list(states.values())[1:], ends])),
+    }
+    for k, state in enumerate(states.values()):
+        values[f"that is the average of the states after {k} of the fifty steps. The walks end after the last: take "
+               f"its x_s, "
+               "as `last` does."] = over(state)
+    return values
+
+
+def near(given, due):
+    return torch.allclose(given, due, rtol=1e-5, atol=1e-5)
+
+
+def rounded(point, digits=2):
+    return [round(value, digits) for value in point.flatten().tolist()]
 
 
 # Exercise 3
@@ -124,7 +181,8 @@ def grey_images(n, height, width, seed):
 
 MADE = grey_images(3, 4, 4, 0) / 127.5 - 1
 KNOWN = torch.cat([grey_images(4, 4, 4, 1), (MADE[:1] + 1) * 127.5])  # with a copy of the first
-LARGER = grey_images(2, 5, 3, 2) / 127.5 - 1
+# off the pixels' grid
+LARGER = 2 * torch.rand(2, 1, 5, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64) - 1
 LARGER_KNOWN = grey_images(4, 5, 3, 3)
 
 
@@ -160,6 +218,12 @@ def check_repaired(attempt):
          lambda made, pixels: squares(made, pixels / 255 - 0.5).sqrt().min(dim=1).values),
         ("white became 0.992: 255 is the largest pixel, so the factor is 127.5, and not 128.",
          lambda made, pixels: squares(made, pixels / 128 - 1).sqrt().min(dim=1).values),
+        ("the fault is repaired, but you rounded `made` to whole pixels. A network's values lie between them, too: "
+         "leave them.",
+         lambda made, pixels: right(((made + 1) * 127.5).round() / 127.5 - 1, pixels)),
+        ("the fault is repaired, but you cut `made` down to whole pixels (int, uint8). A network's values lie "
+         "between them, "
+         "too: leave them.", lambda made, pixels: right(((made + 1) * 127.5).floor() / 127.5 - 1, pixels)),
         ("the fault is repaired, but the root is missing: these are squared distances.",
          lambda made, pixels: squares(made, known(pixels)).min(dim=1).values),
         ("the fault is repaired, but you averaged over the pixels: add the squares up.",
@@ -182,33 +246,17 @@ def check_repaired(attempt):
 # Exercise 4
 
 REASONS = {  # what to say to a reader who has left out a right statement, or taken a wrong one for right
-    "A": "A is right: you have seen it in Figure 2, where copies that were moved lie as far away as fresh digits.",
+    "A": "A is right: you have seen it in Figure 3, where copies that were moved lie as far away as fresh digits.",
     "B": "B is right: of twelve pictures, none need be that one in a thousand, even if there is one.",
-    "C": "C is right: a distance says nothing by itself. Figure 2 has the fresh digits for that reason.",
+    "C": "C is right: a distance says nothing by itself. Figure 3 has the fresh digits for that reason.",
     "D": "D does not follow: each of the twelve could be a training photograph moved by a pixel. Pixel by pixel, such "
-         "a copy is not near, as the left of Figure 2 shows.",
+         "a copy is not near, as the left of Figure 3 shows.",
     "E": "E does not follow: pure noise is far away from all photographs, and so is a ruined picture.",
     "F": "F is right: what has been learned by heart is denoised better than what is new, and no picture need show it.",
 }
-RIGHT = set("ABCF")
 
 
 @answers
 def check_copies(attempt):
-    chosen = letters(attempt())
-    if unknown := sorted(chosen - set(REASONS)):
-        raise Wrong("the statements have the letters A to F, but yours has {unknown}.", unknown=", ".join(unknown))
-    if chosen == set(REASONS):
-        raise Wrong("not all of them are right: two do not follow from the picture, nor from anything else.")
-    for letter in sorted(chosen ^ RIGHT):
-        raise Wrong(REASONS[letter])
+    require_letters(attempt(), "ABCF", REASONS)
     return "A, B, C and F. The picture in such a paper is an illustration; the evidence is in the losses."
-
-
-def letters(given):
-    """The letters of an answer, capitals: from a set, a list, a tuple, or a text in which they stand."""
-    parts = [given] if isinstance(given, str) else given
-    if not isinstance(parts, (set, frozenset, list, tuple)) or not all(isinstance(part, str) for part in parts):
-        raise Wrong('letters are expected, as a set like {{"X", "Y"}} or a text like "XY", but your function returned '
-                    "{kind}.", kind="None" if given is None else type(given).__name__)
-    return set(re.sub(r"[\s,;.]|\band\b", "", " ".join(parts)).upper())

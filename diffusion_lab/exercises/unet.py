@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
-from diffusion_lab.exercises.feedback import NONE, NOT_SO_MANY, Wrong, answers, diagnosed
+from diffusion_lab.exercises.feedback import NONE, NOT_SO_MANY, Wrong, answers, diagnosed, how_many, require_no_none
 
 CONVOLUTIONS = [(28, 1, 8, 3, 1, 1), (14, 4, 6, 3, 2, 1), (7, 6, 4, 1, 1, 0), (28, 3, 5, 5, 2, 0), (9, 2, 2, 3, 1, 0),
                 (7, 6, 4, 3, 2, 1), (20, 5, 7, 4, 3, 1)]
@@ -78,7 +78,8 @@ def part(attempt, i):
         if given is None:
             raise Wrong(NONE)
         if not hasattr(given, "__len__") or len(given) != 2:
-            raise Wrong(NOT_SO_MANY, n=2, kind=type(given).__name__)
+            raise Wrong(NOT_SO_MANY, n=2, kind=how_many(given))
+        require_no_none(given)
         return float(given[i])
 
     return answer

@@ -51,19 +51,19 @@ def kl_prior(x_0, schedule):
 def kl_t(x_0, x_t, t, denoiser, variance="small"):
     """L_{t-1} = KL(q(x_{t-1} given x_t, x_0) ‖ p(x_{t-1} given x_t)), summed over dimensions   (Ho et al. 2020, eq. 5).
 
-    x_0, x_t: float, (n, …). t: int, 2…T (at t = 1 the posterior has no width: that is `nll_recon`). variance: as in
-    `reverse_var`. Returns float64 (n,), nats. Raises ValueError for t out of range or shapes that differ.
+    x_0, x_t: float, (n, …). t: int, or int64 (n,), a time for each example, 2…T (at t = 1 the posterior has no width:
+    that is `nll_recon`). variance: as in `reverse_var`. Returns float64 (n,), nats. Raises ValueError for t out of
+    range or shapes that differ.
     """
     check_denoiser(denoiser)
     check_data(x_0)
     schedule = denoiser.schedule
-    require(isinstance(t, int), f"t must be one time for all examples, an int, but got {t!r}.")
-    check_times(t, schedule.T, first=2)
-    q_var = posterior_var(t, schedule)
-    p_var = reverse_var(t, schedule, variance)
+    check_times(t, schedule.T, first=2, like=x_0)
+    q_var = posterior_var(t, schedule).reshape(-1, 1)
+    p_var = reverse_var(t, schedule, variance).reshape(-1, 1)
     q_mean = posterior_mean(x_0.double(), x_t.double(), t, schedule)
     p_mean = posterior_mean(denoiser(x_t, t).double(), x_t.double(), t, schedule)
-    return kl(q_mean, q_var, p_mean, p_var).flatten(1).sum(dim=1)
+    return kl(q_mean.flatten(1), q_var, p_mean.flatten(1), p_var).sum(dim=1)
 
 
 def decoder_var(schedule, variance="small"):
@@ -106,7 +106,7 @@ def nll_recon(x_0, x_1, denoiser, variance="small", decoder="gaussian"):
     check_data(x_0)
     same_shape(x_0=x_0, x_1=x_1)
     check_choice(decoder, "decoder", ("gaussian", "discretised"))
-    log_p = log_prob if decoder == "gaussian" else discretised_log_prob
+    log_p = {"gaussian": log_prob, "discretised": discretised_log_prob}[decoder]
     mean = denoiser(x_1, 1).double()
     same_shape(x_0=x_0, x_0_hat=mean)
     log_p_x_0 = log_p(x_0.double(), mean, decoder_var(denoiser.schedule, variance))

@@ -70,7 +70,7 @@ from diffusion_lab.data.digits import load_digits
 from diffusion_lab.sampling.dpm_solver import dpm_solver
 from diffusion_lab.theory.forward import q_sample
 from diffusion_lab.theory.schedule import cosine
-from diffusion_lab.view.canvas import as_digit
+from diffusion_lab.view.canvas import EXAMPLES, as_digit
 
 
 # %%
@@ -121,7 +121,7 @@ Live(
 # %% [markdown]
 # Draw something, then move $t$ slowly from left to right.
 #
-# **One guess** is the answer to one question: which clean image is under this noise? Many images could be, and the
+# **One guess** answers one question: which clean image is under this noise? Many images could be, and the
 # network answers with their *average*, in which the likelier ones count more. Where one digit fits, the answer is that
 # digit. Where several fit, it has soft edges. Where many are possible, their average is grey.
 #
@@ -129,12 +129,39 @@ Live(
 # step rules some possibilities out, until one is left. At small $t$ all three walks end in your digit. At large $t$ little
 # of it shows through, and each may end in another one.
 #
-# And the house? With little noise it stays a house. With more, the roof is under the grain, and something with the same
-# walls comes back. The network finishes what it is given *as a digit*, since digits are all it knows. Try half a digit, too.
-# (The trick is called SDEdit, and Part II makes an editor of it.)
+# Did you guess that nothing can be found at $t = 700$? You see grain, but a stroke runs through many pixels, and the network
+# adds up what each of them whispers. From the pad's three at $t = 700$ nearly every walk ends in a three.
+#
+# And the house?
+
+# %%
+house = EXAMPLES["a house"]
+covered = [150, 350, 550, 700, 800, 900]
+finished = [finish(house, t) for t in covered]
+
+# %% tags=["figure"]
+from diffusion_lab.view.plots import gallery
+from diffusion_lab.view.show import show
+
+house_rows = {
+    "under noise": torch.cat([x_t[:1] for _, x_t, _, _ in finished]),
+    "one guess": torch.cat([guess for _, _, guess, _ in finished]),
+    "walked back": torch.cat([walked[:1] for _, _, _, walked in finished]),
+}
+show(gallery(house_rows, below=[f"t = {t}" for t in covered], size=1.05),
+     alt="A drawn house under more and more noise. The guess blurs; what is walked back is a house at first, "
+         "and later a shape of a digit's kind.")
+
+# %% [markdown]
+# **Figure 1.** A house, covered up to six times. Look at the lowest row, from left to right: where does it stop being a house?
+#
+# With little noise it stays one. With more, the roof is under the grain, and something with the same walls comes back. The
+# network finishes what it is given *as a digit*, since digits are all it knows. Try half a digit, too. (To bury a picture in
+# noise and walk back from there is the idea of SDEdit; see the further reading.)
 
 # %% tags=["claim"]
-from diffusion_lab.view.canvas import EXAMPLES
+# checks what the text says: the guess blurs, walks part, the three is found at t = 700, the house is lost
+from diffusion_lab.evaluation.judge import load_judge, read_digits
 
 three = EXAMPLES["a three"]
 wrong_by, apart = [], []
@@ -145,28 +172,41 @@ for t in (300, 700, 1000):
 assert wrong_by[0] < wrong_by[1] < wrong_by[2]
 assert wrong_by[0] < 0.25
 assert apart[0] < apart[2] / 2
-house = EXAMPLES["a house"]
+x_700 = q_sample(torch.from_numpy(as_digit(three)).expand(8, -1, -1, -1), 700, noise, cosine())
+with torch.no_grad():
+    ends = last(dpm_solver(denoiser, x_700, spaced(700, 10))).clamp(-1, 1)
+assert (read_digits(load_judge(), ends) == 3).sum() >= 6
 changed = [(finish(house, t)[3] - torch.from_numpy(as_digit(house))).square().mean().sqrt() for t in (200, 800)]
 assert changed[0] < changed[1] / 2
 
 # %% [markdown]
 # ## Why it works, in four sentences
 #
-# A **diffusion model** (扩散模型) is a **generative model** (生成模型): a program that makes new examples like those that
-# it was shown. You have just used all of it. The course is about why it works:
+# A **diffusion model** is a **generative model**: a program that makes new examples like those that it was shown. You have
+# just used all of it. The course is about why it works, and for that it needs one word and two symbols.
+#
+# The **law** of something random is its probability distribution: what can come out, and how often. $q(x_t)$ names the law of
+# $x_t$, a picture noised up to time $t$ when the clean one could be any of the data. $q(x_s \mid x_t)$, with the bar read as
+# "given", names the law of $x_s$ once $x_t$ is known. These are different functions under one letter; what stands in the
+# bracket tells them apart. And $\mathbb E[x_0 \mid x_t]$ is the average of $x_0$ over the law given $x_t$.
 #
 # 1. **Noise the data by a rule that you know.** Then you can draw from the law $q(x_t)$ of the noised data at every time
 #    $t$, and at the last time it is pure noise.
 # 2. **If $x_t$ has the law $q(x_t)$, and you draw $x_s$ from $q(x_s \mid x_t)$ for an earlier time $s$, then $x_s$ has the
 #    law $q(x_s)$.** So start from noise, step back again and again, and you end in the data.
-# 3. **The only thing missing for a small step is $\mathbb E[x_0 \mid x_t]$**, the average of all clean images that could be
-#    under the noise, and a network learns it by regression: show it noisy digits, ask for the clean ones.
-# 4. **The same average fixes a smooth path, too**, which few steps can follow.
+# 3. **The only thing missing for a small step is $\mathbb E[x_0 \mid x_t]$**, the pad's one guess: the average of all clean
+#    images that could be under the noise. A network learns it by regression: show it noisy digits, ask for the clean ones.
+# 4. **The same average fixes a path without randomness whose states have the same laws.** Few steps can follow it.
 #
 # The second is the heart. Notice what it does *not* say: that we find back to the image that was there. Nobody can. We draw
-# one that *could* have been there, with the right probability, and end in images as varied as the data. Notebooks 01 and 02
-# are about the first sentence, 03 proves the second in two lines, 05 to 07 train the network of the third, and 08 walks the
-# smooth path. (Your pad walked it already, in ten steps.)
+# one that *could* have been there, with the right probability, and end in images as varied as the data.
+#
+# The eight at the top went by the second sentence: fifty steps, fresh noise in each. Your pad goes by the fourth. Once
+# its noise is drawn, nothing more is left to chance, and ten steps do.
+#
+# Notebooks 01 and 02 are about the first sentence, and 03 proves the second in two lines. 04 asks how good such a model is:
+# the errors of the regression in the third, weighted and added up, bound the bits that a digit costs. 05 to 07 train its
+# network, and 08 walks the path of the fourth.
 
 # %%
 kept_aside, kept_labels = load_digits("test")
@@ -175,9 +215,7 @@ forward = torch.cat([q_sample(kept_aside[1:2], t, noise[3:4], cosine()) for t in
 back = torch.cat([noise[2:3]] + [step.x_s[2:3] for step in steps if step.s in times])
 
 # %% tags=["figure"]
-from diffusion_lab.view.show import show
-
-rows = [("forward: add noise  →", forward, times), ("reverse: denoise  →", back, times[::-1])]
+rows = [("the forward chain: add noise  →", forward, times), ("the way back: denoise  →", back, times[::-1])]
 fig, axes = figure(rows=2, width=8.6, height=3.3)
 for ax, (title, row, visited) in zip(axes, rows):
     picture = mosaic(row, scale=3)
@@ -191,16 +229,18 @@ show(fig, alt="Two rows of nine pictures. "
                "Above, a three fades into noise. Below, a two emerges from noise.")
 
 # %% [markdown]
-# **Figure 1.** The two directions. Above, the **diffusion process** (扩散过程): a real digit drowns in noise, drawn from the
-# **noise distribution** (噪声分布). Nothing is learned. Below, the **denoising process** (去噪过程), which ends in **image
-# generation** (图像生成). One thing is learned: the **denoiser**, which gives the average of the clean images that fit. Look
-# at the ends: the lower row does not undo the upper one. It has noise of its own, and ends in a digit of its own.
+# **Figure 2.** Above, the **forward chain**: a real digit drowns in noise. Nothing in it is learned. Below, the **way back**, in
+# which one thing is learned: the **denoiser**, which gives the average of the clean images that fit. Look at the ends: the
+# lower row does not undo the upper one. It has noise of its own, and ends in a digit of its own.
 #
 # ## Composed, or copied?
 #
 # There is also something that the network should *not* learn. For the 4,000 training digits the best possible denoiser is
 # known; you will write it down in notebook 05. It is perfect at home and useless abroad, because all that it ever draws is
-# those 4,000 digits. A network that became perfect would be a copying machine. Has ours become one?
+# those 4,000 digits. A network that became perfect would be a copying machine.
+#
+# If the exact denoiser only copies, where does anything new come from? From what a network does *between* the digits that it
+# was shown, where it cannot be exact. Notebook 05 has a section about it. First a simpler question: is ours a copier?
 #
 # The obvious test looks for the nearest training digit: square the differences of the 784 pixels, add them up, take the
 # root. A copy has distance 0.
@@ -258,29 +298,30 @@ show(fig, alt="Two panels of three rows of points. Left, pixel by pixel, planted
               "Right, with small moves, the copies move far to the left, and the drawn digits stay with the fresh ones.")
 
 # %% [markdown]
-# **Figure 2.** Each point is one digit, each bar a median. Left: the planted copies lie as far away as digits that somebody
-# else wrote. To a pixel, its neighbour is a stranger. Right: the search undoes the move, and the copies stand out. The
+# **Figure 3.** Each point is one digit, each bar a median. Left: the planted copies lie as far away as digits that somebody
+# else wrote. To a pixel, its neighbour is a stranger. Right: the search undoes the move, and the copies stand out. They are not
+# at 0, since it tries turns of 0, 5 and 10 degrees, and we turned by 7; a copy that is only shifted has exactly 0. The
 # network's digits stay where the fresh ones are.
 #
 # So the left test would have called anything "composed". The right one can find copies, and ours do not look like any.
+#
+# Is it rigged, when we plant only moves that it searches for? A little: it is shown to find such copies, and no others. A copy
+# that is stretched, or has bolder strokes, slips through.
 
 # %%
 made = steps[-1].x_s.clamp(-1, 1)
 index = nearest(made, images, shift=2, turns=TURNS).index
 
 # %% tags=["figure"]
-from diffusion_lab.view.plots import gallery
-
 show(gallery({"drawn": made, "nearest known": images[index]}, size=0.86),
      alt="Above, the eight drawn digits. Below each, the nearest of the training digits: alike, and not the same.")
 
 # %% [markdown]
-# **Figure 3.** The eight from the top of the page. Below each, the nearest of the 4,000, moves included: alike, and not the
+# **Figure 4.** The eight from the top of the page. Below each, the nearest of the 4,000, moves included: alike, and not the
 # same.
 #
-# What can the test not show? A copy with bolder strokes slips through, and so does one pieced together from two digits. For
-# a 1 it says next to nothing, since all 1s are alike. And a hundred digits say little about a copy that turns up once in
-# a thousand.
+# Three more limits. A picture pieced together from two digits is near to neither. For a 1 the test says next to nothing,
+# since all 1s are alike. And a hundred digits say little about a copy that turns up once in a thousand.
 #
 # A better question is not about pictures at all. *Does the network denoise its training digits better than digits it has
 # never seen?* Whoever learns by heart does. Notebook 05 asks this of the perfect copying machine, 07 of the network.
@@ -293,7 +334,7 @@ from diffusion_lab.course.map import course_map, described
 show(course_map(), alt=described())
 
 # %% [markdown]
-# **Figure 4.** The course, in the order of the arrows. (Nats, in the box of 04, are a unit that notebook 01 introduces.)
+# **Figure 5.** The course, in the order of the arrows.
 #
 # <!-- every lesson -->
 #
@@ -303,7 +344,7 @@ show(course_map(), alt=described())
 # ## How to use the notebooks
 #
 # **Alone.** Run each cell with Shift + Enter, in order; answer each question before you look. Sections headed *Deeper* are
-# closed, and whoever opens none misses no step. `make lab` opens *your own copy* in the folder `my-notebooks`, so that no
+# closed. They hold proofs and fine points; read on without them, and come back when a later page sends you there. `make lab` opens *your own copy* in the folder `my-notebooks`, so that no
 # update overwrites your answers. If something looks odd, choose *Kernel → Restart Kernel and Run All Cells*.
 #
 # **In class.** *Predict first* is meant for the room. *View → Appearance → Presentation Mode* makes the text larger.
@@ -377,7 +418,8 @@ check_to_pixels(to_pixels)
 # ### Exercise 2 (core): many walks, on average
 #
 # An experiment. One guess is a grey average; one walk ends in a sharp digit. What is the average of *many* walks from the
-# same noisy image? Guess, then build it, with fifty steps of `ddpm`, which draws fresh noise at each step.
+# same noisy image? Guess, then build it, with fifty steps of `ddpm`, which draws fresh noise at each step, from the `generator`
+# that it is given.
 # `last(ddpm(denoiser, x_t, timesteps, generator=generator))` walks with each row of `x_t` by itself; `timesteps` begin at
 # the time that `x_t` belongs to.
 
@@ -410,8 +452,12 @@ check_average_of_walks(average_of_walks)
 #     return ends.mean(dim=0, keepdim=True)
 # ```
 #
-# The average is the one guess again. It must be: the guess is the average of all clean images that could be under the
-# noise, and each walk ends in one of them, drawn with the right probability. See for yourself, with your own drawing:
+# The average is the one guess again, or nearly. With an exact denoiser and many small steps it must be: the guess is the average
+# of all clean images that could be under the noise, and each walk ends in one of them, drawn with the right probability.
+# With the trained network something is left over: chance, since 32 walks are few, and then the network's error and that of
+# fifty steps. See for yourself, with the three of the pad:
+#
+#     from diffusion_lab.view.show import show
 #
 #     x_0, x_t, guess, walked = finish(EXAMPLES["a three"], 800)
 #     average = average_of_walks(denoiser, x_t[:1], 800, 32, generator)
@@ -525,7 +571,7 @@ show(gallery({"one step": at_once, "fifty steps": in_fifty}, size=0.86),
      alt="Above, eight times the same blurred grey smudge. Below, eight sharp images, most of them clear digits.")
 
 # %% [markdown]
-# **Figure 5.** The same eight noises, in one step and in fifty. Under pure noise every digit is about equally likely, so
+# **Figure 6.** The same eight noises, in one step and in fifty. Under pure noise every digit is about equally likely, so
 # the guess is the average of them all. *The symptom*: samples are blurred, and all alike. *The fix*: many small steps,
 # each told its time $t$.
 
@@ -538,9 +584,9 @@ assert (at_once - mean_digit).square().mean() < 0.1 * (in_fifty - mean_digit).sq
 # %% [markdown]
 # ## Summary
 #
-# - Noise the data by a known rule. Draw each earlier state from the later one with the right probabilities, and you walk
-#   from noise to data. All that is missing for a small step is the average of the clean images that fit, and a network
-#   learns it.
+# - Noise the data by a known rule. Draw each earlier state from its law given the later one, and you walk from noise to
+#   data. All that is missing for a small step is $\mathbb E[x_0 \mid x_t]$, the average of the clean images that fit, and a
+#   network learns it. The same average fixes a path without randomness.
 # - One guess is an average, and grey where much is possible. A walk decides, step by step, and ends in a picture.
 # - A test for copies is worth something once it has found copies that you planted. To ours, the network's digits look like
 #   fresh ones.

@@ -14,14 +14,28 @@ from diffusion_lab.sampling.dpm_solver import dpm_solver
 
 
 def walked(form=lambda ends, n: ends.mean(dim=0, keepdim=True), begin=lambda t: t, rows=lambda n: n, sampler=ddpm,
-           take=last, start=lambda x_t: x_t):
+           times=50, take=last, start=lambda x_t: x_t, seed=lambda generator: generator):
     """An answer to exercise 2, right but for what is given."""
     def answer(denoiser, x_t, t, n, generator):
-        more = {} if sampler is dpm_solver else {"generator": generator}
+        more = {} if sampler is dpm_solver else {"generator": seed(generator)}
         many = start(x_t).expand(rows(n), 2)
-        return form(take(sampler(denoiser, many, spaced(begin(t), 50), **more)), n)
+        return form(take(sampler(denoiser, many, spaced(begin(t), times), **more)), n)
 
     return answer
+
+
+def one_from_the_other(denoiser, x_t, t, n, generator):
+    """Each walk begins where the one before has ended."""
+    ends = []
+    for _ in range(n):
+        x_t = last(ddpm(denoiser, x_t, spaced(t, 50), generator=generator))
+        ends.append(x_t)
+    return torch.stack(ends).mean(dim=0)
+
+
+def jittered(denoiser, x_t, t, n, generator):
+    many = x_t + 0.3 * torch.randn(n, 2, generator=generator, dtype=torch.float64)
+    return last(ddpm(denoiser, many, spaced(t, 50), generator=generator)).mean(dim=0, keepdim=True)
 
 
 def distances(scaled=lambda pixels: pixels / 127.5 - 1, form=lambda squares: squares.sqrt().min(dim=1).values,
@@ -62,16 +76,30 @@ WRONG = {
         (walked(form=lambda ends, n: ends.mean(dim=0)), "keepdim=True keeps the first axis"),
         (walked(form=lambda ends, n: ends.sum(dim=0, keepdim=True)), "divide by their number"),
         (walked(form=lambda ends, n: ends.mean()), "the shape should be (1, 2)"),
-        (walked(form=lambda ends, n: -ends.mean(dim=0, keepdim=True)), "should be near"),
-        (walked(form=lambda ends, n: ends.median(dim=0, keepdim=True).values), "where single walks end"),
+        (walked(form=lambda ends, n: -ends.mean(dim=0, keepdim=True)), "the sign is turned"),
+        (walked(form=lambda ends, n: ends.median(dim=0, keepdim=True).values), "the median of the ends"),
         (walked(begin=lambda t: 1000), "your walk begins at the time 1000"),
         (walked(begin=lambda t: t - 1), "the first of the times must be t"),
         (walked(rows=lambda n: 1), "you walked 1 times"),
         (walked(rows=lambda n: 32), "you walked 32 times"),
-        (walked(sampler=dpm_solver), "were your walks all alike?"),
-        (walked(start=lambda x_t: 10 + x_t), "where single walks end"),
+        (walked(sampler=dpm_solver), "in one and the same point"),
+        (walked(start=lambda x_t: 10 + x_t), "began elsewhere"),
+        (walked(rows=lambda n: n + 1), "you walked 61 times"),
+        (walked(times=10), "walk in fifty steps"),
+        (walked(take=lambda steps: list(steps)[25].x_s), "the states after 26 of the fifty steps"),
+        (walked(take=lambda steps: list(steps)[-2].x_s), "the states after 49 of the fifty steps"),
+        (walked(take=lambda steps: list(steps)[-1].x_t), "the states after 49 of the fifty steps"),
+        (walked(take=lambda steps: torch.stack([step.x_s for step in steps]).mean(dim=0)), "all states on the way"),
+        (walked(form=lambda ends, n: ends.sum(dim=0, keepdim=True) / (n - 1)), "you divided by n-1"),
+        (walked(form=lambda ends, n: ends.clamp(-1, 1).mean(dim=0, keepdim=True)), "you clamped the ends"),
+        (walked(form=lambda ends, n: 1.05 * ends.mean(dim=0, keepdim=True)), "whose average is"),
+        (walked(form=lambda ends, n: ends[:1]), "where your first walk ends"),
+        (one_from_the_other, "began elsewhere"),
+        (jittered, "began elsewhere"),
         (walked(take=lambda steps: next(iter(steps)).x_0_hat), "asked the denoiser once"),
         (walked(take=lambda steps: [next(steps) for _ in range(10)][-1].x_s), "stops half-way"),
+        (walked(seed=lambda generator: None), "hand the `generator` on"),
+        (walked(seed=lambda generator: torch.Generator().manual_seed(1)), "hand the `generator` on"),
         (lambda denoiser, x_t, t, n, generator: denoiser(x_t, t), "asked the denoiser once"),
         (lambda denoiser, x_t, t, n, generator: x_t, "was not asked once"),
     ],
@@ -84,6 +112,8 @@ WRONG = {
         (distances(lambda pixels: pixels / 255 - 0.5), "stretch them, too"),
         (distances(lambda pixels: pixels / 128 - 1), "0.992"),
         (distances(form=lambda squares: squares.min(dim=1).values), "the root is missing"),
+        (distances(other=lambda made: ((made + 1) * 127.5).round() / 127.5 - 1), "rounded `made`"),
+        (distances(other=lambda made: ((made + 1) * 127.5).to(torch.uint8).double() / 127.5 - 1), "(int, uint8)"),
         (distances(form=lambda squares: squares.sqrt().max(dim=1).values), "farthest"),
         (distances(form=lambda squares: squares.sqrt().min(dim=0).values), "the second axis"),
         (distances(form=lambda squares: squares.argmin(dim=1).double()), "not their distances"),
@@ -101,10 +131,12 @@ WRONG = {
         (lambda: ("a", "c", "f"), "B is right"),
         (lambda: "A, B and F", "C is right"),
         (lambda: {"A", "B", "C"}, "learned by heart is denoised better"),
-        (lambda: "ABCDEF", "not all of them are right"),
-        (lambda: set(), "A is right"),
-        (lambda: "ABCG", "A to F, but yours has G"),
+        (lambda: "ABCDEF", "2 letters are wrong or missing"),
+        (lambda: {"A", "D"}, "4 letters are wrong or missing"),
+        (lambda: set(), "4 letters are wrong or missing"),
+        (lambda: "ABCG", "letters from A to F were expected"),
         (lambda: 4, "your function returned int"),
-        (lambda: {1, 2, 3}, "your function returned set"),
+        (lambda: {1, 2, 3}, "your function returned {1, 2, 3}"),
+        (lambda: None, "is the `return` missing"),
     ],
 }

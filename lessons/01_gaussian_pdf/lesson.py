@@ -6,15 +6,17 @@
 #
 # **What was the pixel?** You have two opinions, what you knew and what you just saw, and neither is certain. A diffusion
 # model answers this question for every pixel of a picture, a few dozen times in a row, and out comes a digit. For one
-# pixel you can answer it yourself, by section 3. All you need is the bell curve.
+# pixel you will answer it in section 3.
 #
 # You will be able to
 #
 # - **read** a density, and say why it may be larger than 1,
 # - **make** Gaussian noise of any mean and variance, and say what scaling and adding do,
 # - **combine** what you believed with what you measured,
-# - **measure** in nats how wrong a belief is,
+# - **measure** in nats how wrong a belief is, and say which beliefs are costly,
 # - **explain** why no sample in 784 dimensions looks like the most likely point.
+#
+# Do you know all this? If you can do exercises 1, 4 and 5 cold, read section 5 and go on to 02.
 #
 # **You need** first-year linear algebra, calculus and probability; you read Python. **Time to read** 60 minutes · with the
 # core exercises 110 · with everything 135 · **to run** 15 seconds. **Paper sections**: background for all of Ho et al.
@@ -23,26 +25,25 @@
 # ## Set-up
 #
 # Numbers live in **tensors**, PyTorch's arrays, with a *shape* such as `(1, 1, 28, 28)` for one grey image. A **generator** is a
-# source of random numbers; ours has a fixed seed. Throughout the course data is blue, noise grey,
-# a model orange, an exact answer black and dashed.
+# source of random numbers; ours has a fixed seed, and whoever draws is handed it. In the pictures of the course data is blue,
+# noise grey, a model orange, an exact answer black and dashed.
 
 # %%
 import ipywidgets as widgets
 import numpy as np
 import torch
-from scipy import integrate, stats
+from scipy import stats
 
 from diffusion_lab.data.digits import load_digits
 from diffusion_lab.exercises.gaussian_pdf import (
     check_claims,
+    check_equally_costly,
     check_fault,
     check_mixture,
-    check_norm_of_average,
     check_pooled,
 )
 from diffusion_lab.view.frames import painter
 from diffusion_lab.view.live import Live
-from diffusion_lab.view.pictures import mosaic
 from diffusion_lab.view.plots import curves
 from diffusion_lab.view.show import show
 from diffusion_lab.view.style import POINTS, ROLES, figure
@@ -50,7 +51,7 @@ from diffusion_lab.view.style import POINTS, ROLES, figure
 generator = torch.Generator().manual_seed(0)
 
 
-def normal(*shape):
+def normal(generator, *shape):
     """Independent draws from the standard normal, float64."""
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
@@ -104,15 +105,15 @@ def log_prob(x, mean, var):
     return -0.5 * ((x - mean) ** 2 / var + torch.log(2 * torch.pi * var))
 
 # %% [markdown]
-# Does it agree with scipy, and is the area 1? (Computing an integral by numbers, as `quad` does, is **quadrature**.) Mind that
-# scipy's `norm` takes the standard deviation $\sqrt 2$ where ours takes the variance 2.
+# Does it agree with scipy, and is the area 1? Mind that scipy's `norm` takes the standard deviation $\sqrt 2$ where ours takes the
+# variance 2.
 
 # %% tags=["check"]
-x = torch.linspace(-4, 4, 401, dtype=torch.float64)
+x = torch.linspace(-12, 12, 2401, dtype=torch.float64)
 scipys = torch.from_numpy(stats.norm.logpdf(x, 0.5, 2.0**0.5))
 assert torch.allclose(log_prob(x, 0.5, 2.0), scipys, atol=1e-12)
 
-area, _ = integrate.quad(lambda x: log_prob(x, 0.5, 2.0).exp().item(), -20, 20)
+area = torch.trapezoid(log_prob(x, 0.5, 2.0).exp(), x)
 assert abs(area - 1) < 1e-9
 print(f"area under the density: {area:.6f}")
 
@@ -143,7 +144,9 @@ assert log_prob(torch.zeros(784), 0, 1).exp().prod() < 1e-300
 # **Figure 2.** The same people in two units. Look at the numbers on the axes: the left curve is a hundred times as high and a
 # hundredth as wide. The shaded area, from 1.60 m to 1.80 m, is the same.
 #
-# So a top of 4 is fine: it is 4 *per metre*. A density may be as high as it likes, as long as it is narrow.
+# So a top of 4 is fine: it is 4 *per metre*. A density may be as high as it likes, as long as it is narrow. The area under
+# $\mathcal N(0, 1)$ up to a point $u$ is called $\Phi(u)$. What is shaded, one standard deviation to both sides, is
+# $\Phi(1) - \Phi(-1)$.
 #
 # ## 2 · Shift, scale, add
 #
@@ -155,8 +158,7 @@ assert log_prob(torch.zeros(784), 0, 1).exp().prod() < 1e-300
 # $$ x = \mu + \sigma\,\varepsilon, \qquad \varepsilon \sim \mathcal N(0, 1)
 #    \quad\Longrightarrow\quad x \sim \mathcal N(\mu, \sigma^2) \tag{2} $$
 #
-# Read $\sim$ as "is drawn from". Multiplying by $\sigma$ stretches the curve to $\sigma$ times its width, and its height must
-# fall by the same factor to keep the area at 1. That is (1).
+# Read $\sim$ as "is drawn from".
 
 # %% tags=["figure"]
 # draws the five draws below, before and after
@@ -167,9 +169,9 @@ ax.plot(line, 2 + 2.2 * stats.norm.pdf(line), **ROLES["noise"])
 ax.plot(line, 2.2 * stats.norm.pdf(line, 3, 2), **ROLES["exact"])
 for draw in eps:
     ax.annotate("", xy=(3 + 2 * draw, 0.03), xytext=(draw, 2.0),
-                arrowprops={"arrowstyle": "->", "color": ROLES["data"]["color"], "alpha": 0.7})
+                arrowprops={"arrowstyle": "->", "color": "black", "alpha": 0.6})
 ax.plot(eps, 2 + 0 * eps, "o", color=ROLES["noise"]["color"])
-ax.plot(3 + 2 * eps, 0 * eps, "o", color=ROLES["data"]["color"])
+ax.plot(3 + 2 * eps, 0 * eps, "o", color=ROLES["noise"]["color"])
 ax.axhline(2, color="#bbbbbb", linewidth=0.8, zorder=0)
 ax.axhline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
 ax.text(-5.8, 2.12, r"$\varepsilon \sim \mathcal{N}(0, 1)$")
@@ -191,20 +193,20 @@ show(fig, alt="Five draws under a narrow bell curve at 0, with arrows to where t
 # $$ x \sim \mathcal N(\mu_1, \sigma_1^2),\; y \sim \mathcal N(\mu_2, \sigma_2^2) \text{ independent}
 #    \;\Longrightarrow\; x + y \sim \mathcal N(\mu_1+\mu_2,\; \sigma_1^2+\sigma_2^2) \tag{3} $$
 #
-# That the sum is Gaussian we check on its density, an integral over all ways to make it: $p(s) = \int p_1(u)\, p_2(s-u)\, du$.
+# How far may an experiment miss? By (3) the sum of $n$ draws has variance $n\sigma^2$, and their average $\sigma^2/n$: it misses
+# the mean by about $\sigma/\sqrt n$, its **standard error**. Our checks allow four of them; chance exceeds that once in 16,000
+# times. And do two numbers go together? Their **correlation** is the average of their product, once both have mean 0 and
+# variance 1. For independent numbers it is 0, and over $n$ draws about $1/\sqrt n$ away from it.
 
 # %% tags=["check"]
-def density_of_sum(s):
-    """The density of x + y at s, for x from N(1, 9) and y from N(-2, 16), by quadrature."""
-    def both(u):
-        return (log_prob(u, 1.0, 9.0) + log_prob(s - u, -2.0, 16.0)).exp().item()
-
-    return integrate.quad(both, -60, 60, epsabs=1e-12)[0]
-
-
-for s in (-6.0, -1.0, 4.0):
-    assert abs(density_of_sum(s) - log_prob(s, -1.0, 25.0).exp()) < 1e-9
-print(f"standard deviations 3 and 4 make a sum of standard deviation {25**0.5:.0f}")
+n = 100_000
+one = 1 + 3 * normal(generator, n)
+other = -2 + 4 * normal(generator, n)
+total = one + other
+assert abs(total.mean() - (-1)) < 4 * 5 / n**0.5
+correlation = ((one - 1) / 3 * ((other + 2) / 4)).mean()
+assert abs(correlation) < 4 / n**0.5
+print(f"standard deviations 3 and 4 make {total.std():.1f}; correlation {abs(correlation):.2f}")
 
 # %% tags=["figure"]
 # draws the two triangles below
@@ -230,27 +232,41 @@ show(fig, alt="Two right-angled triangles: legs 4 and 3 with hypotenuse 5, and l
 # **Figure 4.** Standard deviations of independent parts add like the legs of a right-angled triangle. On the right, the
 # trick of the whole forward chain: shrink the signal, add a little noise, and the sum is as wide as before.
 #
-# ### Deeper: how far off may an experiment be?
+# ### Deeper: why variances add, and is the sum a bell?
 #
 # Why variances add: the squared distance of $x+y$ from its mean is $(x-\mu_1)^2 + (y-\mu_2)^2 + 2(x-\mu_1)(y-\mu_2)$, and for
 # independent draws the last term averages to 0.
 #
-# A check by random draws needs to know how wrong it may be. By (3) the sum of $n$ draws has variance $n\sigma^2$, so their
-# average has variance $\sigma^2/n$: it misses the mean by about $\sigma/\sqrt n$. The variance of $n$ Gaussian draws misses
-# $\sigma^2$ by about $\sigma^2\sqrt{2/n}$, because $\varepsilon^2$ has variance 2 (the last deeper section). Such a number is called a
-# **standard error**. The course allows four of them; chance exceeds that once in 16,000 times.
+# The variance of $n$ Gaussian draws misses $\sigma^2$ by about $\sigma^2\sqrt{2/n}$, its standard error, because
+# $\varepsilon^2$ has variance 2 (the deeper section on the norm).
 #
 # Mean and variance cannot tell a bell from another shape. The **Kolmogorov–Smirnov test** compares all of the draws with
 # the density that is claimed for them. Its p-value is the chance of a difference at least this large if the claim is true;
-# a tiny one is bad news.
+# a tiny one is bad news. And no draws at all are needed for the density of a sum, an integral over all ways to make it:
+# $q(s) = \int q_1(u)\, q_2(s-u)\, du$. (Computing an integral by numbers, as `quad` does, is **quadrature**.)
 
 # %% tags=["check"]
-n, mean, var = 100_000, 3.0, 4.0
-x_n = mean + var**0.5 * normal(n)
+mean, var = 3.0, 4.0
+x_n = mean + var**0.5 * normal(generator, n)
 assert abs(x_n.mean() - mean) < 4 * (var / n) ** 0.5
 assert abs(x_n.var() - var) < 4 * var * (2 / n) ** 0.5
 assert stats.kstest(x_n.numpy(), "norm", args=(mean, var**0.5)).pvalue > 0.001
 print(f"mean {x_n.mean():.1f} (should be 3), variance {x_n.var():.1f} (should be 4)")
+
+# %% tags=["check"]
+from scipy import integrate
+
+
+def density_of_sum(s):
+    """The density of x + y at s, for x from N(1, 9) and y from N(-2, 16), by quadrature."""
+    def both(u):
+        return (log_prob(u, 1.0, 9.0) + log_prob(s - u, -2.0, 16.0)).exp().item()
+
+    return integrate.quad(both, -60, 60, epsabs=1e-12)[0]
+
+
+for s in (-6.0, -1.0, 4.0):
+    assert abs(density_of_sum(s) - log_prob(s, -1.0, 25.0).exp()) < 1e-9
 
 # %% tags=["claim"]
 # checks what the text says: four standard errors are exceeded once in 16,000 times
@@ -265,8 +281,8 @@ assert round(1 / (2 * stats.norm.sf(4)), -3) == 16_000
 # Let this happen two million times, and keep the cases in which the camera said 0.7. What are the true values in what you kept?
 
 # %%
-pixel = -0.5 + 0.5 * normal(2_000_000)
-reading = pixel + 0.4 * normal(2_000_000)
+pixel = -0.5 + 0.5 * normal(generator, 2_000_000)
+reading = pixel + 0.4 * normal(generator, 2_000_000)
 kept = pixel[(reading - 0.7).abs() < 0.05]
 print(f"kept: mean {kept.mean():.2f}, standard deviation {kept.std():.2f}")
 
@@ -274,11 +290,11 @@ print(f"kept: mean {kept.mean():.2f}, standard deviation {kept.std():.2f}")
 # draws the pairs and the kept ones below
 fig, (left, right) = figure(columns=2, width=9, height=3.8)
 left.scatter(pixel[:3000], reading[:3000], **POINTS["data"])
-left.axhspan(0.65, 0.75, color=ROLES["model"]["color"], alpha=0.35)
-left.text(-2.1, 0.83, "the camera said 0.7", color=ROLES["model"]["color"])
+left.axhspan(0.65, 0.75, color="black", alpha=0.3, linewidth=0)
+left.text(-2.1, 0.83, "the camera said 0.7")
 left.set(xlabel="true pixel $x$", ylabel="reading $y$", xlim=(-2.2, 1.6), ylim=(-2.6, 2.0))
 grid = torch.linspace(-2.2, 1.6, 400, dtype=torch.float64)
-right.hist(kept, bins=40, density=True, color=ROLES["model"]["color"], alpha=0.35, label="kept pixels")
+right.hist(kept, bins=40, density=True, color=ROLES["data"]["color"], alpha=0.3, label="kept pixels")
 curves(right, [(grid, log_prob(grid, -0.5, 0.25).exp(), "data", "before"),
                (grid, log_prob(0.7, grid, 0.16).exp(), "noise", "what $y = 0.7$ says"),
                (grid, log_prob(grid, 0.232, 0.0976).exp(), "exact", "product, area 1")],
@@ -291,14 +307,21 @@ show(fig, alt="Left: a tilted cloud of true and measured values with a thin band
 # **Figure 5.** Left: what happens in the world, and the band that you keep. Right: the true pixels in that band. The pile lies
 # between the two opinions, and is *narrower than both*.
 #
-# Why? A case is kept if two things happen: the pixel is $x$, and the camera turns $x$ into 0.7. The chance of both is a
-# product,
+# Notebook 03 lives on three words for this picture. The cloud is the **joint** law $q(x, y)$ of pixel and reading. Its shadow on
+# the $x$ axis is the **marginal** law $q(x)$: the pixel, whatever the reading was. A slice at one $y$, rescaled to area 1, is the
+# **conditional** law $q(x \mid y)$, the bar read as **given**. (The world's laws are called $q$; a model's, from section 4 on, $p$.)
 #
-# $$ p(x \mid y) \;\propto\; p(x)\; p(y \mid x). $$
+# $$ q(x) = \int q(x, y)\, dy, \qquad\quad q(x, y) = q(x)\; q(y \mid x) = q(y)\; q(x \mid y) $$
 #
-# This is **Bayes' rule**. Read the bar as **given**, and $\propto$ as "equal up to a factor without $x$". What you knew before,
-# $p(x)$, is the *prior*; what the reading says, $p(y \mid x)$, the *likelihood*; what you know now, the *posterior*. For
-# Gaussians the product has a closed form:
+# The second says: draw the pixel, then the reading given the pixel, or the other way round. It is the same cloud. Solve it for
+# the slice, where $y$ is fixed and $q(y)$ is a mere number:
+#
+# $$ q(x \mid y) \;\propto\; q(x)\; q(y \mid x). $$
+#
+# This is **Bayes' rule**; $\propto$ is "equal up to a factor without $x$". What you knew before, $q(x)$, is the *prior*; what
+# the reading says, $q(y \mid x)$, the *likelihood*; what you know now, the *posterior*. The likelihood is a bell in $y$. But (1)
+# holds only $(y-x)^2$, so seen as a function of $x$ it is a bell as well, around $y$. And a product of two bells in $x$ has a closed
+# form:
 #
 # $$ \mathcal N(x; \mu_1, \sigma_1^2)\,\mathcal N(x; \mu_2, \sigma_2^2) \;\propto\; \mathcal N(x; \mu, \sigma^2),
 #    \qquad \frac1{\sigma^2} = \frac1{\sigma_1^2} + \frac1{\sigma_2^2},
@@ -336,7 +359,7 @@ def opinions_picture():
     before = log_prob(grid, -0.5, 0.25).exp()
     curves(ax, [(grid, before, "data", "prior: N(-0.5, 0.5²)"), (grid, before, "noise", "the reading"),
                 (grid, before, "exact", "product: what you know now")],
-           "true pixel $x$", "density", " ", xlim=(-2.2, 1.6), ylim=(0, 2.6))
+           "true pixel $x$", "density", " ", xlim=(-2.2, 1.6), ylim=(0, 1.75))
     guess, = ax.plot([0, 0], [0, 0], color="black", linewidth=1)
     ax.legend(loc="upper left")
     paint = painter(fig, [ax.lines[1], ax.lines[2], guess, ax.title])
@@ -357,7 +380,7 @@ def opinions_picture():
 Live(
     opinions_picture(),
     reading=widgets.FloatSlider(value=0.7, min=-2.0, max=1.5, step=0.1, description="reading"),
-    noise_std=widgets.FloatSlider(value=0.4, min=0.2, max=3.0, step=0.1, description="noise σ"),
+    noise_std=widgets.FloatSlider(value=0.4, min=0.3, max=3.0, step=0.1, description="noise σ"),
     caption="Two opinions: the sliders move what the camera says and how noisy it is. "
             "Whom does the product believe?",
     alt="Three bell curves: the prior at -0.5, the likelihood of the reading, and their narrower product between them.",
@@ -373,88 +396,6 @@ assert torch.isclose(product(-0.5, 0.25, 0.7, 0.25)[0], torch.tensor(0.1, dtype=
 # With equal widths they meet halfway. With a hopeless camera you keep your prior, and that is the noisy end of a diffusion
 # model: where the picture says nothing, the model answers with what it knows. And for Gaussians a second opinion, however bad,
 # never makes you less sure.
-#
-# ### Deeper: what one number tells about another
-#
-# The cloud of Figure 5 is a pair of Gaussians that depend on each other, and there is a formula for every such pair. It is
-# used in the deeper parts of notebook 02, and for restoring pictures later on. For two numbers of mean 0 and variance 1,
-# the **correlation** $\rho$ is the average of $x_1 x_2$; it lies between -1 and 1. Here is a recipe for a pair: draw $x_2$,
-# multiply it by $\rho$, and fill up with fresh noise.
-#
-# $$ x_1 = \rho\, x_2 + \sqrt{1-\rho^2}\;\varepsilon, \qquad x_2, \varepsilon \sim \mathcal N(0, 1) \text{ independent} \tag{5} $$
-#
-# By (2) and (3) the variance of $x_1$ is $\rho^2 + (1-\rho^2) = 1$, and the average of $x_1 x_2$ is $\rho$. Suppose that you
-# learn $x_2$. Then only $\varepsilon$ is still random, so what remains is a Gaussian:
-#
-# $$ x_1 \mid x_2 \;\sim\; \mathcal N(\rho\, x_2,\; 1-\rho^2) \tag{6} $$
-#
-# The mean moves by $\rho$ times what you learned. The variance shrinks unless $\rho = 0$, and by how much does not depend on
-# the value. For other means and standard deviations, put $(x_1-\mu_1)/\sigma_1$ and $(x_2-\mu_2)/\sigma_2$ in place of the two:
-#
-# $$ x_1 \mid x_2 \;\sim\; \mathcal N\Big(\mu_1 + \rho\,\frac{\sigma_1}{\sigma_2}\,(x_2-\mu_2),\; (1-\rho^2)\,\sigma_1^2\Big) \tag{7} $$
-#
-# The **covariance** of the pair is the average of $(x_1-\mu_1)(x_2-\mu_2)$, which is $\rho\,\sigma_1\sigma_2$. The
-# **covariance matrix** has the two variances on its diagonal and the covariance beside it, twice. Two checks: scipy's joint
-# density of a pair, cut along a line and rescaled to area 1, is (7); and the pixel of Figure 5, taken as such a pair with
-# its reading, has the same answer by (7) as by (4).
-
-# %% tags=["check"]
-rho, std_1, std_2, x_2 = 0.8, 0.9, 2.0, -3.0
-covariance = [[std_1**2, rho * std_1 * std_2], [rho * std_1 * std_2, std_2**2]]
-joint = stats.multivariate_normal([1.0, -1.0], covariance)
-a_slice = torch.from_numpy(joint.pdf(torch.stack([x, torch.full_like(x, x_2)], dim=1)))
-rescaled = a_slice / torch.trapezoid(a_slice, x)
-slice_mean = 1.0 + rho * std_1 / std_2 * (x_2 + 1.0)
-assert torch.allclose(rescaled, log_prob(x, slice_mean, (1 - rho**2) * std_1**2).exp(), atol=1e-6)
-
-# %% tags=["check"]
-reading_std = (0.25 + 0.16) ** 0.5  # variances add
-rho = 0.25 / (0.5 * reading_std)  # the covariance of x and x + noise is the variance of x
-assert abs(posterior_mean - (-0.5 + rho * 0.5 / reading_std * (0.7 + 0.5))) < 1e-12
-assert abs(posterior_var - (1 - rho**2) * 0.25) < 1e-12
-
-# %%
-pixels = load_digits("train")[0][:, 0, 14, 13:15].double()
-correlation = torch.corrcoef(pixels.T)[0, 1]
-print(f"two neighbouring pixels in the middle of our digits have correlation {correlation:.2f}")
-
-# %% [markdown]
-# **Try it.** Both sliders move the curve on the right. Which of them makes it narrow, too? What does the cloud look like at
-# $\rho = 0$?
-
-# %% tags=["figure"]
-# draws pairs and the slice through them, live
-def slice_picture(eps, second):
-    """A function that draws the pairs and the slice through them, for ρ and x₂."""
-    fig, (left, right) = figure(columns=2, width=9, height=3.8)
-    cloud = left.scatter(eps, second, **POINTS["data"])
-    line = left.axhline(0, **ROLES["exact"])
-    left.set(xlim=(-4, 4), ylim=(-4, 4), xlabel="$x_1$", ylabel="$x_2$",
-             title="600 pairs by (5), and the line")
-    before = log_prob(x, 0, 1).exp()
-    curves(right, [(x, before, "noise", "before"), (x, before, "exact", "given $x_2$")],
-           "$x_1$", "density", "what is known of $x_1$", xlim=(-4, 4), ylim=(0, 1.35))
-    paint = painter(fig, [cloud, line, right.lines[1]])
-
-    def draw(rho, x_2):
-        first = rho * second + (1 - rho**2) ** 0.5 * eps
-        cloud.set_offsets(torch.stack([first, second], dim=1))
-        line.set_ydata([x_2, x_2])
-        right.lines[1].set_ydata(log_prob(x, rho * x_2, 1 - rho**2).exp())
-        return paint()
-
-    return draw
-
-
-Live(
-    slice_picture(*torch.randn(2, 600, generator=torch.Generator().manual_seed(1), dtype=torch.float64)),
-    rho=widgets.FloatSlider(value=0.8, min=-0.95, max=0.95, step=0.05, description="ρ"),
-    x_2=widgets.FloatSlider(value=1.5, min=-3.0, max=3.0, step=0.1, description="x₂"),
-    caption="A slice: pairs with correlation ρ, and the line x₂ on which we look. "
-            "Right, the density along it.",
-    alt="A tilted cloud of points with a horizontal line, "
-        "and beside it the bell curve of points on that line.",
-)
 
 # %% [markdown]
 # ## 4 · How wrong is a belief?
@@ -465,27 +406,27 @@ Live(
 # too, by $-\log q(x)$. What you pay for your belief is the difference, averaged over the numbers that really come: the
 # **Kullback–Leibler divergence**, KL for short.
 #
-# $$ \mathrm{KL}(q\,\|\,p) = \mathbb E_{x\sim q}\big[\log q(x) - \log p(x)\big] \tag{8} $$
+# $$ \mathrm{KL}(q\,\|\,p) = \mathbb E_{x\sim q}\big[\log q(x) - \log p(x)\big] \tag{5} $$
 #
-# $\mathbb E_{x\sim q}$ is the **expectation**: the average over draws from $q$. Throughout the course $q$ is the truth and
-# stands first; $p$ is a model of it. KL is 0 if the two agree and positive otherwise. For two Gaussians it is
+# $\mathbb E_{x\sim q}$ is the **expectation**: the average over draws from $q$. From here on and throughout the course $q$ is the
+# truth and stands first; $p$ is a model of it. KL is 0 if the two agree and positive otherwise. For two Gaussians it is
 #
 # $$ \mathrm{KL} = \tfrac12\Big[\frac{\sigma_q^2}{\sigma_p^2} + \frac{(\mu_q-\mu_p)^2}{\sigma_p^2} - 1
-#    - \log\frac{\sigma_q^2}{\sigma_p^2}\Big] \tag{9} $$
+#    - \log\frac{\sigma_q^2}{\sigma_p^2}\Big] \tag{6} $$
 
 # %% tags=["export:diffusion_lab.theory.gaussian"]
 def kl(mean_q, var_q, mean_p, var_p):
-    """KL(q‖p) of two Gaussians, in nats: equation (9)."""
+    """KL(q‖p) of two Gaussians, in nats: equation (6)."""
     mean_q, mean_p = (torch.as_tensor(mean, dtype=torch.float64) for mean in (mean_q, mean_p))
     var_q, var_p = (torch.as_tensor(var, dtype=torch.float64) for var in (var_q, var_p))
     ratio = var_q / var_p
     return 0.5 * (ratio + (mean_q - mean_p) ** 2 / var_p - 1 - torch.log(ratio))
 
 # %% [markdown]
-# The check draws from $q$ and averages, as (8) says. To compute an average by drawing is the **Monte Carlo** method.
+# The check draws from $q$ and averages, as (5) says. To compute an average by drawing is the **Monte Carlo** method.
 
 # %% tags=["check"]
-x_q = 1.0 + 0.5 * normal(400_000)
+x_q = 1.0 + 0.5 * normal(generator, 400_000)
 by_drawing = (log_prob(x_q, 1.0, 0.25) - log_prob(x_q, 0.0, 1.0)).mean()
 exact = kl(1.0, 0.25, 0.0, 1.0)
 assert abs(by_drawing - exact) < 0.01
@@ -558,13 +499,13 @@ print(f"the ink has mean {ink.mean():.1f} and standard deviation {ink.std():.1f}
 # The best bell curve has the mean and the variance of the data. Remember it: to fit a Gaussian is to take averages. About 0.03
 # nats remain, because the ink is a little lopsided.
 #
-# ### Deeper: why KL is never negative, and where (9) comes from
+# ### Deeper: why KL is never negative, and where (6) comes from
 #
 # For all $u > 0$ but 1, $\log u < u - 1$. Put $u = p(x)/q(x)$ and average over $q$: the average of $\log p - \log q$ is at
 # most that of $p/q - 1$, which is $\int q\,(p/q - 1)\,dx = \int p\,dx - \int q\,dx = 0$. So KL is at least 0, and 0 only if
 # the two are equal.
 #
-# For (9), put (1) into (8). The logarithms leave
+# For (6), put (1) into (5). The logarithms leave
 # $\tfrac12\big[(x-\mu_p)^2/\sigma_p^2 - (x-\mu_q)^2/\sigma_q^2 - \log(\sigma_q^2/\sigma_p^2)\big]$. Over $q$, the average of
 # $(x-\mu_q)^2$ is $\sigma_q^2$, and that of $(x-\mu_p)^2$ is $\sigma_q^2 + (\mu_q-\mu_p)^2$.
 #
@@ -591,12 +532,17 @@ assert kl(0, 1, 0, 0.25) > 2 * kl(0, 1, 0, 4)
 # $x = 0$, an even grey. Do samples look like that?
 
 # %%
-noise = normal(1, 1, 28, 28)
+noise = normal(generator, 1, 1, 28, 28)
 
 # %% tags=["figure"]
 # draws the noise image and the most likely point below
-show(mosaic(torch.cat([noise / 3, torch.zeros(1, 1, 28, 28)]), scale=9, gap=3),
-     alt="Two squares: one full of grey specks without any pattern, one an even grey.")
+fig, axes = figure(columns=2, width=6.4, height=3.3)
+for ax, image, title in zip(axes, [noise, 0 * noise], ["a sample", "the point of highest density"]):
+    ax.imshow(image[0, 0], cmap="gray", vmin=-3, vmax=3)
+    ax.set(title=title, xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    ax.grid(False)
+show(fig, alt="Two squares: a sample, full of grey specks without any pattern, and the point of highest density, an even grey.")
 
 # %% [markdown]
 # **Figure 6.** Left, a sample. Right, the point of highest density. You could draw samples until the end of the world and never
@@ -605,12 +551,12 @@ show(mosaic(torch.cat([noise / 3, torch.zeros(1, 1, 28, 28)]), scale=9, gap=3),
 # Near means distance, so look at the **norm**, the distance from the origin $\|x\| = \sqrt{x_1^2 + \dots + x_d^2}$. Each
 # $x_i^2$ averages 1, so $\|x\|^2$ averages $d$. Its spread is worked out at the end of the section:
 #
-# $$ \|x\| \approx \sqrt d \;\pm\; \tfrac{1}{\sqrt2}\,, \qquad d = 784:\; 28 \pm 0.7 \tag{10} $$
+# $$ \|x\| \approx \sqrt d \;\pm\; \tfrac{1}{\sqrt2}\,, \qquad d = 784:\; 28 \pm 0.7 \tag{7} $$
 #
 # The norm grows with the dimension. Its spread does not.
 
 # %% tags=["check"]
-norms = {d: normal(5_000, d).norm(dim=1) for d in (1, 10, 100, 784)}
+norms = {d: normal(generator, 5_000, d).norm(dim=1) for d in (1, 10, 100, 784)}
 assert abs(norms[784].mean() - 784**0.5) < 0.05
 assert abs(norms[784].std() - 0.5**0.5) < 0.05
 print(f"784 dimensions: norm {norms[784].mean():.1f} ± {norms[784].std():.1f}; "
@@ -631,8 +577,8 @@ for d, norm in norms.items():
     ax.hist(norm, bins=40, density=True, alpha=0.5, color=ROLES["noise"]["color"])
     law = stats.chi.pdf(r, d)
     ax.plot(r, law, **ROLES["exact"] | {"linewidth": 1})
-    ax.text(d**0.5, law.max() + 0.05, f"d = {d}", ha="center")
-ax.set(xlabel="distance from the origin", ylabel="density", xlim=(0, 32), ylim=(0, 0.95))
+    ax.text(max(d**0.5, 0.9), law.max() + 0.12, f"d = {d}", ha="center")
+ax.set(xlabel="distance from the origin", ylabel="density", xlim=(0, 32), ylim=(0, 1.05))
 show(fig, alt="Four histograms of the norm: near 0 for d = 1, around 3 for 10, around 10 for 100, "
               "around 28 for 784.")
 
@@ -647,7 +593,7 @@ show(fig, alt="Four histograms of the norm: near 0 for d = 1, around 3 for 10, a
 # Now walk from one noise image to another, along the straight line and with the *roots* of its weights.
 
 # %%
-first, last = normal(2, 784)
+first, last = normal(generator, 2, 784)
 w = torch.linspace(0, 1, 51, dtype=torch.float64)[:, None]
 straight = (1 - w) * first + w * last
 rooted = (1 - w).sqrt() * first + w.sqrt() * last
@@ -656,9 +602,11 @@ rooted = (1 - w).sqrt() * first + w.sqrt() * last
 # draws the norms along the two walks below
 fig, ax = figure(width=8.5, height=3.4)
 lines = [(w, straight.norm(dim=1), "noise", "weights 1-w and w"),
-         (w, rooted.norm(dim=1), "data", "weights √(1-w) and √w")]
+         (w, rooted.norm(dim=1), "noise", "weights √(1-w) and √w")]
 ax.axhspan(26, 30, alpha=0.25, color=ROLES["noise"]["color"], label="the shell")
 curves(ax, lines, "w: from one noise image to another", "norm", ylim=(15, 32))
+ax.lines[1].set(linestyle="-", linewidth=2.4)
+ax.legend(loc="lower left")
 show(fig, alt="The norm along two paths between two noise images: one sags from 28 to 20, "
               "the other stays at 28.")
 
@@ -670,7 +618,8 @@ assert round(784 * np.log10(2)) == 236
 assert abs(straight[25].norm() - 392**0.5) < 4 * 0.5  # variance ½: the norm has a standard deviation of ½
 
 # %% [markdown]
-# **Figure 8.** The straight line (dotted) leaves the shell and sags: the average of two noise images is no noise image. The path whose *squared* weights add up to 1 stays inside.
+# **Figure 8.** The straight line (dotted) leaves the shell and sags: the average of two noise images is no noise image. The path
+# whose *squared* weights add up to 1 (solid) stays inside.
 #
 # The triangle says why. Halfway along the straight line each pixel has variance $\tfrac14 + \tfrac14 = \tfrac12$, so the norm
 # is $\sqrt{784/2} \approx 20$. With roots the variance is $(1-w) + w = 1$ all the way.
@@ -680,18 +629,32 @@ assert abs(straight[25].norm() - 392**0.5) < 4 * 0.5  # variance ½: the norm ha
 
 # %% tags=["figure"]
 # draws norms and walks in d dimensions, live
+def walked_norms(ones, others):
+    """The norm along both walks, in units of √d: the root of the mean square over many pairs of draws."""
+    v = w.flatten()
+    one = ones.square().mean()
+    other = others.square().mean()
+    both = (ones * others).mean()
+    plain = (1 - v) ** 2 * one + v**2 * other + 2 * v * (1 - v) * both
+    roots = (1 - v) * one + v * other + 2 * (v * (1 - v)).sqrt() * both
+    return plain.sqrt(), roots.sqrt()
+
+
 def shell_picture(dimensions):
-    """A function that draws the histogram of norms in d dimensions, and the two walks between two draws."""
+    """A function that draws the histogram of norms in d dimensions, and the two walks, over many pairs of draws."""
     mine = torch.Generator().manual_seed(3)
     laws = {d: torch.randn(2_000, d, generator=mine, dtype=torch.float64).norm(dim=1) for d in dimensions}
-    ends = torch.randn(2, max(dimensions), generator=mine, dtype=torch.float64)
+    pairs = torch.randn(2, 500, max(dimensions), generator=mine, dtype=torch.float64)
+    sizes = {d: walked_norms(*pairs[..., :d]) for d in dimensions}
     radius = torch.linspace(0.01, 32, 800)
     fig, (left, right) = figure(columns=2, width=9.5, height=3.8)
     bars = left.stairs(np.zeros(96), np.linspace(0, 32, 97), fill=True, color=ROLES["noise"]["color"], alpha=0.5)
     curves(left, [(radius, radius, "exact", "exact law")], "distance from the origin", "density", " ",
            xlim=(0, 32), ylim=(0, 0.95))
-    curves(right, [(w, w, "noise", "weights 1-w and w"), (w, w, "data", "weights √(1-w) and √w")],
-           "w: from one draw to another", "norm, in units of √d", " ", xlim=(0, 1), ylim=(0, 2))
+    curves(right, [(w, w, "noise", "weights 1-w and w"), (w, w, "noise", "weights √(1-w) and √w")],
+           "w: from one draw to another", "norm, in units of √d", " ", xlim=(0, 1), ylim=(0, 1.3))
+    right.lines[1].set(linestyle="-", linewidth=2.4)
+    right.legend(loc="lower left")
     paint = painter(fig, [bars, left.lines[0], left.title, *right.lines, right.title])
 
     def draw(d):
@@ -700,10 +663,9 @@ def shell_picture(dimensions):
         left.lines[0].set_ydata(stats.chi.pdf(radius, d))
         near = (laws[d] < 0.75 * d**0.5).double().mean()
         left.title.set_text(f"d = {d}: {near:.0%} are well inside, below ¾ √d")
-        one, other = ends[:, :d]
-        for line, path in zip(right.lines, [(1 - w) * one + w * other, (1 - w).sqrt() * one + w.sqrt() * other]):
-            line.set_ydata(path.norm(dim=1) / d**0.5)
-        right.title.set_text(f"half-way on the straight line: {((one + other) / 2).norm() / d**0.5:.2f} √d")
+        for line, size in zip(right.lines, sizes[d]):
+            line.set_ydata(size)
+        right.title.set_text(f"half-way on the straight line: {sizes[d][0][25]:.2f} √d")
         return paint()
 
     return draw
@@ -713,7 +675,8 @@ DIMENSIONS = [1, 2, 3, 5, 10, 20, 50, 100, 200, 400, 784]
 Live(
     shell_picture(DIMENSIONS),
     d=widgets.SelectionSlider(value=3, options=DIMENSIONS, description="dimension d"),
-    caption="The shell: the slider moves the dimension d. Left, the norms of 2,000 draws; right, two walks between two draws.",
+    caption="The shell: the slider moves the dimension d. Left, the norms of 2,000 draws; right, both walks, averaged over "
+            "500 pairs of draws.",
     alt="Left: a histogram of norms with its exact law. Right: the norm along two walks, in units of √d.",
 )
 
@@ -732,6 +695,89 @@ Live(
 # has the standard deviation $\sqrt{2d}$. Near $d$ a square root changes by $1/(2\sqrt d)$ for each unit. The product of the two
 # is $1/\sqrt2$, whatever $d$ is. The exact law of the norm is known, too: scipy calls it `chi`.
 #
+# ### Deeper: what one number tells about another
+#
+# The cloud of Figure 5 is a pair of Gaussians that depend on each other, and there is a formula for every such pair. It is
+# used in the deeper parts of notebook 02, and for restoring pictures later on. Take two numbers of mean 0 and variance 1 with
+# correlation $\rho$, which lies between -1 and 1. Here is a recipe for such a pair: draw $x_2$, multiply it by $\rho$, and fill up
+# with fresh noise.
+#
+# $$ x_1 = \rho\, x_2 + \sqrt{1-\rho^2}\;\varepsilon, \qquad x_2, \varepsilon \sim \mathcal N(0, 1) \text{ independent} \tag{8} $$
+#
+# By (2) and (3) the variance of $x_1$ is $\rho^2 + (1-\rho^2) = 1$, and the average of $x_1 x_2$ is $\rho$. Suppose that you
+# learn $x_2$. Then only $\varepsilon$ is still random, so what remains is a Gaussian:
+#
+# $$ x_1 \mid x_2 \;\sim\; \mathcal N(\rho\, x_2,\; 1-\rho^2) \tag{9} $$
+#
+# The mean moves by $\rho$ times what you learned. The variance shrinks unless $\rho = 0$, and by how much does not depend on
+# the value. For other means and standard deviations, put $(x_1-\mu_1)/\sigma_1$ and $(x_2-\mu_2)/\sigma_2$ in place of the two:
+#
+# $$ x_1 \mid x_2 \;\sim\; \mathcal N\Big(\mu_1 + \rho\,\frac{\sigma_1}{\sigma_2}\,(x_2-\mu_2),\; (1-\rho^2)\,\sigma_1^2\Big) \tag{10} $$
+#
+# The **covariance** of the pair is the average of $(x_1-\mu_1)(x_2-\mu_2)$, which is $\rho\,\sigma_1\sigma_2$. The
+# **covariance matrix** has the two variances on its diagonal and the covariance beside it, twice. Two checks: scipy's joint
+# density of a pair, cut along a line and rescaled to area 1, is (10); and the pixel of Figure 5, taken as such a pair with
+# its reading, has the same answer by (10) as by (4).
+
+# %% tags=["check"]
+rho, std_1, std_2, x_2 = 0.8, 0.9, 2.0, -3.0
+covariance = [[std_1**2, rho * std_1 * std_2], [rho * std_1 * std_2, std_2**2]]
+joint = stats.multivariate_normal([1.0, -1.0], covariance)
+a_slice = torch.from_numpy(joint.pdf(torch.stack([x, torch.full_like(x, x_2)], dim=1)))
+rescaled = a_slice / torch.trapezoid(a_slice, x)
+slice_mean = 1.0 + rho * std_1 / std_2 * (x_2 + 1.0)
+assert torch.allclose(rescaled, log_prob(x, slice_mean, (1 - rho**2) * std_1**2).exp(), atol=1e-6)
+
+# %% tags=["check"]
+reading_std = (0.25 + 0.16) ** 0.5  # variances add
+rho = 0.25 / (0.5 * reading_std)  # the covariance of x and x + noise is the variance of x
+assert abs(posterior_mean - (-0.5 + rho * 0.5 / reading_std * (0.7 + 0.5))) < 1e-12
+assert abs(posterior_var - (1 - rho**2) * 0.25) < 1e-12
+
+# %%
+pixels = load_digits("train")[0][:, 0, 14, 13:15].double()
+correlation = torch.corrcoef(pixels.T)[0, 1]
+print(f"two neighbouring pixels in the middle of our digits have correlation {correlation:.2f}")
+
+# %% [markdown]
+# **Try it.** Both sliders move the curve on the right. Which of them makes it narrow, too? What does the cloud look like at
+# $\rho = 0$?
+
+# %% tags=["figure"]
+# draws pairs and the slice through them, live
+def slice_picture(eps, second):
+    """A function that draws the pairs and the slice through them, for ρ and x₂."""
+    fig, (left, right) = figure(columns=2, width=9, height=3.8)
+    cloud = left.scatter(eps, second, **POINTS["data"])
+    line = left.axhline(0, **ROLES["exact"])
+    left.set(xlim=(-4, 4), ylim=(-4, 4), xlabel="$x_1$", ylabel="$x_2$",
+             title="600 pairs by (8), and the line")
+    before = log_prob(x, 0, 1).exp()
+    curves(right, [(x, before, "noise", "before"), (x, before, "exact", "given $x_2$")],
+           "$x_1$", "density", "what is known of $x_1$", xlim=(-4, 4), ylim=(0, 1.35))
+    paint = painter(fig, [cloud, line, right.lines[1]])
+
+    def draw(rho, x_2):
+        first = rho * second + (1 - rho**2) ** 0.5 * eps
+        cloud.set_offsets(torch.stack([first, second], dim=1))
+        line.set_ydata([x_2, x_2])
+        right.lines[1].set_ydata(log_prob(x, rho * x_2, 1 - rho**2).exp())
+        return paint()
+
+    return draw
+
+
+Live(
+    slice_picture(*torch.randn(2, 600, generator=torch.Generator().manual_seed(1), dtype=torch.float64)),
+    rho=widgets.FloatSlider(value=0.8, min=-0.95, max=0.95, step=0.05, description="ρ"),
+    x_2=widgets.FloatSlider(value=1.5, min=-3.0, max=3.0, step=0.1, description="x₂"),
+    caption="A slice: pairs with correlation ρ, and the line x₂ on which we look. "
+            "Right, the density along it.",
+    alt="A tilted cloud of points with a horizontal line, "
+        "and beside it the bell curve of points on that line.",
+)
+
+# %% [markdown]
 # ## Exercises
 #
 # Put your answer in place of `raise NotImplementedError`; run its cell, then the check.
@@ -764,9 +810,8 @@ check_pooled(pooled)
 # <details><summary>Solution</summary>
 #
 # The factors of $x^2$ give $1/v = \sum_i 1/v_i$, those of $x$ give $\mu/v = \sum_i m_i/v_i$. Every term of the first sum is
-# positive, so $1/v$ is larger than each $1/v_i$: the result is narrower than the sharpest of the cameras, whatever they say.
-# Cameras that contradict each other wildly still make you surer; that is a weakness of the Gaussian assumption, and no
-# comfort.
+# positive, so $1/v$ is larger than each $1/v_i$: the result is narrower than the sharpest of the cameras, even if they
+# contradict each other.
 #
 # ```python
 # def pooled(means, variances):
@@ -799,8 +844,7 @@ check_mixture(draw_mixture)
 # <details><summary>Hint</summary>
 #
 # Start from an empty result. Go through the draws one by one, and add up weights until the sum is beyond `u[i]`: that is your
-# bump. Then use equation (2). A draw belongs to *one* bump; adding up all bumps, each with its weight, makes a single bell
-# in the middle.
+# bump. Then use equation (2).
 # </details>
 #
 # <details><summary>Solution</summary>
@@ -817,51 +861,63 @@ check_mixture(draw_mixture)
 #     return draws
 # ```
 #
-# Or, without a loop: `k = torch.searchsorted(weights.cumsum(0), u, right=True)`, then
-# `means[k] + variances[k] ** 0.5 * eps`.
+# Or, without a loop: `k = torch.searchsorted(weights.cumsum(0), u, right=True).clamp(max=len(weights) - 1)`, then
+# `means[k] + variances[k] ** 0.5 * eps`. Both guard the last bump. In floating point ten weights of 0.1 add up to a little
+# less than 1, and the largest $u$ below 1 is not below their sum.
 # </details>
 
 # %% [markdown]
-# ### Exercise 3 (core): an experiment with averages of noise
+# ### Exercise 3 (core): an experiment with beliefs that are too wide
 #
-# The average of two noise images has norm 20, not 28. What about 4, 16, 100 of them? Make the experiment, and write down the
-# rule; the check asks for other $n$. What must the average be multiplied by to be noise again?
+# The truth is $\mathcal N(0, 1)$. Your belief has the right mean, but a $\sigma$ of only a half. A friend's $\sigma$ is too *large*, and
+# costs as many nats. How large is it? Guess, then find out with `kl`, by trying, for any $\sigma$ that is too small. A quarter may
+# surprise you.
 
 # %% tags=["exercise"]
-def norm_of_average(n):
-    """The norm near which the average of n noise images of 784 pixels lies.
+def equally_costly(narrow):
+    """The standard deviation above 1 whose belief costs as many nats as one of `narrow`.
 
-    n: an int. Returns a float.
+    The truth is N(0, 1), and both beliefs have mean 0. narrow: a float, from 0.2 to 1.
+    Returns a float, right to within one per cent.
     """
     raise NotImplementedError
 
 
 # %% tags=["check"]
-check_norm_of_average(norm_of_average)
+check_equally_costly(equally_costly)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
 #
-# `torch.randn(n, 784, dtype=torch.float64).mean(dim=0).norm()` is one run of the experiment. By which factor does the norm
-# fall from $n = 1$ to 4, and from 4 to 16?
+# The belief `narrow` costs `kl(0.0, 1.0, 0.0, narrow**2)`: the truth stands first, and `kl` takes variances. Let a $\sigma$ grow
+# from 1 in small steps, until it costs as much.
 # </details>
 #
 # <details><summary>Solution</summary>
 #
-# The sum of $n$ draws has variance $n$, so their average has variance $n/n^2 = 1/n$, and the norm is near $28/\sqrt n$.
-# Multiply the average by $\sqrt n$, that is, divide the sum by $\sqrt n$ and not by $n$, and it is noise again.
+# | too narrow: σ | costs, nats | just as costly: σ |
+# |---:|---:|---:|
+# | 0.8 | 0.06 | 1.3 |
+# | 0.5 | 0.81 | 3.6 |
+# | 0.25 | 6.1 | 740 |
+#
+# A belief that is four times too narrow is as bad as one that is 740 times too wide. Look at (6): with the right mean, a small
+# $\sigma_p$ is punished by $1/\sigma_p^2$, a large one by its logarithm alone.
 #
 # ```python
-# def norm_of_average(n):
-#     return (784 / n) ** 0.5
+# def equally_costly(narrow):
+#     cost = kl(0.0, 1.0, 0.0, narrow**2)
+#     wide = 1.0
+#     while kl(0.0, 1.0, 0.0, wide**2) < cost:
+#         wide = wide * 1.002
+#     return wide
 # ```
 # </details>
 
 # %% [markdown]
 # ### Exercise 4 (core): find the fault; it runs, and the pictures look noisy
 #
-# A network hands out the *logarithm* of a variance. This function is to add noise of that variance; lines like it have been
-# found in public code, more than once.
+# A network hands out the *logarithm* of a variance. This function is to add noise of that variance.
 #
 # ```python
 # def add_noise(x, log_var, generator):
@@ -934,9 +990,8 @@ check_claims(what_follows)
 #
 # <details><summary>Solution</summary>
 #
-# B, D and E. A density is no probability. In units 255 times as large the density is $255^{-784}$ times as high, about
-# $10^{-1887}$. The 784th root of $10^{40}$ is 1.12. Surprise is minus the logarithm of the density, so the smaller density
-# is the larger surprise. C and F confuse density with probability: the even grey of Figure 6 has the highest density of all,
+# B, D and E. A density is no probability. Where the numbers are 255 times as large, the density is $255^{-784}$ times as high, about
+# $10^{-1887}$. The 784th root of $10^{40}$ is 1.12. The smaller density is the larger surprise. C and F confuse density with probability: the even grey of Figure 6 has the highest density of all,
 # and is never drawn.
 #
 # ```python
@@ -1001,7 +1056,8 @@ assert torch.isclose(seeded[100].var(), 100**2 * seeded[1].var())
 # - A density may exceed 1; areas under it are probabilities.
 # - $\mu + \sigma\varepsilon$ makes any Gaussian; variances of independent parts add.
 # - Prior times likelihood: precisions add, and the best guess is an average weighted by precision.
-# - KL(q‖p) is what it costs, in nats, to believe $p$ when $q$ is true.
+# - The cloud of two numbers is their joint law, its shadow the marginal, a slice the conditional.
+# - KL(q‖p) is what it costs, in nats, to believe $p$ when $q$ is true. Too narrow is costly, too wide is cheap.
 # - In 784 dimensions all samples live in a thin shell of radius 28.
 #
 # ## Check yourself
@@ -1024,7 +1080,7 @@ assert torch.isclose(seeded[100].var(), 100**2 * seeded[1].var())
 # ## Further reading
 #
 # - Bishop (2006), *Pattern Recognition and Machine Learning*, sections 1.2.4 and 2.3: (1) is his 1.46, (4) his 2.141–2.142
-#   with one observation, and (7) a case of 2.81–2.82. Free as a PDF from its author.
+#   with one observation, and (10) a case of 2.81–2.82. Free as a PDF from its author.
 # - MacKay (2003), *Information Theory, Inference, and Learning Algorithms*, section 2.6: KL, as relative entropy. Free on its
 #   author's page.
 # - Vershynin (2018), *High-Dimensional Probability*, section 3.1: why norms concentrate, with proof.

@@ -1,14 +1,25 @@
 """Wrong answers to the exercises of notebook 01, each with words that the check's message must contain."""
 
+import random
+
 import torch
 
 from diffusion_lab.exercises.gaussian_pdf import (
     check_claims,
+    check_equally_costly,
     check_fault,
     check_mixture,
-    check_norm_of_average,
     check_pooled,
 )
+from diffusion_lab.theory.gaussian import kl
+
+
+def climb(narrow, cost=lambda std: kl(0.0, 1.0, 0.0, std**2)):
+    """The right answer to exercise 3, if cost is the right one."""
+    wide = 1.0
+    while cost(wide) < cost(narrow):
+        wide = wide * 1.002
+    return wide
 
 
 def pick(w, u):
@@ -18,6 +29,11 @@ def pick(w, u):
 def one_by_one(w, u):
     """The first bump whose own weight is above u, as if the weights were not to be added up."""
     return [next((k for k, weight in enumerate(w) if one < weight), len(w) - 1) for one in u]
+
+
+def of_three(m, v, eps, k):
+    k = k.clamp(max=len(m) - 1)
+    return m[k] + v[k] ** 0.5 * eps
 
 
 def precision(v):
@@ -62,22 +78,31 @@ WRONG = {
         (lambda w, m, v, u, eps: m[w.argmax()] + v[w.argmax()] ** 0.5 * eps, "largest weight"),
         (lambda w, m, v, u, eps: m[pick(w, u[0])] + v[pick(w, u[0])] ** 0.5 * eps, "a u of its own"),
         (lambda w, m, v, u, eps: m[pick(w, u)] - v[pick(w, u)] ** 0.5 * eps, "First pick the bump"),
+        (lambda w, m, v, u, eps: m[pick(w, u)] + v[pick(w, u)] ** 0.5 * eps, "stay with the last bump"),
+        (lambda w, m, v, u, eps: of_three(m, v, eps, (u >= w[0]).long() + (u >= w[0] + w[1])), "First pick the bump"),
+        (lambda w, m, v, u, eps: of_three(m, v, eps, torch.searchsorted(w.cumsum(0), u).clamp(max=len(w) - 1)),
+         "exactly at an edge"),
         (lambda w, m, v, u, eps: m[pick(w, torch.rand(len(u)).double())] + eps, "two calls with the same numbers"),
         (lambda w, m, v, u, eps: (m[pick(w, u)] + v[pick(w, u)] ** 0.5 * eps).float(), "yours is float32"),
         (lambda w, m, v, u, eps: eps.mul_(v[pick(w, u)] ** 0.5) + m[pick(w, u)], "changed eps itself"),
     ],
-    check_norm_of_average: [
-        (lambda n: 28 / n, "is it a quarter of 28"),
-        (lambda n: 28, "highs of one image meet lows"),
-        (lambda n: torch.randn(n, 784).sum(dim=0).norm(), "norm of the sum"),
-        (lambda n: 28 * n, "the same one"),
-        (lambda n: torch.randn(n, 784).mean(dim=0).square().sum(), "take the root"),
-        (lambda n: torch.randn(n, 784).mean(dim=0).std(), "standard deviation of one pixel"),
-        (lambda n: 392**0.5, "for two images"),
-        (lambda n: 28 / 2 ** ((n - 1) / 2), "when their number doubles"),
-        (lambda n: 1 / n, "variance of one pixel"),
-        (lambda n: 0.0, "Within 10 per cent"),
-        (lambda n: torch.randn(n, 784).norm(dim=1), "numbers were expected"),
+    check_equally_costly: [
+        (lambda narrow: 1 / narrow, "which costs more"),
+        (lambda narrow: 1 / narrow**2, "which costs more"),
+        (lambda narrow: climb(narrow) ** 2, "that is the variance"),
+        (lambda narrow: climb(narrow) ** 0.5, "square the σ that you hand it"),
+        (lambda narrow: climb(narrow**0.5), "square it first"),
+        (lambda narrow: climb(narrow**0.5) ** 2, "both σ went to kl"),
+        (lambda narrow: climb(narrow, lambda std: kl(0.0, std**2, 0.0, 1.0)), "the other direction"),
+        (lambda narrow: kl(0.0, 1.0, 0.0, narrow**2), "the cost in nats"),
+        (lambda narrow: narrow, "Look above 1"),
+        (lambda narrow: 2 - narrow, "Distance is not cost"),
+        (lambda narrow: 1 / climb(narrow), "one over the right answer"),
+        (lambda narrow: min(climb(narrow), 10), "at σ = 10:"),
+        (lambda narrow: 3.55, "the two should be the same"),
+        (lambda narrow: 1 / narrow + random.random(), "two calls with the same numbers"),
+        (lambda narrow: torch.tensor([1.0, 2.0]), "numbers were expected"),
+        (lambda narrow: None, "is the `return` missing"),
     ],
     check_fault: [
         (lambda log_var: (torch.exp(log_var), torch.exp(log_var / 2)), "that it should add"),
@@ -105,6 +130,7 @@ WRONG = {
         (lambda: {"A": False, "B": True, "D": True, "E": False}, "surprise is minus the logarithm"),
         (lambda: "BDEG", "letters from A to F"),
         (lambda: 3, "letters from A to F"),
-        (lambda: [], "letters from A to F"),
+        (lambda: [], "3 letters are wrong or missing"),
+        (lambda: "ABC", "4 letters are wrong or missing"),
     ],
 }

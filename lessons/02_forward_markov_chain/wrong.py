@@ -52,6 +52,7 @@ WRONG = {
         (lambda s, t: ((1 - s) / (1 - t)) ** 0.5, "shrinks on the way"),
         (lambda s, t: 1.0, "the same ε would give 1"),
         (lambda s, t: (t / s) ** 0.5 * ((1 - s) * (1 - t)) ** 0.5, "divide by both standard deviations"),
+        (lambda s, t: round((t * (1 - s) / (s * (1 - t))) ** 0.5, 2), "Asked is the correlation exactly"),
         (lambda s, t: [(t * (1 - s) / (s * (1 - t))) ** 0.5] * 2, "shape"),
     ],
     check_even_schedule: [
@@ -68,6 +69,8 @@ WRONG = {
         (lambda a, b, T: even(-a, -b, T), "what noise has"),
         (lambda a, b, T: even(b, a, T), "swapped"),
         (lambda a, b, T: even(a, b, T).clamp(1e-4, 0.9), "should be"),
+        (lambda a, b, T: even(a, b, T).clamp(max=0.999), "Nothing is to be clipped"),
+        (lambda a, b, T: torch.cat([ZERO, even(a, b, T)[1:].clamp(min=1e-4)]), "Nothing is to be clipped"),
         (lambda a, b, T: even(a, b, T).float(), "yours is float32"),
         (lambda a, b, T: even(float(a), b, T).float().double(), "Do all steps stay in float64"),
     ],
@@ -83,6 +86,9 @@ WRONG = {
         (lambda x, a, k: tuple(int((a * p[k] < 1).nonzero()[0]) for p in (wave_power(x), wave_power(enlarged(x)))),
          "with 1"),
         (lambda x, a, k: times(wave_power(x)[k].sqrt(), wave_power(enlarged(x))[k].sqrt(), a), "take no root"),
+        (lambda x, a, k: tuple(int((a.sqrt() * p[k] < (1 - a).sqrt()).nonzero()[0])
+                               for p in (wave_power(x), wave_power(enlarged(x)))), "neither of P_k nor of"),
+        (lambda x, a, k: (a * wave_power(x)[k] < 1 - a, 0), "but your function returned 1001 numbers"),
         (lambda x, a, k: tuple(t - 1 for t in drowning(x, a, k)), "one step early"),
         (lambda x, a, k: tuple(t + 1 for t in drowning(x, a, k)), "one step late"),
         (lambda x, a, k: drowning(x, a, k)[0], "2 results were expected"),

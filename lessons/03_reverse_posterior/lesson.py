@@ -2,14 +2,13 @@
 # # Walk back from noise to data
 #
 # Forget the formulas for a minute, and look at a river. It has two sources, it widens, and it ends in a lake where nobody
-# can tell the two waters apart. Everybody can float down. This lesson swims back up.
+# can tell the two waters apart. Everybody can float down. This notebook swims back up.
 
 # %%
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import ipywidgets as widgets
 import torch
 
 from diffusion_lab.data.digits import load_digits
@@ -20,13 +19,6 @@ from diffusion_lab.theory.forward import noise_like, q_sample, q_step
 from diffusion_lab.theory.gaussian import log_prob, product
 from diffusion_lab.theory.posterior import weight_of
 from diffusion_lab.theory.schedule import Schedule, at, cosine
-from diffusion_lab.view.frames import drawn, painter
-from diffusion_lab.view.live import Live
-from diffusion_lab.view.pictures import mosaic
-from diffusion_lab.view.plots import clouds, curves
-from diffusion_lab.view.scrubber import Scrubber
-from diffusion_lab.view.show import show
-from diffusion_lab.view.style import BLACK, BLUE, GREY, ORANGE, figure
 
 generator = torch.Generator().manual_seed(0)
 schedule = cosine()
@@ -34,16 +26,23 @@ alpha_bar = schedule.alpha_bar
 grid = torch.linspace(-6, 6, 1201, dtype=torch.float64)
 
 # %% tags=["figure"]
-# draws the river; its two paths back are made by what this lesson builds, and lesson 08
+# draws the river; its two paths back are made by what this notebook builds, and notebook 08
+import ipywidgets as widgets
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patheffects import withStroke
 
 from diffusion_lab.sampling.ddpm import ddpm as walk
 from diffusion_lab.theory.mixture import GaussianMixture as Mixture
+from diffusion_lab.view.frames import drawn, painter
+from diffusion_lab.view.live import Live
+from diffusion_lab.view.plots import clouds, curves, gallery
+from diffusion_lab.view.scrubber import Scrubber
+from diffusion_lab.view.show import show
+from diffusion_lab.view.style import BLACK, BLUE, GREY, ORANGE, figure
 
 WATER = LinearSegmentedColormap.from_list("water", ["#ffffff", "#d6e8f6", "#8cc1e3", "#3a8fc7", "#1c6ba5"])
 shores = Mixture([0.5, 0.5], [[-1.0], [1.0]], [0.02, 0.02])
-x = torch.linspace(-2.8, 2.8, 300, dtype=torch.float64)
+x = torch.linspace(-3.4, 3.4, 340, dtype=torch.float64)
 fresh = torch.Generator().manual_seed(3)
 bank = torch.tensor([-1.0, 1.0], dtype=torch.float64).repeat(5)[:, None]
 down = [bank + 0.02**0.5 * torch.randn(10, 1, generator=fresh, dtype=torch.float64)]
@@ -70,14 +69,14 @@ colours = [WATER(i / 12) for i in range(13)]
 times = range(0, 1001, 5)
 depth = [shores.marginal(t, schedule).log_prob(x[:, None]).exp() for t in times]
 ax.contourf(times, x, torch.stack(depth, dim=1), levels=levels, colors=colours)
-ax.plot(torch.cat(down, dim=1).T, color="#444444", linewidth=0.5, alpha=0.5)
+ax.plot(torch.cat(down, dim=1)[:4].T, color="#444444", linewidth=0.6, alpha=0.6)
 for path, colour, width in ((jagged, ORANGE, 1.7), (smooth, BLACK, 2.4)):
     halo = [withStroke(linewidth=width + 2, foreground="white")]
     ax.plot(range(1000, -1, -1), [0.6, *path], color=colour, linewidth=width, path_effects=halo)
 ax.plot(1000, 0.6, "o", color=BLACK, markersize=9, clip_on=False, zorder=5)
 for text, place, colour in (("fresh noise at each step", (585, 2.32), ORANGE), ("no fresh noise", (330, 1.14), BLACK)):
     ax.text(*place, text, color=colour, fontsize=12, ha="right", path_effects=[withStroke(linewidth=4, foreground="white")])
-ax.set(xlim=(0, 1000), ylim=(-2.8, 2.8), xlabel="$t$", title="⟵ the way back          the way of the data ⟶")
+ax.set(xlim=(0, 1000), ylim=(-3.4, 3.4), xlabel="$t$", title="⟵ the way back          the way of the data ⟶")
 ax.grid(False)
 show(
     fig,
@@ -88,18 +87,21 @@ show(
 
 # %% [markdown]
 # **Figure 1.** Each column is the density $q(x_t)$ at one time: deep blue where many numbers are. The data, on the left,
-# is near -1 or near +1. Thin grey: ten numbers on their way to noise, by the chain of lesson 02. Thick: two ways *back*
-# from the same noise, the black dot. Orange draws fresh noise at each step; black draws none, a preview of lesson 08. Look
-# where the two end.
+# is near -1 or near +1. Thin grey: four numbers on their way to noise. Thick: two ways *back* from the same noise, the black
+# dot. Orange draws fresh noise at each step. (It leaps at once: the last $\beta_t$ is 0.999, and leaves next to nothing of
+# what was before.) Black draws none. Look where the two end.
+#
+# The black line is a path without randomness, steered by the same average as the orange one. From many draws of noise, such
+# paths give the right law at every time, as notebook 08 proves. And they are smooth, so few steps can follow them.
 #
 # You will be able to
 #
-# - **explain** to a friend why a walk back from noise ends in the data,
+# - **explain** why a walk back from noise ends in the data,
 # - **derive** one step back, with the data known and unknown,
 # - **compute** $\hat x_0$, the one thing it must know, and say what it averages,
 # - **build** a sampler from a blank cell, and say what goes wrong in long steps.
 #
-# **You need** lessons 01 (product of Gaussians), 02 (the jump) and first-year probability. **Time to read** 75 minutes,
+# **You need** notebooks 01 (product of Gaussians), 02 (the jump) and first-year probability. **Time to read** 75 minutes,
 # with core exercises 120, with everything 180 · **to run** 25 seconds. **Paper sections**: Ho et al. 2020, section 2.
 #
 # ## Predict first
@@ -118,8 +120,8 @@ assert smooth[-1] > 0.7
 # ## 1 · Why walking back works
 #
 # What must we do at each step back, so that we end with the law of the data? Less than you might fear. We need not find
-# the very $x_s$ that our $x_t$ came from; that is lost. We only have to draw one of those that it *may* have come from,
-# each with its right probability, $q(x_s\mid x_t)$.
+# the very $x_s$ that our $x_t$ came from. We only have to draw one of those that it *may* have come from, each with its right
+# probability, $q(x_s\mid x_t)$.
 #
 # > **The theorem.** If $x_t$ has the law $q(x_t)$, and you draw $x_s$ from $q(x_s\mid x_t)$, then $x_s$ has the law $q(x_s)$.
 #
@@ -128,16 +130,17 @@ assert smooth[-1] > 0.7
 #
 # $$\int q(x_s\mid x_t)\,q(x_t)\,dx_t=\int q(x_s,x_t)\,dx_t=q(x_s)\tag{1}$$
 #
-# Now walk. Start with pure noise: that is the law of $x_T$, up to very little, as lesson 02 measured. One step, and you
-# have the law of an earlier state. Another, and another. The last gives the law of $x_0$: the data. You do not get *your*
-# old $x_0$ back. You get a new one, from the same source.
+# Now walk. Start with pure noise: that is the law of $x_T$, up to very little. One step, and you have the law of an earlier
+# state. Another, and another; the last gives the law of the data. You do not get *your* old $x_0$ back, but a new one from
+# the same source. Even the path is right: a whole walk back is distributed as a walk forward (the deep section proves it).
 #
 # Notice what the theorem does not ask for: small steps, or Gaussians. It needs only $q(x_s\mid x_t)$, which is Bayes' rule:
 #
 # $$q(x_s\mid x_t)=\frac{q(x_t\mid x_s)\,q(x_s)}{q(x_t)}\tag{2}$$
 #
 # Let us try it with giant steps, on a grid. For our two peaks every law is known, so (2) is a table, with a column for
-# each $x_t$.
+# each $x_t$. Its $q(x_t\mid x_s)$ is the jump between two times (notebook 02, section 3), with
+# $\alpha=\bar\alpha_t/\bar\alpha_s$.
 
 # %%
 def law(t):
@@ -159,46 +162,57 @@ def back(t, s):
 # Four giant steps, from noise to data; each is the integral (1), as a sum.
 
 # %% tags=["check"]
+def near_a_peak(p):
+    """The probability of a number within 0.5 of a peak, if p is the density on the grid."""
+    return torch.trapezoid(torch.where((grid.abs() - 1).abs() < 0.5, p, 0.0), grid)
+
+
 p = log_prob(grid, 0.0, 1.0).exp()  # pure noise
+print(f"pure noise:      {near_a_peak(p):3.0%} are within 0.5 of a peak")
 for t, s in [(1000, 800), (800, 600), (600, 300), (300, 0)]:
     p = torch.trapezoid(back(t, s) * p, grid, dim=1)
-    off = torch.trapezoid((p - law(s)).abs(), grid).item()
-    near = 0.01 * p[(grid.abs() - 1).abs() < 0.5].sum()
-    print(f"from {t:4} to {s:3}: {near:4.0%} are now within 0.5 of a peak; off by {off:.4f}")
-    assert off < 1e-4
+    assert torch.trapezoid((p - law(s)).abs(), grid) < 1e-4
+    print(f"from {t:4} to {s:3}: {near_a_peak(p):3.0%}")
+print("and after each step the law is the one that it should be")
 
 # %% tags=["figure"]
 # draws the law at t = 700 in slices, and where each of them goes
 p = law(700)
-edges = torch.linspace(0, 1, 8, dtype=torch.float64)
+edges = torch.linspace(0, 1, 7, dtype=torch.float64)
 below = torch.cumulative_trapezoid(p, grid)
 slice_of = torch.cat([torch.zeros(1), (torch.bucketize(below, edges[1:-1])).double()])
-sent = [torch.trapezoid(back(700, 250) * torch.where(slice_of == k, p, 0.0), grid, dim=1) for k in range(7)]
-shades = ["#00224e", "#2a3f6d", "#575d6d", "#7d7c78", "#a69d75", "#d3c164", "#fee838"]
+sent = [torch.trapezoid(back(700, 250) * torch.where(slice_of == k, p, 0.0), grid, dim=1) for k in range(6)]
+shades = ["#00224e", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838"]
 fig, (left, right) = figure(columns=2, width=10, height=4)
-right.stackplot(grid, *[torch.where(slice_of == k, p, 0.0) for k in range(7)], colors=shades)
+right.stackplot(grid, *[torch.where(slice_of == k, p, 0.0) for k in range(6)], colors=shades)
 left.stackplot(grid, *sent, colors=shades)
 left.plot(grid, law(250), color=BLACK, linestyle="--", linewidth=2, label="$q(x_s)$, the earlier law")
-right.plot(grid, p, color=BLACK, linestyle="--", linewidth=2, label="$q(x_t)$, cut into seven slices")
+right.plot(grid, p, color=BLACK, linestyle="--", linewidth=2, label="$q(x_t)$, cut into six slices")
 left.set(title="$s = 250$: … ⟵ and what they become", xlabel="$x_s$")
-right.set(title="$t = 700$: seven slices of equal weight …", xlabel="$x_t$")
+right.set(title="$t = 700$: six slices of equal weight …", xlabel="$x_t$")
 for ax in (left, right):
     ax.legend(loc="upper center")
     ax.set(yticks=[], xlim=(-3, 3), ylim=(0, 0.6))
     ax.grid(False)
 show(
     fig,
-    alt="Right: a broad bell cut into seven coloured slices of equal area. Left: the same seven colours, each "
+    alt="Right: a broad bell cut into six coloured slices of equal area. Left: the same six colours, each "
     "spread over both peaks, stacked on each other; together they fill a two-peaked curve exactly.",
 )
 
 # %% [markdown]
 # **Figure 2.** The theorem as a picture; read it from right to left. Cut the law of $x_t$ into slices. Send each slice
-# back by $q(x_s\mid x_t)$: it is smeared out over both peaks. Stack what arrives. No slice has the shape of the earlier law,
-# and together they fill it to the line.
-#
-# Why is there more to this lesson? Because (2) contains $q(x_s)$, the very law that we are after. For digits nobody can
-# write it down. How little of it is enough?
+# back by $q(x_s\mid x_t)$, and stack what arrives. Hardly a slice has the shape of the earlier law, and together they fill
+# it to the line.
+
+# %% tags=["claim"]
+# checks what the text says: hardly a slice has the shape of the earlier law
+off = [torch.trapezoid((6 * part - law(250)).abs(), grid) for part in sent]
+assert min(off[0], off[1], off[4], off[5]) > 0.3
+assert min(off) > 0.1
+
+# %% [markdown]
+# Then why go on? Because (2) contains $q(x_s)$, the very law that we are after. How little of it is enough?
 #
 # ### Deeper: the whole path has the right law, too
 #
@@ -225,11 +239,11 @@ show(
 # - the **likelihood**, what $x_t$ says: from $x_s$ the chain went on to $x_t=\sqrt\alpha\,x_s+\sqrt\beta\,\varepsilon$,
 #   with $\alpha=\bar\alpha_t/\bar\alpha_s$ and $\beta=1-\alpha$. For $s=t-1$ these are $\alpha_t$ and $\beta_t$.
 #
-# Given $x_s$, the chain does not look at $x_0$ again. So Bayes' rule multiplies the two, and the result is the **posterior**:
+# The names are those of notebook 01, but the unknown is now $x_s$. (In section 3 it will be $x_0$.) Given $x_s$, the chain does not look at $x_0$ again. So Bayes' rule multiplies the two, and the result is the **posterior**:
 #
 # $$q(x_s\mid x_t,x_0)\;\propto\;q(x_t\mid x_s)\;q(x_s\mid x_0)\tag{3}$$
 #
-# As functions of $x_s$ both factors are Gaussians, and lesson 01 multiplies Gaussians: precisions add, and the mean is the
+# As functions of $x_s$ both factors are Gaussians, and notebook 01 multiplies Gaussians: precisions add, and the mean is the
 # average of the two means, weighted by precision. What comes out (Ho et al. 2020, eq. 7) is a Gaussian with mean and
 # variance
 #
@@ -303,7 +317,7 @@ show(
 #
 # $$ \tilde\mu = \tilde\beta\left(\frac{\alpha}{\beta}\cdot\frac{x_t}{\sqrt\alpha} + \frac{1}{1-\bar\alpha_s}\cdot\sqrt{\bar\alpha_s}\,x_0\right), $$
 #
-# and (4) follows with (5) put in for $\tilde\beta$. The product formula of lesson 01 says the same:
+# and (4) follows with (5) put in for $\tilde\beta$. The product formula of notebook 01 says the same:
 
 # %% tags=["check"]
 product_mean, product_var = product(
@@ -321,14 +335,14 @@ assert x_t.item() / alpha.sqrt() < mean.item() < alpha_bar[s].sqrt()
 # %% [markdown]
 # ## 3 · All that is missing is an average
 #
-# Everything so far assumed that we know $x_0$. If we did, there would be nothing to generate. But look at equation (4):
-# $x_0$ enters only linearly. So we do not need $x_0$ itself, only its average given what we see. Average (4) over all the
-# $x_0$ that may have led to $x_t$, and the mean of the step back is the same formula with
+# If we knew $x_0$, there would be nothing to generate. But look at equation (4): $x_0$ enters only linearly. Average it over
+# all the $x_0$ that may have led to $x_t$, and the mean of the step back is the same formula with
 #
 # $$\hat x_0(x_t)=\mathbb E[x_0\mid x_t]\tag{6}$$
 #
 # in the place of $x_0$. We call it the **denoised mean**, and a function that returns it a **denoiser**. It is the one thing
-# that a network will learn. Be the network.
+# that a network will learn, by regression: of all single numbers, the mean has the least squared error (notebook 05). Be
+# the network.
 #
 # **Try it.** Set $t=600$ and drag $x_t$ slowly from left to right: where is the orange line when $x_t$ passes 0? Then the
 # same at $t=200$, and at $t=1000$. When does what you see stop mattering?
@@ -351,6 +365,7 @@ def be_the_denoiser():
         moving += ax.plot(x_0, 0 * x_0, color=colour, linewidth=2)
         ax.set(yticks=[], ylim=(0, 1.12), xlim=(-2.5, 2.5))
         ax.set_title(name, loc="left")
+        ax.set_ylabel("density" if colour != GREY else "fit", color=GREY)
     axes[2].set(xlabel="$x_0$")
     moving += axes[2].plot([0, 0], [0, 1.12], color=ORANGE, linewidth=2.5)
     label = axes[2].text(0, 0.86, "", color=ORANGE, fontsize=12)
@@ -382,8 +397,7 @@ Live(
 
 # %% [markdown]
 # At $x_t=0$ the orange line stands at 0, where there is no data at all. It is no guess of what $x_0$ *was*. It is the
-# average of two answers, each of which is possible. At $t=1000$ everything is possible whatever you see, and the
-# average is that of the whole data.
+# average of two answers, each of which is possible. At $t=1000$ it is the average of the whole data, whatever you see.
 #
 # In code, a denoiser carries its schedule. The `label` is for models that can be told what to make.
 
@@ -411,8 +425,8 @@ class Denoiser:
 #
 # $$\hat x_0=\sum_k r_k\big[(1-g_k)\,m_k+g_k\,y\big],\quad g_k=\frac{v_k}{v_k+1/\mathrm{SNR}_t},\quad r_k\propto w_k\,\mathcal N\big(y;\,m_k,(v_k+1/\mathrm{SNR}_t)I\big)\tag{8}$$
 #
-# A softmax of `log_joint` makes the $r_k$. The **score**, $\nabla\log p$, points to where the density rises; lesson 05 is
-# about it.
+# Three lines of the class matter, `r`, `gain` and `x_0_hat`: the three parts of (8). `log_joint` is the logarithm of
+# $w_k\,\mathcal N(\dots)$. A **softmax** makes $r_k$ of it: exponentiate, then divide by the sum.
 
 # %% tags=["export:diffusion_lab.theory.mixture"]
 class GaussianMixture:
@@ -433,23 +447,10 @@ class GaussianMixture:
         distance = torch.cdist(x.double(), self.mean, compute_mode="donot_use_mm_for_euclid_dist")
         return self.weight.log() - 0.5 * (distance**2 / var + d * torch.log(2 * torch.pi * var))
 
-    def log_prob(self, x):
-        return torch.logsumexp(self.log_joint(x), dim=1)
-
-    def score(self, x):
-        pull = torch.softmax(self.log_joint(x), dim=1) / self.var
-        return pull @ self.mean - pull.sum(dim=1, keepdim=True) * x
-
     def sample(self, n, generator=None):
         k = torch.multinomial(self.weight, n, replacement=True, generator=generator)
         eps = torch.randn(n, self.mean.shape[1], generator=generator, dtype=torch.float64)
         return self.mean[k] + self.var[k, None].sqrt() * eps
-
-    def marginal(self, t, schedule):
-        alpha_bar_t = at(schedule.alpha_bar, t)
-        return GaussianMixture(
-            self.weight, alpha_bar_t.sqrt() * self.mean, alpha_bar_t * self.var + (1 - alpha_bar_t)
-        )
 
     def expected_x_0(self, x_t, t, schedule):
         """The denoised mean: equation (8)."""
@@ -469,8 +470,7 @@ class GaussianMixture:
 
 
 # %% [markdown]
-# The check: the table `back` of section 1 knows nothing of denoisers. The means of its columns must be equation (4) with
-# $\hat x_0$ in it, for long steps, too.
+# The check: the means of the columns of `back`, which knows nothing of denoisers, must be (4) with $\hat x_0$ in it.
 
 # %% tags=["check"]
 two = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [0.02, 0.02])
@@ -488,86 +488,111 @@ print("the mean of every step back is equation (4) with the denoised mean in it"
 # one softmax over distances.
 
 # %%
-images, _ = load_digits("train")
-digits = GaussianMixture(torch.full((4000,), 1 / 4000), images.flatten(1), torch.zeros(4000))
+images, labels = load_digits("train")
+n = len(images)
+digits = GaussianMixture(torch.full((n,), 1 / n), images.flatten(1), torch.zeros(n))
 
 
 def weights(x_t, t):
-    """r of equation (8), (4000,): how well each training digit fits one noisy image."""
+    """r of equation (8), (rows of x_t, n): how well each training digit fits each noisy image."""
     y = x_t.flatten(1) / alpha_bar[t].sqrt()
-    return torch.softmax(digits.log_joint(y, 1 / schedule.snr[t]), dim=1)[0]
+    return torch.softmax(digits.log_joint(y, 1 / schedule.snr[t]), dim=1)
 
 
 # %% tags=["check"]
 unseen, _ = load_digits("test")
 four = unseen[20:21].double()
 grain = noise_like(four, torch.Generator().manual_seed(0))
-for t in (1000, 900, 600):
+for t in (1000, 900, 700, 500, 300):
     x_t = q_sample(four, t, grain, schedule)
     r = weights(x_t, t)
-    average = (r[:, None, None] * images[:, 0]).sum(dim=0)
-    assert torch.allclose(average, digits.denoiser(schedule)(x_t, t)[0, 0], atol=1e-6)
-    print(f"t = {t:4}: {(r > 0.01).sum():2} digits have a weight above 1 %")
+    average = (r @ digits.mean).reshape(four.shape)
+    assert torch.allclose(average, digits.denoiser(schedule)(x_t, t), atol=1e-6)
+    a_four = r[0, labels == 4].sum()
+    print(f"t = {t:4}: largest weight {r.max():3.0%}, all fours together {a_four:4.0%}")
 
 # %% [markdown]
-# **Try it.** Here are the ten digits of largest weight, for one noisy four. Go down from $t = 1000$. When do you know
-# what it is, and when does the denoiser? Is it ever led astray?
+# **Try it.** Here are the six digits of largest weight, for one noisy four. Go down from $t = 1000$. When do you know
+# what it is, and when does the denoiser? Is it ever led astray? And when does it know *which* four?
 
 # %% tags=["figure"]
-# draws one noisy digit, the ten training digits of largest weight, and the average of all
+# draws one noisy digit, the six training digits of largest weight, and the average of all
 def averaged(times):
     """A frame for each time."""
-    fig, axes = figure(columns=6, rows=2, width=9.6, height=3.7)
+    fig, axes = figure(columns=4, rows=2, width=7.4, height=4.6)
     blank = torch.zeros(28, 28).numpy()
     pictures = []
     for ax in axes.flat:
         pictures.append(ax.imshow(blank, cmap="gray", vmin=-1, vmax=1))
         ax.axis("off")
-    heads = [ax.text(13.5, -2, "", ha="center", va="bottom", fontsize=11) for ax in axes.flat]
-    heads[0].set_text("$x_t$: what you see")
-    heads[6].set_text(r"$\hat x_0$: the average")
-    heads[6].set_color(ORANGE)
-    places = [*range(1, 6), *range(7, 12)]
+    heads = [ax.text(13.5, -1.5, "", ha="center", va="bottom", fontsize=17) for ax in axes.flat]
+    heads[0].set_text("you see $x_t$")
+    heads[4].set_text(r"average $\hat x_0$")
+    heads[4].set_color(ORANGE)
+    places = [1, 2, 3, 5, 6, 7]
 
     def update(t):
         x_t = q_sample(four, t, grain, schedule)
-        r = weights(x_t, t)
+        r = weights(x_t, t)[0]
         pictures[0].set_data(x_t[0, 0].numpy())
-        pictures[6].set_data((r[:, None, None] * images[:, 0]).sum(dim=0).numpy())
-        for place, k in zip(places, r.topk(10).indices):
+        pictures[4].set_data((r @ digits.mean).reshape(28, 28).numpy())
+        for place, k in zip(places, r.topk(6).indices):
             share = 100 * r[k].item()
             pictures[place].set_data(images[k, 0].numpy())
-            heads[place].set_text(f"{share:.0f} %" if share >= 1 else f"{share:.2f} %")
+            heads[place].set_text(f"{share:.0f} %" if share >= 1 else "< 1 %")
 
     return drawn(fig, [*pictures, *heads], update, times)
 
 
-moments = [1000, 980, 960, 940, 920, 900, 880, 860, 840, 820, 800, 775, 750, 725, 700, 675, 650, 600, 500, 400, 200]
+moments = [1000, 975, 950, 925, 900, 875, 850, 825, 800, 775, 750, 725, 700, 650, 600, 550, 500, 450, 400, 350, 300]
 Scrubber(
     averaged(moments),
     labels=[f"t = {t}" for t in moments],
-    caption="What x̂_0 averages: the ten training digits of largest weight, with their weights. The slider moves t.",
-    alt="A noisy image, its denoised mean below it, and ten digits with their weights. At t = 1000 all ten have the same "
-    "small weight and the mean is a grey blot; then threes and fives lead, later fours; at last one four has it all.",
+    caption="What x̂_0 averages: the six training digits of largest weight, with their weights. The slider moves t.",
+    alt="A noisy image, its denoised mean below it, and six digits with their weights. At t = 1000 all have the same small "
+    "weight and the mean is a grey blot; at 900 threes and fives lead, from 800 on fours; at 500 two fours share the "
+    "weight, and at 300 one of them has nearly all.",
 )
 
 # %% [markdown]
-# At $t = 1000$ all 4,000 digits have the same weight, and their average is a grey blot. Where many are possible, their
-# average is grey. At $t=900$ threes and fives lead: the noise happens to look like them. At 800 fours have taken over,
-# and $\hat x_0$ is a soft four. From 600 on, one digit has nearly all the weight.
+# At $t = 1000$ all digits have the same weight, and their average is a grey blot. Where many are possible, their average
+# is grey. At $t=900$ threes and fives lead: the noise happens to look like them. At 800 fours have taken over. By 700 it is
+# a four, beyond doubt. But *which* four stays open until about 300: near 500 the lead changes hands once more.
 #
-# Look at that one closely. It is not our four, which is from the test set. This denoiser is exact for its data, and
-# knows no other digit in the world. What a network should *not* learn: lessons 05 and 07 take it up.
+# And the winner is not our four, which is from the test set. This denoiser is exact for its data, and knows no other digit
+# in the world. What a network should *not* learn: notebooks 05 and 07 take it up.
 #
+# ### Deeper: the rest of the class
+#
+# Python lets a class go on in a second cell, if it extends itself. `marginal` is the law of $x_t$, again a mixture. The
+# **score**, $\nabla\log p$, points to where the density rises; notebook 05 is about it.
+
+# %% tags=["export:diffusion_lab.theory.mixture"]
+class GaussianMixture(GaussianMixture):
+    def log_prob(self, x):
+        return torch.logsumexp(self.log_joint(x), dim=1)
+
+    def score(self, x):
+        pull = torch.softmax(self.log_joint(x), dim=1) / self.var
+        return pull @ self.mean - pull.sum(dim=1, keepdim=True) * x
+
+    def marginal(self, t, schedule):
+        alpha_bar_t = at(schedule.alpha_bar, t)
+        return GaussianMixture(
+            self.weight, alpha_bar_t.sqrt() * self.mean, alpha_bar_t * self.var + (1 - alpha_bar_t)
+        )
+
+
+# %% [markdown]
 # ### Deeper: three ways to the same average
 #
 # Why does the mixture stay a mixture? The chain acts on each component by itself, as an affine map plus noise:
 # $\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon$ has mean $\sqrt{\bar\alpha_t}\,m_k$ and variance $\bar\alpha_t v_k + 1-\bar\alpha_t$, as
-# `marginal` says. And given $k$, the average of $x_0$ is the product rule of lesson 01 for a prior $\mathcal N(m_k, v_k)$ and a
+# `marginal` says. And given $k$, the average of $x_0$ is the product rule of notebook 01 for a prior $\mathcal N(m_k, v_k)$ and a
 # measurement $y$ with variance $1/\mathrm{SNR}_t$.
 #
 # A second way is to average $x_0$ over a grid, weighted by $p(x_0)\,q(x_t\mid x_0)$. A third knows nothing of components:
-# **Tweedie's formula** gets the denoised mean from the score of the noisy data alone (lesson 05 derives it),
+# **Tweedie's formula** gets the denoised mean from the score of the noisy data alone (notebook 05 derives it),
 #
 # $$ \hat x_0 = \frac{x_t + (1-\bar\alpha_t)\,\nabla\log q(x_t)}{\sqrt{\bar\alpha_t}}. $$
 #
@@ -575,6 +600,7 @@ Scrubber(
 # `marginal` on the way.
 
 # %% tags=["check"]
+two = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [0.02, 0.02])
 noisy = middle[::10].clone().requires_grad_()
 for t in (50, 500, 900):
     fits = log_prob(noisy, alpha_bar[t].sqrt() * grid, 1 - alpha_bar[t])
@@ -606,31 +632,41 @@ show(
 
 # %% [markdown]
 # **Figure 4.** The denoised mean as a function of what is seen; the blue bands are where the data is. At $t = 900$ it
-# hardly dares to leave the average, 0. At $t = 100$ it picks a side as soon as $x_t$ leans to it.
+# hardly dares to leave the average, 0. At $t = 100$ it picks a side as soon as $x_t$ leans to it. Where does the bend come
+# from? For two components of equal weight and variance the softmax has two entries, $e^a/(e^a+e^{-a})$ and
+# $e^{-a}/(e^a+e^{-a})$, where $a$ is half the log-odds; their difference is $\tanh a$. Here $a = y/(v_k+1/\mathrm{SNR}_t)$.
 
 # %% tags=["claim"]
-# checks what the text says about the weights of the digits
-labels = load_digits("train")[1]
-at_900 = weights(q_sample(four, 900, grain, schedule), 900).topk(4).indices
-assert set(labels[at_900].tolist()) == {3, 5}
-at_800 = weights(q_sample(four, 800, grain, schedule), 800)
-assert at_800[labels == 4].sum() > 0.5
-assert at_800.max() < 0.5
-assert weights(q_sample(four, 600, grain, schedule), 600).max() > 0.8
-assert weights(q_sample(four, 1000, grain, schedule), 1000).max() < 2 / 4000
+# checks what the text says about the weights of the digits, and about tanh
+of = {t: weights(q_sample(four, t, grain, schedule), t)[0] for t in (1000, 900, 800, 700, 550, 500, 450, 300)}
+assert set(labels[of[900].topk(4).indices].tolist()) == {3, 5}
+assert of[800][labels == 4].sum() > 0.5
+assert of[800].max() < 0.5
+assert of[700][labels == 4].sum() > 0.99
+assert of[550].argmax() != of[450].argmax()
+assert of[500].max() < 0.5
+assert of[300].max() > 0.9
+assert of[1000].max() < 2 / n
+y = middle / alpha_bar[500].sqrt()
+r = torch.softmax(two.log_joint(y, 1 / schedule.snr[500]), dim=1)
+assert torch.allclose(r[:, 1:] - r[:, :1], torch.tanh(y / (0.02 + 1 / schedule.snr[500])))
 assert torch.cdist(four.flatten(1), images.flatten(1).double()).min() > 3
 
 # %% [markdown]
 # ## 4 · The shape of a small step
 #
-# We know the mean of the step back. To draw, we need its shape. Look at one from $x_t=0.3$, once long and once short.
+# We know the mean of the step back. To draw, we need its shape. Look at one from $x_t=0.3$ to our two peaks as they are at
+# $s=270$, once long and once short.
 
 # %%
-def step_back(beta, x_t=0.3):
-    """Equation (2) on a grid, for a q(x_s) with two peaks at ±1 of variance 0.2."""
-    width = 14 * (beta / (1 - beta)) ** 0.5
-    x_s = x_t + torch.linspace(-min(width, 4), min(width, 4), 4001, dtype=torch.float64)
-    log_q_s = torch.logaddexp(log_prob(x_s, -1.0, 0.2), log_prob(x_s, 1.0, 0.2))
+def step_back(beta, x_t=0.3, s=270):
+    """Equation (2) on a grid: the density of x_s, if a step of size beta led from there to x_t."""
+    centre = alpha_bar[s].sqrt()
+    var = 0.02 * alpha_bar[s] + 1 - alpha_bar[s]
+    reach = min(14 * (beta / (1 - beta)) ** 0.5, 4)  # 14 standard deviations of the likelihood
+    x_s = x_t + torch.linspace(-reach, reach, 4001, dtype=torch.float64)
+    # the logarithm of a sum of two exponentials: log q(x_s), up to a constant
+    log_q_s = torch.logaddexp(log_prob(x_s, -centre, var), log_prob(x_s, centre, var))
     density = (log_q_s + log_prob(x_t, (1 - beta) ** 0.5 * x_s, beta)).exp()
     return x_s, density / torch.trapezoid(density, x_s)
 
@@ -638,7 +674,7 @@ def step_back(beta, x_t=0.3):
 # %% tags=["figure"]
 # draws a long step back and a short one, each with the Gaussian of the same mean and variance
 fig, axes = figure(columns=2, width=9.6, height=3.6)
-for ax, beta, limit, top in zip(axes, (0.7, 0.02), (2.7, 0.9), (0.9, 4.5)):
+for ax, beta, limit in zip(axes, (0.7, 0.02), (2.7, 0.9)):
     x_s, shape = step_back(beta)
     mu = torch.trapezoid(x_s * shape, x_s)
     gaussian = log_prob(x_s, mu, torch.trapezoid((x_s - mu) ** 2 * shape, x_s)).exp()
@@ -646,7 +682,7 @@ for ax, beta, limit, top in zip(axes, (0.7, 0.02), (2.7, 0.9), (0.9, 4.5)):
     ax.plot(x_s, shape, color=BLUE, label="$q(x_s | x_t)$")
     ax.plot(x_s, gaussian, color=ORANGE, label="a Gaussian of its mean and variance")
     ax.set(xlabel="$x_s$", title=f"a {'long' if beta > 0.5 else 'short'} step, β = {beta}", yticks=[])
-    ax.set(xlim=(0.3 - limit, 0.3 + limit), ylim=(0, top * 1.25))
+    ax.set(xlim=(0.3 - limit, 0.3 + limit), ylim=(0, 1.55 * shape.max()))
     ax.legend(loc="upper left")
 show(
     fig,
@@ -656,19 +692,22 @@ show(
 
 # %% [markdown]
 # **Figure 5.** Left: after a long step $x_t$ may have come from either of two places. No Gaussian can say "either of two";
-# its top lies where nobody came from. Right, enlarged three times: after a short step the two curves agree. So close to
-# $x_t$ the law $q(x_s)$ is nearly a straight line on a logarithmic scale, and a Gaussian times that is a Gaussian.
+# its top lies where hardly anybody came from. Right, enlarged three times: after a short step the two curves agree. So close
+# to $x_t$ the law $q(x_s)$ is nearly a straight line on a logarithmic scale, and a Gaussian times that is a Gaussian.
 #
-# So here is the bargain of Ho et al.: take many small steps, and each of them is a Gaussian, whose mean needs $\hat x_0$ and
-# nothing else. It answers the last question at the top as well. One small step earlier, $x_t=0$ was near 0: one bell. At
-# the start it was near -1 or near +1, either of two.
+# So here is the bargain of Ho et al.: take many small steps, and each of them is nearly a Gaussian, whose mean needs
+# $\hat x_0$ and nothing else. It answers the last question at the top: one small step earlier, $x_t=0$ was near 0, one bell.
+# At the start it was near -1 or near +1, either of two.
 #
-# Mind what this does not say. *Gaussian* steps need to be small; steps as such need not, and the theorem took four. The
-# smooth line of Figure 1 draws nothing at random, so it needs no Gaussian. Lesson 08 takes ten large steps along it.
+# Do the misfits of a thousand steps pile up? They add up: by notebook 04, the gap between model and data is at most their
+# sum. But a step of a tenth the size misfits a thousand times less. Ten times as many together misfit a hundredth as much.
+#
+# Mind what this does not say. Where the data is not Gaussian, *Gaussian* steps need to be small; steps as such need not, and
+# the theorem took four. The smooth line of Figure 1 needs no Gaussian. Notebook 08 takes ten large steps along it.
 #
 # ### Deeper: how fast the misfit falls
 #
-# We measure the misfit by a KL (lesson 01) from the step to its nearest Gaussian, which is the one of the same mean and
+# We measure the misfit by a KL (notebook 01) from the step to its nearest Gaussian, which is the one of the same mean and
 # variance. And we predict it. What a straight line leaves out first is a curvature of $\log q(x_s)$; that alone still
 # gives a Gaussian. The third derivative is the first that does not: it makes the curve lopsided, and costs
 #
@@ -677,21 +716,23 @@ show(
 # for small β. Where does it come from? Lopsidedness is measured by the **skewness**, the average of $(x - \text{mean})^3$ over
 # the cubed standard deviation. For small β that average is about $\beta^3$ times the derivative, and the standard
 # deviation about $\sqrt\beta$, so the skewness is about $\beta^{3/2}$ times the derivative. And the KL from the nearest
-# Gaussian is about skewness²/12. (Both facts we take on trust, and check the outcome.) Our $\log q(x_s)$ is a parabola plus
-# $\log\cosh(5x_s)$, whose third derivative is known.
+# Gaussian is about skewness²/12. (Both facts we take on trust, and check the outcome.) For our peaks at $\pm m$ with
+# variance $V$, a common factor out of the two exponentials leaves $e^{mx/V}+e^{-mx/V}$: so $\log q(x_s)$ is a parabola plus
+# $\log\cosh(m\,x_s/V)$, whose third derivative is known.
 
 # %% tags=["check"]
 def misfit_of(beta):
     """KL from the step back to the Gaussian of its mean and variance, in nats."""
     x_s, shape = step_back(beta)
-    mean = torch.trapezoid(x_s * shape, x_s)
-    var = torch.trapezoid((x_s - mean) ** 2 * shape, x_s)
-    excess = shape * (shape.clamp(min=1e-300).log() - log_prob(x_s, mean, var))
+    mu = torch.trapezoid(x_s * shape, x_s)
+    spread = torch.trapezoid((x_s - mu) ** 2 * shape, x_s)
+    excess = shape * (shape.clamp(min=1e-300).log() - log_prob(x_s, mu, spread))
     return torch.trapezoid(torch.where(shape > 0, excess, 0.0), x_s).item()
 
 
-tanh = math.tanh(5 * 0.3)
-third_derivative = 5**3 * -2 * tanh * (1 - tanh**2)
+steep = alpha_bar[270].sqrt().item() / (1 - 0.98 * alpha_bar[270].item())  # m / V
+tanh = math.tanh(steep * 0.3)
+third_derivative = steep**3 * -2 * tanh * (1 - tanh**2)
 betas = [0.9, 0.7, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001]
 misfit = [misfit_of(beta) for beta in betas]
 predicted = [beta**3 * third_derivative**2 / 12 for beta in betas]
@@ -715,7 +756,7 @@ show(
 
 # %% [markdown]
 # **Figure 6.** For short steps the misfit falls like $\beta^3$: a step of a tenth the size is a thousand times closer to a
-# Gaussian. You need ten times as many of them, so their misfits add up to a hundredth.
+# Gaussian.
 
 # %% tags=["claim"]
 # checks what the text says: it falls with β, at last with its cube
@@ -731,8 +772,8 @@ assert 2.8 < math.log(misfit[-3] / misfit[-1]) / math.log(betas[-3] / betas[-1])
 # $$x_s=\tilde\mu\big(\hat x_0(x_t),x_t\big)+\sqrt{\mathrm{var}}\;\varepsilon,\qquad\text{and no noise in the last step, to }s=0\tag{9}$$
 #
 # Which variance? If we knew $x_0$ it would be $\tilde\beta$. We know only its average, so the truth is a little wider; for
-# data of variance 1 it is $\beta$ at most, on average. With many steps the two are nearly the same. The package calls them
-# "small" and "large"; a number in between blends their logarithms.
+# data of variance 1 it is at most $\beta$, on average. The package calls these two "small" and "large"; a number in between
+# blends their logarithms.
 
 # %% tags=["export:diffusion_lab.theory.posterior"]
 def reverse_var(t, schedule, variance="small", s=None):
@@ -744,6 +785,20 @@ def reverse_var(t, schedule, variance="small", s=None):
 
 
 # %% [markdown]
+# One step with numbers, for our two peaks, from $t=600$ to $s=500$:
+
+# %% tags=["check"]
+x_t = torch.tensor([[0.30]], dtype=torch.float64)
+x_0_hat = denoiser(x_t, 600)
+mean = posterior_mean(x_0_hat, x_t, 600, schedule, s=500)
+std = reverse_var(600, schedule, "small", s=500).sqrt()
+eps = -1.1  # a draw of noise
+print(f"we see {x_t.item():.2f}, the denoised mean is {x_0_hat.item():.2f}")
+print(f"mean of the step: 0.33 · {x_0_hat.item():.2f} + 0.64 · 0.30 = {mean.item():.2f}, by (4)")
+print(f"with fresh noise: {mean.item():.2f} + {std:.2f} · {eps} = {(mean + std * eps).item():.2f}")
+assert torch.allclose(mean, 0.33 * x_0_hat + 0.64 * x_t, atol=0.005)
+
+# %% [markdown]
 # Which times? All thousand, or $n$ of them. The first must be $T$, where the noise is pure; the last step ends at 0.
 
 # %% tags=["export:diffusion_lab.sampling.chain"]
@@ -753,8 +808,9 @@ def spaced(T, n):
 
 
 # %% [markdown]
-# The sampler is a Python generator: a function with `yield`, which hands out each `Step` as it is made, so that you can
-# watch. `pairs` makes pairs $(t,s)$ of the times; `last` keeps the final state.
+# The sampler is a Python generator: a function with `yield`, which makes each `Step` when somebody asks for it, so that you
+# can watch. (So a `torch.no_grad()`, for a network, must stand around the loop that asks.) `pairs` makes pairs $(t,s)$ of
+# the times; `last` keeps the final state.
 
 # %% tags=["export:diffusion_lab.sampling.ddpm"]
 def ddpm(denoiser, x_T, timesteps=None, variance="small", label=None, generator=None):
@@ -797,7 +853,7 @@ samples = {
 }
 for name, x in samples.items():
     k = data.log_joint(x).argmax(dim=1)  # the cloud that each point most likely belongs to
-    weight = k.bincount(minlength=3) / 4000
+    weight = k.bincount(minlength=3) / len(x)
     var = torch.stack([x[k == i].var(dim=0).mean() for i in range(3)])
     print(f"{name:10}  weights {weight.numpy().round(2)}  variances {var.numpy().round(2)}")
     assert name == "10 steps" or torch.allclose(weight.double(), data.weight, atol=0.03)
@@ -814,27 +870,31 @@ show(
 
 # %% [markdown]
 # **Figure 7.** Nothing was learned, and yet data came out of noise. After a thousand steps the points cannot be told from
-# the data. After ten the clouds are too narrow, and a few points are stuck between them: the price of long *Gaussian*
-# steps. The sampler never looked at the data; it only asked for $\hat x_0$.
+# the data. After ten, a price is paid twice. The clouds are too narrow, and the smallest has lost points (with 100,000 walks
+# its weight is 0.18): $\tilde\beta$ is the width for somebody who knows $x_0$. And a few points are stuck between the
+# clouds, for a single Gaussian cannot say "here or there".
 #
-# **Try it.** Watch it walk. Colour and shape show in which cloud a point will end; ten draw a tail. When do the clouds
-# part? Do points still change sides after that?
+# **Try it.** Watch it walk. Colour and shape show, on both sides, in which cloud a point will end; four draw a tail. When
+# do the clouds part? Do points still change sides after that?
 
 # %% tags=["figure"]
-# draws the walk of the three clouds: the state with ten tails, and the denoised mean
+# draws the walk of the three clouds: the state with four tails, and the denoised mean
 def walking(chain, every):
     """A frame for each of the chosen steps; 900 points, in three colours and shapes by their final cloud."""
     ends = data.log_joint(chain[-1].x_s[:900]).argmax(dim=1)
     looks = [(BLUE, "o"), (ORANGE, "^"), ("#CC79A7", "s")]
-    fig, axes = figure(columns=2, width=9.6, height=5.0)
+    fig, axes = figure(columns=2, width=8.0, height=4.4)
     moving = []
-    for ax, title in zip(axes, ("$x_t$", r"$\hat x_0$: the average of where it may come from")):
-        ax.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", title=title)
+    for ax, title in zip(axes, ("the state $x_t$", r"the denoised mean $\hat x_0$")):
+        ax.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", xticks=[-2, 0, 2], yticks=[-2, 0, 2])
+        ax.set_title(title, fontsize=16)
+        ax.tick_params(labelsize=14)
         ax.grid(False)
-        moving += [ax.scatter([], [], color=c, marker=m, s=13, alpha=0.75, linewidths=0) for c, m in looks]
-    followed = [i for k in range(3) for i in (ends == k).nonzero()[:4, 0].tolist()][:10]
-    tails = [axes[0].plot([], [], color=BLACK, linewidth=1)[0] for _ in followed]
-    heads = axes[0].plot([], [], "o", color=BLACK, markersize=4, linestyle="")
+        moving += [ax.scatter([], [], color=c, marker=m, s=13, alpha=0.6, linewidths=0) for c, m in looks]
+    followed = [i for k in range(3) for i in (ends == k).nonzero()[: 1 + k // 2, 0].tolist()]
+    white = [withStroke(linewidth=4, foreground="white")]
+    tails = [axes[0].plot([], [], color=BLACK, linewidth=2, path_effects=white)[0] for _ in followed]
+    heads = axes[0].plot([], [], "o", color=BLACK, markersize=8, linestyle="")
     paths = torch.stack([step.x_t[followed] for step in chain] + [chain[-1].x_s[followed]])
 
     def update(i):
@@ -845,7 +905,7 @@ def walking(chain, every):
             moving[k].set_offsets(x_t[:900][ends == k])
             moving[3 + k].set_offsets(x_0_hat[:900][ends == k])
         for j, tail in enumerate(tails):
-            tail.set_data(*paths[max(0, i - 40) : i + 1, j].T.numpy())
+            tail.set_data(*paths[max(0, i - 25) : i + 1, j].T.numpy())
         heads[0].set_data(*paths[i].T.numpy())
 
     return drawn(fig, [*moving, *tails, *heads], update, every)
@@ -855,21 +915,25 @@ every = [*range(0, 1000, 40), 980, 1000]
 Scrubber(
     walking(chain, every),
     labels=[f"t = {1000 - i}" for i in every],
-    caption="The walk back of three clouds: the state, with ten tails, and the denoised mean. The slider moves t.",
+    caption="The walk back of three clouds: the state, with four tails, and the denoised mean. The slider moves t.",
     alt="Left a round cloud of mixed colours that sorts itself and splits into three; right a triangle of points that "
     "spread from its centre to its corners.",
 )
 
 # %% [markdown]
 # At $t=1000$ the colours are mixed, and every $\hat x_0$ is at the centre of the data. Then the triangle opens: points run
-# along its edges while they hesitate between two clouds, and come to rest in its corners, long before the states
-# themselves part. In the last 200 steps hardly a point changes sides.
+# along its edges while they hesitate between two clouds, and rest in its corners long before the states part. In the last
+# 200 steps hardly a point changes sides.
 
 # %% tags=["claim"]
 # checks what the text says: too narrow after ten steps; the centre at first; settled in the last 200 steps
 ten = samples["10 steps"]
 cloud = data.log_joint(ten).argmax(dim=1)
 assert all(ten[cloud == i].var(dim=0).mean() < 0.8 * data.var[i] for i in range(3))
+fresh = torch.Generator().manual_seed(5)
+many = torch.randn(100_000, 2, generator=fresh, dtype=torch.float64)
+many = last(ddpm(data.denoiser(schedule), many, spaced(1000, 10), generator=fresh))
+assert abs((data.log_joint(many).argmax(dim=1) == 0).double().mean() - 0.18) < 0.005
 assert (chain[0].x_0_hat - data.weight @ data.mean).abs().max() < 0.01
 side = data.marginal(200, schedule).log_joint(chain[800].x_t).argmax(dim=1)
 assert (side == data.log_joint(chain[-1].x_s).argmax(dim=1)).double().mean() > 0.98
@@ -927,7 +991,7 @@ for v in (1.0, 0.1, 0.001, 0.0001):
 # %% [markdown]
 # With a thousand steps the choice does not matter for the first two. With ten it does: $\tilde\beta$ makes the samples too
 # narrow, because it acts as if $x_0$ were known, and β makes those of $v = 0.1$ too wide. Data that is very narrow, and no
-# point, needs β even with a thousand steps; and at last β falls short, too, since the last step adds no noise. Lesson 04
+# point, needs β even with a thousand steps; and at last β falls short, too, since the last step adds no noise. Notebook 04
 # asks which of the two the bound prefers.
 
 # %% tags=["claim"]
@@ -961,8 +1025,7 @@ assert alpha_bar[1000].sqrt() < 0.001
 # %% [markdown]
 # ## 6 · The river, and where its end is decided
 #
-# Back to Figure 1, with everything in your hands. Six walkers start from the same noise, and so does the
-# black line.
+# Back to Figure 1. Six walkers start from the same noise, and so does the black line.
 #
 # **Try it.** Change the seed a few times and watch where the orange lines end. Then move the start by a hair around 0: who
 # notices? Take 10 steps in place of 200: who suffers? Push the peaks apart: does the river fork earlier or later?
@@ -1046,10 +1109,20 @@ Live(
 )
 
 # %% [markdown]
-# The black line goes to the side on which it started. The orange ones do not care where they started. When *do* they
-# decide? Let 2,000 walk, and count at each time how many are on the side on which they will end. No walk is needed to
-# predict that number. By the theorem a walk back is distributed as a walk forward (see the first deep section). So count
-# forwards: data at $+1$, with noise of time $t$ on it, is still above 0 with a probability that lesson 01 can write down.
+# <details><summary>What did you see?</summary>
+#
+# Only the black line notices the hair. Ten steps hurt the orange lines more: their long steps are Gaussian. And peaks
+# farther apart need more noise to run together, so on the way back the river forks earlier, at a larger $t$.
+# </details>
+#
+# The black line goes to the side on which it started. When do the orange ones decide? Let 2,000 walk, and count at each time
+# how many are on the side of their end. Half would be so by chance; what is more is decided. If $p$ of them are, that is
+# $2p-1$.
+#
+# No walk is needed to predict $p$. A walk back is distributed as a walk forward, up to the small misfits of its steps, so
+# count forwards: data at $+1$, with noise
+# of time $t$ on it, is still above 0 with probability $\Phi(\sqrt{\bar\alpha_t}/\text{its standard deviation})$. $\Phi(z)$ is
+# the area under the standard normal bell left of $z$; PyTorch calls it `ndtr`.
 
 # %% tags=["check"]
 starts = torch.randn(2000, 1, generator=generator, dtype=torch.float64)
@@ -1063,18 +1136,20 @@ predicted = torch.special.ndtr(alpha_bar[times].sqrt() / spread)
 assert (torch.tensor(kept) - predicted).abs().max() < 4 * (0.25 / 2000) ** 0.5
 
 smooth = list(ddim(denoiser, starts))
+assert all((step.x_t.sign() == smooth[-1].x_s.sign()).all() for step in smooth)
 for t in (1000, 800, 600, 400, 200):
-    same = (smooth[1000 - t].x_t.sign() == smooth[-1].x_s.sign()).double().mean()
-    print(f"t = {t:4}: decided {predicted[1000 - t]:5.1%} of the walks, {same:.0%} of smooth paths")
+    p = predicted[1000 - t]
+    print(f"t = {t:4}: {p:4.0%} are on the side of their end, so {2 * p - 1:3.0%} are decided")
+print("and of the smooth paths 100 %, at every time")
 
 # %% tags=["figure"]
-# draws how many walks stay on the side on which they are, against t
+# draws how many walks are on the side of their end, against t
 fig, ax = figure(width=9, height=3.8)
 ax.plot(times, kept, color=ORANGE, linewidth=3, label="2,000 walks back, with fresh noise")
 ax.plot(times, predicted, color=BLACK, linestyle="--", label="computed from the forward chain")
 ax.axhline(1, color=BLACK, linewidth=2.4, label="the smooth path")
 ax.axhline(0.5, color=GREY, linestyle=":", label="a coin")
-ax.set(xlabel="$t$", ylabel="will stay on its side", xlim=(0, 1000), ylim=(0.45, 1.03))
+ax.set(xlabel="$t$", ylabel="on the side of its end", xlim=(0, 1000), ylim=(0.45, 1.03))
 ax.legend(loc="lower left")
 show(
     fig,
@@ -1083,15 +1158,19 @@ show(
 )
 
 # %% [markdown]
-# **Figure 8.** The start decides nothing for the orange walks, and everything for the smooth path. Both are right: from a
-# cloud of noise, both make two peaks of equal weight. They differ in what *one* start may become.
+# **Figure 8.** When is the end of an orange walk decided? At no one moment: gradually, between $t=1000$ and 200. The start
+# decides nothing for the orange walks, and everything for the smooth path. Both are right: from a cloud of noise, both make
+# two peaks of equal weight. They differ in what *one* start may become.
 
 # %% tags=["claim"]
 # checks what the text says: both make two peaks of equal weight
 for x in (walks[-1].x_s, smooth[-1].x_s):
     assert abs((x > 0).double().mean() - 0.5) < 4 * (0.25 / 2000) ** 0.5
     assert abs(x.abs().mean() - 1) < 0.02
-assert kept[400] - kept[0] > 0.2
+chosen = predicted[:701:100]  # t = 1000, 900, …, 300
+assert (chosen.diff() - chosen.diff().mean()).abs().max() < 0.02
+assert predicted[800] > 0.99
+assert predicted[0] < 0.501
 
 # %% [markdown]
 # From now on: `from diffusion_lab.sampling.ddpm import ddpm`, and so with all that was taught here.
@@ -1168,20 +1247,19 @@ reverse_posterior.check_denoised_mean(denoised_mean)
 # %% [markdown]
 # ### Exercise 3 (core): a draw in the place of the average
 #
-# An experiment. The sampler asks for the *average* of all $x_0$ that fit. What if somebody answers with *one* of them, drawn
-# from $q(x_0\mid x_t)$? `one_that_fits` does that for a mixture. Guess first: will the samples be noisier, the same, or
-# better? Then measure the variance of 20,000 samples both ways, for $n=1$, 2, 5 and 50 steps.
+# An experiment. What if the sampler is answered not with the average of all $x_0$ that fit, but with *one* of them, drawn
+# from $q(x_0\mid x_t)$, as by `one_that_fits`? Guess first: will the samples be noisier, the same, or better? Then measure the variance of 20,000 samples both ways, for $n=1$, 2, 5 and 50 steps.
 
 # %%
-def one_that_fits(mixture, x_t, t, schedule):
+def one_that_fits(mixture, x_t, t, schedule, generator=None):
     """One x_0 for each row of x_t, drawn from q(x_0 given x_t). x_t: float64 (n, d)."""
     y = x_t / schedule.alpha_bar[t].sqrt()
     noise_var = 1 / schedule.snr[t]
     r = torch.softmax(mixture.log_joint(y, noise_var), dim=1)
-    k = torch.multinomial(r, 1)[:, 0]
+    k = torch.multinomial(r, 1, generator=generator)[:, 0]
     gain = (mixture.var / (mixture.var + noise_var))[k, None]
     mean = (1 - gain) * mixture.mean[k] + gain * y
-    return mean + (gain * noise_var).sqrt() * torch.randn_like(y)
+    return mean + (gain * noise_var).sqrt() * noise_like(y, generator)
 
 
 # %% tags=["exercise"]
@@ -1225,10 +1303,13 @@ reverse_posterior.check_two_variances(two_variances)
 # </details>
 
 # %% [markdown]
-# ### Exercise 4 (hard): the whole sampler
+# ### Exercise 4 (hard): the whole sampler, and a wrong start
 #
 # A blank cell, and no import: ancestral sampling with the variance $\tilde\beta$. The noise is handed to you, `noise[i]` for
 # the $i$-th step, so that your result can be compared to the last digit.
+#
+# When it is right, start it *wrong*, for our two peaks: from noise of variance 4. Guess first what comes out. And what would
+# come out of the smooth path?
 
 # %% tags=["exercise"]
 def sampler(denoise, x_T, times, alpha_bar, noise):
@@ -1265,13 +1346,28 @@ reverse_posterior.check_sampler(sampler)
 #         x_t = of_x_0 * x_0_hat + of_x_t * x_t + var.sqrt() * noise[i]
 #     return x_t
 # ```
+#
+# The wrong start does no harm: the two peaks come out, where and as wide as they should be. The first step back multiplies
+# $x_T$ by a factor below 0.04, and all else in it is fresh noise of the right size. The smooth path draws nothing, so it
+# carries the error to the end: there the average distance from 0 is 1.15 in place of 1. (Try it with
+# `diffusion_lab.sampling.ddim`.) Fresh noise forgives; a path without randomness forgives nothing.
 # </details>
+
+# %% tags=["claim"]
+# checks what the text says: after a wrong start the walk ends in the data, and the smooth path does not
+fresh = torch.Generator().manual_seed(0)
+wide = 2 * torch.randn(5000, 1, generator=fresh, dtype=torch.float64)
+x = last(ddpm(denoiser, wide, generator=fresh))
+assert abs(x.abs().mean() - 1) < 0.02
+assert abs(x.abs().std() - 0.02**0.5) < 0.02
+assert abs(last(ddim(denoiser, wide)).abs().mean() - 1.15) < 0.01
+assert posterior_mean(0 * wide[:1], 1 + 0 * wide[:1], 1000, schedule) < 0.04
 
 # %% [markdown]
 # ### Exercise 5 (core): find two faults
 #
-# This step holds two bugs that public code has shipped. With a thousand steps its samples look fine, only rather alike.
-# With a hundred they are all grey. Write the step as it should be.
+# This step holds two bugs. One of them stood for months in a library that thousands use. With a thousand steps the samples
+# look fine, only rather alike. With a hundred they are all grey. Write the step as it should be.
 
 # %%
 def faulty_step(x_t, x_0_hat, t, s, alpha_bar, eps):
@@ -1324,17 +1420,20 @@ reverse_posterior.check_repaired_step(repaired_step)
 #     beta_tilde = (1 - alpha_bar[s]) / (1 - alpha_bar[t]) * beta
 #     return of_x_0 * x_0_hat + of_x_t * x_t + beta_tilde.sqrt() * eps
 # ```
+#
+# The first fault is the one that shipped: `diffusers` took $t-1$ for the end of every step until early 2023
+# ([pull request 2076](https://github.com/huggingface/diffusers/pull/2076)). The second is easily made.
 # </details>
 
 # %% [markdown]
-# ### Exercise 6 (core): what follows?
+# ### Exercise 6 (core): which are true?
 #
 # "Our model draws in ten Gaussian steps with $\tilde\beta$. Its samples are a little too narrow, and a few lie between the
-# clouds of the data. With a thousand steps neither happens." What follows?
+# clouds of the data. With a thousand steps neither happens." Which sentences are true?
 
 # %% tags=["exercise"]
 def what_follows():
-    """The letters of the sentences that follow, as a set such as {"A", "B"}.
+    """The letters of the sentences that are true, as a set such as {"A", "B"}.
 
     A  The denoiser is badly trained: its x_0_hat is blurred.
     B  A long step can end in either of two places, and a Gaussian puts samples between them.
@@ -1380,14 +1479,14 @@ walk_of_20 = ddpm(digits.denoiser(schedule), noise, spaced(1000, 20), "large", g
 std_of_last_step = reverse_var(end.t, schedule, "large", end.s).sqrt()
 grainy = end.mean + std_of_last_step * noise_like(noise, generator)
 for name, x in (("fixed", end.x_s), ("with noise in the last step", grainy)):
-    nearest = torch.cdist(x.flatten(1), images.flatten(1)).min(dim=1).values.mean()
-    print(f"{name:28} distance to the nearest digit {nearest:.1f}")
-assert abs(nearest - 28 * std_of_last_step) < 0.15
+    distance = torch.cdist(x.flatten(1), images.flatten(1)).min(dim=1).values.mean()
+    print(f"{name:28} distance to the nearest digit {distance:.1f}")
+assert abs(distance - 28 * std_of_last_step) < 0.15
 
 # %% tags=["figure"]
 # draws the digits without and with noise in the last step
 show(
-    mosaic(torch.cat([end.x_s, grainy]), columns=5, scale=5),
+    gallery({"fixed": end.x_s, "with noise": grainy}, size=1.1),
     alt="Two rows of the same five digits: clean above, covered with grain below.",
 )
 
@@ -1400,7 +1499,9 @@ show(
 # - Draw $x_s$ from $q(x_s\mid x_t)$, and the law of $x_t$ becomes the law of $x_s$. Step by step, noise becomes data.
 # - With $x_0$ known, the step back is a product of two Gaussians: mean $\tilde\mu$, variance $\tilde\beta$.
 # - $x_0$ enters $\tilde\mu$ only linearly. So the step needs only $\hat x_0$, the average of all clean data that fits $x_t$.
-# - Given $x_t$ alone, a short step is nearly a Gaussian. That is why *Gaussian* steps are many.
+# - Given $x_t$ alone, a short step is nearly a Gaussian, of nearly the width $\tilde\beta$. That is why such steps are many.
+# - If $x_0$ is *drawn* from $q(x_0\mid x_t)$ in place of averaged, (9) is exact for steps of any length (exercise 3). Nobody
+#   can draw it; the average can be learned.
 # - A walk with fresh noise forgets its start; the smooth path never does. Both end in the data.
 #
 # ## Check yourself
@@ -1430,4 +1531,4 @@ show(
 #
 # ## Next
 #
-# Lesson 04 asks how good such a model is, in nats.
+# Notebook 04 asks how good such a model is, in bits.

@@ -25,10 +25,15 @@ def columns(joint):
     return joint / joint.sum(dim=0)
 
 
-def variance(mixture, n, answer, **how):
+def of_the_data(mixture):
+    mean = mixture.weight @ mixture.mean[:, 0]
+    return float(mixture.weight @ (mixture.var + mixture.mean[:, 0] ** 2) - mean**2)
+
+
+def variance(mixture, n, answer, size=20_000, of=torch.var, **how):
     denoiser = Denoiser(lambda x_t, t, label: answer(mixture, x_t, t), cosine())
-    x_T = torch.randn(20_000, 1, dtype=torch.float64)
-    return last(ddpm(denoiser, x_T, spaced(1000, n), **how)).var().item()
+    x_T = torch.randn(size, 1, dtype=torch.float64)
+    return of(last(ddpm(denoiser, x_T, spaced(1000, n), **how))).item()
 
 
 def average(mixture, x_t, t):
@@ -110,14 +115,25 @@ WRONG = {
     ],
     check_two_variances: [
         (lambda m, n: (variance(m, n, average), variance(m, n, average)), "the second walk must be answered"),
-        (lambda m, n: (variance(m, n, draw), variance(m, n, draw)), "the first walk must be answered"),
+        (lambda m, n: (variance(m, n, draw), variance(m, n, draw)), "The first walk must be answered"),
         (lambda m, n: (variance(m, n, draw), variance(m, n, average)), "the two are swapped"),
         (lambda m, n: (variance(m, n, average) ** 0.5, variance(m, n, draw) ** 0.5), "standard deviations"),
         (lambda m, n: (variance(m, n, average), variance(m, n, without_spread)), "the average of it"),
         (lambda m, n: (variance(m, n, average), variance(m, n, likeliest)), "the likeliest component"),
         (lambda m, n: (variance(m, n, average, variance="large"), variance(m, n, draw, variance="large")), '"large"'),
-        (lambda m, n: (0.0, 1.02), "First the variance of the samples"),
+        (lambda m, n: (0.0, 1.3), "First the variance of the samples"),
         (lambda m, n: variance(m, n, draw), "2 results were expected"),
+        (lambda m, n: (variance(m, 1, average), variance(m, 1, draw)), "went through 1 times"),
+        (lambda m, n: (variance(m, n, average, size=200), variance(m, n, draw, size=200)), "yours are of 400"),
+        (lambda m, n: (variance(m, n, average), variance(m, n, lambda m, x_t, t: m.sample(len(x_t)))),
+         "which draws from the data"),
+        (lambda m, n: (variance(m, n, average), of_the_data(m)), "computed and not measured"),
+        (lambda m, n: (0.9 * variance(m, n, average), 0.9 * variance(m, n, draw)), "First the variance of the samples"),
+        (lambda m, n: (1.1 * variance(m, n, average), 1.1 * variance(m, n, draw)), "First the variance of the samples"),
+        (lambda m, n: (variance(m, n, average, of=lambda x: (x**2).mean()),
+                       variance(m, n, draw, of=lambda x: (x**2).mean())), "the averages of the squares"),
+        (lambda m, n: (m.var.mul_(2), variance(m, n, average), variance(m, n, draw))[1:], "the tables of the mixture "
+                                                                                          "itself"),
     ],
     check_sampler: [
         (walk(drift), "no noise is added"),
@@ -140,6 +156,10 @@ WRONG = {
         (walk(lambda x, y, t, s, a, e: x), "Print each state"),
         (lambda denoise, x_T, times, a, noise: walk()(denoise, x_T, times, a, noise).float(), "yours is float32"),
         (lambda denoise, x_T, times, a, noise: x_T.add_(1), "changed x_T itself"),
+        (lambda denoise, x_T, times, a, noise: (times.append(0), walk()(denoise, x_T, times[:-1], a, noise))[1],
+         "changed times itself"),
+        (lambda denoise, x_T, times, a, noise: (walk()(denoise, x_T, times, a, noise), times.clear())[0],
+         "times.copy()"),
     ],
     check_repaired_step: [
         (lambda x, y, t, s, a, e:
@@ -156,16 +176,21 @@ WRONG = {
         (lambda x, y, t, s, a, e: drift(x, y, t, s, a, e) + step(0 * x, 0 * y, t, s, a, e, a[t] / a[t - 1]),
          "in the mean α is right"),
         (lambda x, y, t, s, a, e: step(x, y, t, t - 1, a, e), "Compare each line"),
+        (lambda x, y, t, s, a, e: step(x, y, t, s, a, e, std=(1 - a[s]) ** 0.5), "in the factor of eps"),
+        (lambda x, y, t, s, a, e: step(x, y, t, s, a, e, std=(1 - a[t] / a[s]) * 2), "in the factor of eps"),
+        (lambda x, y, t, s, a, e: drift(y, x, t, s, a, e) + beta_tilde(t, s, a) ** 0.5 * e, "left is in the mean"),
+        (lambda x, y, t, s, a, e: step(x, y, t, s, a, e, a[t], beta_tilde(t, s, a) ** 0.5), "left is in the mean"),
         (lambda x, y, t, s, a, e: step(x, y, t, s, a, e).float(), "yours is float32"),
     ],
     check_what_follows: [
-        (lambda: {"A", "B", "C", "F"}, "A does not follow"),
-        (lambda: {"B", "C", "D", "F"}, "D does not follow"),
-        (lambda: "BCEF", "E does not follow"),
+        (lambda: {"A", "B", "C", "F"}, "A is false"),
+        (lambda: {"B", "C", "D", "F"}, "D is false"),
+        (lambda: "BCEF", "E is false"),
         (lambda: ["C", "F"], "about the shape of a long step"),
         (lambda: ("b", "f"), "about the width"),
         (lambda: {"B", "C"}, "what did exercise 3 find"),
-        (lambda: {"B", "G"}, "you named G"),
+        (lambda: {"A", "C", "F"}, "2 letters are wrong or missing"),
+        (lambda: {"B", "G"}, "letters from A to F"),
         (lambda: 3, "your function returned int"),
     ],
 }

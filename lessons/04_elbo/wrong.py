@@ -9,34 +9,58 @@ from diffusion_lab.exercises.elbo import (
     check_cost_rates,
     check_one_call,
     check_prior_bits,
+    check_two_steps,
     check_which_follow,
 )
 from diffusion_lab.theory.forward import q_sample
 
 
 def rates(of_x_0, of_eps):
-    """The two rates that are due, each changed by a function of (rate, lam, slope)."""
+    """The two rates that are due, each changed by a function of (rate, log SNR, slope)."""
 
-    def answer(lam, slope, mse_x_0, mse_eps):
-        return (of_x_0(-0.5 * lam.exp() * slope * mse_x_0, lam, slope), of_eps(-0.5 * slope * mse_eps, lam, slope))
+    def answer(log_snr, slope, mse_x_0, mse_eps):
+        x_0 = of_x_0(-0.5 * log_snr.exp() * slope * mse_x_0, log_snr, slope)
+        return x_0, of_eps(-0.5 * slope * mse_eps, log_snr, slope)
 
     return answer
 
 
-def same(rate, lam, slope):
+def same(rate, log_snr, slope):
     return rate
 
 
+def two(brackets=lambda q: 0, L_T=lambda q: 0, L_1=lambda q: 0, L_0=lambda q: 0):
+    """The brackets of (2) and the parts of (3) for T = 2, each with something added, a function of the seven."""
+
+    def answer(q_1, q_2, q_2_given_1, q_1_given_2, p_2, p_1_given_2, p_0_given_1):
+        q = {"1": q_1, "2": q_2, "21": q_2_given_1, "12": q_1_given_2,
+             "p2": p_2, "p12": p_1_given_2, "p01": p_0_given_1}
+        right = -p_2 - p_1_given_2 + q_2_given_1 - p_0_given_1 + q_1
+        return (right + brackets(q), q_2 - p_2 + L_T(q), q_1_given_2 - p_1_given_2 + L_1(q), -p_0_given_1 + L_0(q))
+
+    return answer
+
+
+def turned(*logs):
+    return tuple(-value for value in two()(*logs))
+
+
+def in_another_order(*logs):
+    brackets, L_T, L_1, L_0 = two()(*logs)
+    return brackets, L_0, L_1, L_T
+
+
 def estimate(first=2, last=0, factor=lambda T: T - 1, gain=lambda snr, t: snr[t - 1] - snr[t], total=torch.sum,
-             shown=lambda x_0, x_t: x_t, half=0.5, one_time=False, seed=None, form=lambda value: value):
+             shown=lambda x_0, x_t: x_t, half=0.5, one_time=False, seed=None,
+             noise=lambda eps: eps, times=lambda t, T: t, form=lambda value: value):
     """The estimator, with one thing or another changed."""
 
     def answer(denoiser, x_0, generator):
         generator = generator if seed is None else torch.Generator().manual_seed(seed)
         schedule = denoiser.schedule
         t = torch.randint(first, schedule.T + 1 - last, (len(x_0),), generator=generator)
-        t = t[:1].expand(len(x_0)) if one_time else t
-        eps = torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype)
+        t = times(t[:1].expand(len(x_0)) if one_time else t, schedule.T)
+        eps = noise(torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype))
         x_t = q_sample(x_0, t, eps, schedule)
         error = total((x_0 - denoiser(shown(x_0, x_t), t)) ** 2, dim=1)
         return form(factor(schedule.T) * half * gain(schedule.snr, t) * error)
@@ -56,7 +80,7 @@ def all_terms(denoiser, x_0, generator):
 
 
 def against_noise(denoiser, x_0, generator):
-    """The guess of x_0 beside the noise."""
+    """The answer, which is about x_0, beside the noise."""
     schedule = denoiser.schedule
     t = torch.randint(2, schedule.T + 1, (len(x_0),), generator=generator)
     eps = torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype)
@@ -93,24 +117,46 @@ def twice_random(denoiser, x_0, generator):
 
 
 WRONG = {
+    check_two_steps: [
+        (turned, "all signs are turned"),
+        (two(brackets=lambda q: -q["21"] - q["1"]), "the forward steps are missing"),
+        (two(brackets=lambda q: q["2"] - q["21"]), "not q(x_2 given x_0)"),
+        (two(brackets=lambda q: q["12"] - q["21"]), "nothing is turned around yet"),
+        (two(brackets=lambda q: -q["1"]), "the product begins with t = 1"),
+        (two(L_T=lambda q: 2 * (q["p2"] - q["2"])), "L_T has its sign turned"),
+        (two(L_T=lambda q: -q["2"]), "in L_T the q is missing"),
+        (two(L_T=lambda q: q["21"] - q["2"]), "the last step alone"),
+        (two(L_1=lambda q: 2 * (q["p12"] - q["12"])), "L_1 has its sign turned"),
+        (two(L_1=lambda q: q["21"] - q["12"]), "You took the forward step"),
+        (two(L_1=lambda q: q["1"] - q["12"]), "must know x_2"),
+        (two(L_0=lambda q: 2 * q["p01"]), "L_0 has its sign turned"),
+        (two(L_0=lambda q: q["1"]), "has cancelled"),
+        (in_another_order, "the order is"),
+        (two(L_1=lambda q: 1.0), "each log p comes with minus"),
+        (lambda *logs: two()(*logs)[:1], "4 results were expected"),
+        (lambda *logs: tuple(value.float() for value in two()(*logs)), "yours is float32"),
+    ],
     check_cost_rates: [
         (rates(lambda r, *_: -r, lambda r, *_: -r), "the sign is turned"),
         (rates(same, lambda r, *_: -r), "the second has the wrong sign"),
         (rates(lambda r, *_: -r, same), "the first has the wrong sign"),
         (rates(lambda r, *_: 2 * r, lambda r, *_: 2 * r), "twice too large"),
         (rates(same, lambda r, *_: 2 * r), "from the second the ½"),
-        (rates(lambda r, lam, s: r / lam.exp(), same), "in the first the SNR is missing"),
-        (rates(same, lambda r, lam, s: r * lam.exp()), "once too often"),
-        (rates(same, lambda r, lam, s: r / lam.exp()), "the SNR cancels"),
-        (rates(lambda r, lam, s: r / lam.exp() ** 2, same), "divided by the SNR, and should be multiplied"),
-        (rates(lambda r, lam, s: r / lam.exp() * lam, same), "took it for the SNR itself"),
-        (rates(lambda r, lam, s: -r / s, lambda r, lam, s: -r / s), "slope is missing"),
-        (rates(lambda r, lam, s: r / lam.exp() * torch.sigmoid(lam), same), "you took ᾱ"),
-        (rates(lambda r, lam, s: r / lam.exp() ** 0.5, same), "root of the SNR"),
-        (rates(lambda r, lam, s: r + 1, same), "The rate is"),
-        (lambda lam, slope, a, b: -0.5 * lam.exp() * slope * a, "2 results were expected"),
-        (lambda lam, slope, a, b: (-0.5 * lam.exp() * slope * a, (-0.5 * slope * b).float()), "yours is float32"),
-        (lambda lam, slope, a, b: (-0.5 * lam.exp_() * slope * a, -0.5 * slope * b), "changed lam itself"),
+        (rates(lambda r, g, s: r / g.exp(), same), "in the first the SNR is missing"),
+        (rates(same, lambda r, g, s: r * g.exp()), "once too often"),
+        (rates(same, lambda r, g, s: r / g.exp()), "the SNR cancels"),
+        (rates(lambda r, g, s: r / g.exp() ** 2, same), "divided by the SNR, and should be multiplied"),
+        (rates(lambda r, g, s: r / g.exp() * g, same), "took it for the SNR itself"),
+        (rates(lambda r, g, s: -r / s, lambda r, g, s: -r / s), "slope is missing"),
+        (rates(lambda r, g, s: -2 * r / s, lambda r, g, s: -2 * r / s), "slope is missing, and so is the ½"),
+        (rates(same, lambda r, g, s: -r / s), "from the second slope is missing"),
+        (rates(lambda r, g, s: r / s, same), "from the first slope is missing"),
+        (rates(lambda r, g, s: r / g.exp() * torch.sigmoid(g), same), "you took ᾱ"),
+        (rates(lambda r, g, s: r / g.exp() ** 0.5, same), "root of the SNR"),
+        (rates(lambda r, g, s: r + 1, same), "The rate is"),
+        (lambda g, slope, a, b: -0.5 * g.exp() * slope * a, "2 results were expected"),
+        (lambda g, slope, a, b: (-0.5 * g.exp() * slope * a, (-0.5 * slope * b).float()), "yours is float32"),
+        (lambda g, slope, a, b: (-0.5 * g.exp_() * slope * a, -0.5 * slope * b), "changed g itself"),
     ],
     check_one_call: [
         (estimate(factor=lambda T: 1), "the average of the step terms"),
@@ -127,25 +173,35 @@ WRONG = {
         (estimate(seed=3), "two different seeds gave the same"),
         (estimate(form=lambda value: value.mean()), "the shape should be"),
         (estimate(form=lambda value: value.float()), "should be float64"),
-        (estimate(form=lambda value: value + 3), "the average should be"),
+        (estimate(form=lambda value: value + 3), "each example is due"),
+        (estimate(form=lambda value: value.mean().expand(len(value)).clone()), "do not average over the examples"),
+        (estimate(noise=lambda eps: eps[:, :1].expand_as(eps)), "all numbers of an example have one"),
+        (estimate(noise=lambda eps: eps[:1].expand_as(eps)), "all examples have one and the same noise"),
+        (estimate(noise=lambda eps: 3**0.5 * torch.erf(eps / 2**0.5)), "is not normal"),
+        (estimate(noise=lambda eps: 2 * eps), "is not the jump"),
+        (estimate(times=lambda t, T: 2 + torch.arange(len(t)) % (T - 1)), "gave the same times"),
+        (estimate(times=lambda t, T: t.sort().values), "do not sort"),
+        (estimate(times=lambda t, T: torch.where(t == 3, 2, t)), "every one alike"),
+        (estimate(total=lambda error, dim: error.sum(dim=dim) ** 0.5), "the distance is not squared"),
         (all_terms, "was called 4 times"),
-        (against_noise, "compared the guess of x_0 with the noise"),
+        (against_noise, "about x_0, with the noise"),
         (never_asked, "was never asked"),
         (twice_random, "same seed gave different results"),
     ],
     check_chances: [
-        (lambda costs, squares: normed(torch.ones_like(costs)), "even chances"),
-        (lambda costs, squares: normed(costs), "in proportion to the costs"),
-        (lambda costs, squares: normed(squares), "you overdo it"),
-        (lambda costs, squares: squares.sqrt(), "add up to"),
-        (lambda costs, squares: -normed(squares.sqrt()), "negative"),
-        (lambda costs, squares: normed(1 / (costs + 1e-9)), "larger where the costs are smaller"),
-        (lambda costs, squares: normed(costs.sqrt()), "roots of the costs"),
-        (lambda costs, squares: costs.softmax(0), "a softmax of the costs"),
-        (lambda costs, squares: normed(torch.where(costs > costs.mean(), 1.0, 0.0).double()), "some chances are 0"),
-        (lambda costs, squares: normed(torch.arange(1.0, len(costs) + 1, dtype=torch.float64)), "with your chances"),
-        (lambda costs, squares: normed(squares.sqrt()).float(), "should be float64"),
-        (lambda costs, squares: normed(squares.sqrt())[1:], "the shape should be"),
+        (lambda terms, squares: normed(torch.ones_like(terms)), "even chances"),
+        (lambda terms, squares: normed(terms), "in proportion to the mean terms"),
+        (lambda terms, squares: normed(squares), "you overdo it"),
+        (lambda terms, squares: squares.sqrt(), "add up to"),
+        (lambda terms, squares: -normed(squares.sqrt()), "negative"),
+        (lambda terms, squares: normed(1 / (terms + 1e-9)), "larger where the mean terms are smaller"),
+        (lambda terms, squares: normed(terms.sqrt()), "roots of the mean terms"),
+        (lambda terms, squares: terms.softmax(0), "a softmax of the mean terms"),
+        (lambda terms, squares: normed(1 / (squares + 1e-3)), "the variance rises by a factor"),
+        (lambda terms, squares: normed(torch.where(terms > terms.mean(), 1.0, 0.0).double()), "some chances are 0"),
+        (lambda terms, squares: normed(torch.arange(1.0, len(terms) + 1, dtype=torch.float64)), "with your chances"),
+        (lambda terms, squares: normed(squares.sqrt()).float(), "should be float64"),
+        (lambda terms, squares: normed(squares.sqrt())[1:], "the shape should be"),
     ],
     check_which_follow: [
         (lambda: {"A", "B", "D"}, "A does not follow"),
@@ -153,9 +209,10 @@ WRONG = {
         (lambda: {"B", "D", "E"}, "E does not follow"),
         (lambda: {"D"}, "B follows, and you left it out"),
         (lambda: {"B"}, "D follows, and you left it out"),
+        (lambda: {"A", "B", "C"}, "3 letters are wrong or missing"),
+        (lambda: set(), "2 letters are wrong or missing"),
         (lambda: "none", "letters from A to E"),
         (lambda: {2, 4}, "letters from A to E"),
-        (lambda: set(), "letters from A to E"),
     ],
     check_prior_bits: [
         (prior(sign=1, log=lambda var: var, divide=2), "three faults are left"),

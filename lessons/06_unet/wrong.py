@@ -50,6 +50,8 @@ WRONG = {
         (lambda n, a, b, k, s, p: (((n + 2 * p - k) // s + 1), n * n * a * b * k**2 + b), "do not depend on rows"),
         (lambda n, a, b, k, s, p: (a * b * k**2 + b, (n + 2 * p - k) // s + 1), "the other way round"),
         (lambda n, a, b, k, s, p: (n + 2 * p - k) // s + 1, "2 results were expected"),
+        (lambda n, a, b, k, s, p: ((n + 2 * p - k) // s + 1, a * b * k**2 + b, 0), "your function returned 3 results"),
+        (lambda n, a, b, k, s, p: ((n + 2 * p - k) // s + 1, None), "entry 1 of the 2 in a tuple"),
         (convolution(rows=lambda n, k, s, p: round((n + 2 * p - k) / s) + 1), "not to the nearest"),
         (convolution(rows=lambda n, k, s, p: -((k - n - 2 * p) // s) + 1), "not up"),
         (convolution(rows=lambda n, k, s, p: n // s), "that is rows // stride"),

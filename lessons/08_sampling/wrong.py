@@ -1,5 +1,8 @@
 """Wrong answers to the exercises of notebook 08, each with words that the check's message must contain."""
 
+import math
+
+import numpy as np
 import torch
 
 from diffusion_lab.exercises.sampling import check_better_guess, check_ddim_step, check_guide, check_noise_shares
@@ -18,6 +21,15 @@ def shares(amount=lambda eta: eta**2, beta=lambda a, b: 1 - a / b, total=lambda 
     def answer(a, b, eta):
         var = amount(eta) * beta_tilde(beta(a, b), a, b)
         return roots(kept(total(a, b), var), var)
+    return answer
+
+
+def by_logarithms(log, back, number=float):
+    """A step of DDIM with log(ᾱ_s/(1-ᾱ_s)), which is infinite at the data."""
+    def answer(x, y, a, b):
+        a, b = number(a), number(b)
+        alpha_bar_s = back(log(b / (1 - b)))
+        return alpha_bar_s**0.5 * y + ((1 - alpha_bar_s) / (1 - a)) ** 0.5 * (x - a**0.5 * y)
     return answer
 
 
@@ -48,17 +60,28 @@ WRONG = {
         (shares(amount=lambda eta: eta), "you have η"),
         (shares(beta_tilde=lambda beta, a, b: beta), "β for β tilde"),
         (shares(beta_tilde=lambda beta, a, b: beta * (1 - a) / (1 - b)), "upside down"),
+        (shares(beta_tilde=lambda beta, a, b: beta, roots=lambda *two: tuple(map(math.sqrt, two))), "β for β tilde"),
+        (shares(beta_tilde=lambda beta, a, b: beta, roots=lambda *two: tuple(map(np.sqrt, two))), "β for β tilde"),
+        (shares(beta_tilde=lambda beta, a, b: beta, roots=lambda *two: torch.tensor(two).sqrt()), "β for β tilde"),
+        (shares(beta_tilde=lambda beta, a, b: beta * (1 - a) / (1 - b), roots=lambda *two: np.sqrt(two)),
+         "upside down"),
+        (lambda a, b, eta: (shares()(a, b, eta)[0], shares()(a, b, 1.0)[1] ** 2 * eta),
+         "the old noise is right. For the fresh one a root"),
+        (lambda a, b, eta: ((1 - b - shares()(a, b, 1.0)[1] ** 4 * eta**2) ** 0.5, shares()(a, b, 1.0)[1] ** 2 * eta),
+         "a root is forgotten"),
+        (lambda a, b, eta: ((1 - b) ** 0.5 * (1 - eta**2) ** 0.5, eta * (1 - b) ** 0.5), "your σ² is η² (1-ᾱ_s)"),
         (shares(beta=lambda a, b: 1 - a), "not 1-ᾱ_t"),
         (shares(amount=lambda eta: 1), "no effect"),
         (shares(total=lambda a, b: 1 - a), "that of time s"),
         (shares(beta=lambda a, b: 1 - a / b - 0.01), "but yours is"),
         (lambda a, b, eta: (1 - b) ** 0.5, "2 results were expected"),
+        (lambda a, b, eta: (*shares()(a, b, eta), eta), "your function returned 3 results"),
         (shares(total=lambda a, b: 1), "subtracted σ² from 1"),
         (lambda a, b, eta: (shares()(a, b, eta)[0], eta * shares()(a, b, eta)[1]), "you have η²"),
         (lambda a, b, eta: (shares()(a, b, eta)[0], shares(beta_tilde=lambda beta, a, b: beta)(a, b, eta)[1]),
          "you took β for β tilde"),
         (lambda a, b, eta: (((1 - b) * (1 - eta**2)) ** 0.5, shares()(a, b, eta)[1]), "not η² (1-ᾱ_s)"),
-        (shares(amount=lambda eta: eta**2 * 0.9), "With alpha_bar_t = 0.3"),
+        (shares(amount=lambda eta: eta**2 * 0.9), "With alpha_bar_t = 0.6"),
         (lambda a, b, eta: shares()(a, b - 1e-9, eta), "not where the step ends at the data"),
     ],
     check_ddim_step: [
@@ -78,6 +101,10 @@ WRONG = {
         (step(mix=lambda y, e, a, b: b**0.5 * y - (1 - b) ** 0.5 * e), "the sign of the noise"),
         (step(mix=lambda y, e, a, b: b**0.5 * y + (1 - b**0.5) * e), "subtract first, then take the root"),
         (step(mix=lambda y, e, a, b: b**0.5 * e + (1 - b) ** 0.5 * y), "factors of the mixture are swapped"),
+        (by_logarithms(math.log, lambda snr: 1 / (1 + math.exp(-snr))), "stopped with ZeroDivisionError"),
+        (by_logarithms(lambda ratio: torch.log(ratio), lambda snr: snr.exp() / (1 + snr.exp()), torch.tensor),
+         "yours is not a number"),
+        (lambda x, y, a, b: step()(x, y, a, min(b, 0.999)), "Right in between"),
         (lambda x, y, a, b: (b / a) ** 0.5 * x, "entry [1] should be -0.4478, but yours is -0.8165"),
     ],
     check_better_guess: [

@@ -12,7 +12,7 @@ import torch
 
 import diffusion_lab.exercises
 from diffusion_lab.exercises import feedback
-from diffusion_lab.exercises.feedback import Wrong, agree, answers, diagnosed, results
+from diffusion_lab.exercises.feedback import Wrong, agree, answers, diagnosed, letters, require_letters, results
 
 X = torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64)
 SQUARED, DOUBLED = "you squared a", "you doubled a"
@@ -104,10 +104,12 @@ def test_a_cause_that_does_not_hold_for_all_numbers_is_not_named(said):
 
 @pytest.mark.parametrize(("attempt", "words"), [
     (lambda n: n + 1, "2 results were expected"),
-    (lambda n: (n + 1, n / 4, 0), "2 results were expected"),
+    (lambda n: (n + 1, n / 4, 0), "as in `return a, b`; your function returned 3 results."),
+    (lambda n: (n + 1,), "your function returned 1 result."),
+    (lambda n: [n + 1, None], "entry 1 of the 2 in a list that your function returned is None"),
     (lambda n: (n / 4, n + 1), "returned float"),
     (lambda n: (True, n / 4), "returned bool"),
-    (lambda n: (n + 1, n / 5), "With n = 3, the result of result 2 should be 0.75, but yours is 0.6."),
+    (lambda n: (n + 1, n / 5), "With n = 3, result 2 should be 0.75, but yours is 0.6."),
 ])
 def test_what_is_wrong_with_one_of_several_is_said(said, attempt, words):
     assert words in said(check_two, attempt)
@@ -157,6 +159,55 @@ def test_an_answer_that_changes_its_input_spoils_nothing(said):
     said(check_scaled, lambda x, a: x.zero_())
     assert torch.equal(X, kept)
     assert said(check_scaled, right) == "Correct. Scaled."
+
+
+def test_what_a_function_returned_is_not_the_function(said):
+    assert "hand over the function itself" in said(check_scaled, 3.0)
+
+
+def test_a_list_that_an_answer_changes_is_noticed(said):
+    @answers
+    def check_list(attempt):
+        diagnosed(attempt, lambda times: sum(times), [], "Add up.", [([1, 2],), ([3, 4],)])
+        return "Added."
+
+    assert "changed times itself" in said(check_list, lambda times: (sum(times), times.append(0))[0])
+    assert said(check_list, sum) == "Correct. Added."
+
+
+@pytest.mark.parametrize("form", [torch.tensor, np.array, np.int32, lambda n: torch.tensor(n, dtype=torch.int32)])
+def test_a_whole_number_counts_in_any_form(form, said):
+    @answers
+    def check_count(attempt):
+        diagnosed(attempt, lambda n: n + 1, [], "One more.", [(3,), (5,)])
+        return "Counted."
+
+    assert said(check_count, lambda n: form(n + 1)) == "Correct. Counted."
+    assert "returned 2 numbers" in said(check_count, lambda n: np.array([n, n]))
+    assert "a whole number (int)" in said(check_count, lambda n: torch.tensor(n + 1.0))
+
+
+@pytest.mark.parametrize("given", ["ab", "A, B", "a and b", ["B", "A"], {"A", "B"}, np.array(["A", "B"]),
+                                   {"A": True, "B": True, "C": False}])
+def test_letters_may_stand_in_any_form(given):
+    assert letters(given, "ABC") == {"A", "B"}
+
+
+@pytest.mark.parametrize(("given", "words"), [("ABD", "letters from A to C"), (3, "returned int"), (None, "`return`")])
+def test_what_is_no_letter_is_said(given, words):
+    with pytest.raises(Wrong, match=words):
+        letters(given, "ABC")
+
+
+REASONS = {"A": "A follows.", "B": "B does not.", "C": "C does not: {that} is no field."}
+
+
+@pytest.mark.parametrize(("given", "words"), [("", "^A follows.$"), ("AC", "^C does not: {that} is no field.$"),
+                                              ("AB", "^B does not.$"), ("B", "^2 letters"), ("BC", "^3 letters")])
+def test_of_several_wrong_letters_only_the_number_is_told(given, words):
+    with pytest.raises(Wrong, match=words):
+        require_letters(given, "A", REASONS)
+    require_letters("A", "A", REASONS)
 
 
 def test_a_sentence_is_a_template_with_named_fields():

@@ -5,9 +5,15 @@ import math
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 
-from diffusion_lab.exercises.denoiser import check_eps_from_v, check_from_memory, check_gradient, check_training_example
+from diffusion_lab.exercises.denoiser import (
+    check_best_width,
+    check_expected_rate,
+    check_from_memory,
+    check_target_weights,
+    check_training_example,
+    check_what_it_learned,
+)
 from diffusion_lab.exercises.elbo import (
     check_chances,
     check_cost_rates,
@@ -15,11 +21,12 @@ from diffusion_lab.exercises.elbo import (
     check_prior_bits,
     check_which_follow,
 )
+from diffusion_lab.exercises.forward_markov_chain import check_drowning, check_found_by
 from diffusion_lab.exercises.gaussian_pdf import (
     check_claims,
+    check_equally_costly,
     check_fault,
     check_mixture,
-    check_norm_of_average,
     check_pooled,
 )
 from diffusion_lab.exercises.reverse_posterior import (
@@ -38,34 +45,55 @@ from diffusion_lab.sampling.chain import last, spaced
 from diffusion_lab.sampling.ddim import ddim
 from diffusion_lab.sampling.ddpm import ddpm
 from diffusion_lab.theory.denoiser import Denoiser
+from diffusion_lab.theory.elbo import kl_t
 from diffusion_lab.theory.forward import q_sample
 from diffusion_lab.theory.parameterization import v_from_x_0
 from diffusion_lab.theory.schedule import cosine
+from diffusion_lab.theory.spectrum import wave_power
 
 
 def one_after_the_other(denoiser, x_t, t, n, generator):
     total = 0
     for _ in range(n):
-        total = total + last(ddpm(denoiser, x_t, spaced(t, 12), generator=generator))
+        total = total + last(ddpm(denoiser, x_t, spaced(t, 50), generator=generator))
     return total / n
 
 
-def squared(w, x, y):
-    return ((w * x - y) ** 2).mean()
-
-
-def slope(form):
-    def answer(w, x, y):
-        w.grad = None
-        squared(w, x, y).backward()
-        return form(w.grad)
+def in_batches(size):
+    def answer(denoiser, x_t, t, n, generator):
+        walks = []
+        for _ in range(n // size):
+            walks.append(last(ddpm(denoiser, x_t.repeat(size, 1), spaced(t, 50), generator=generator)))
+        return torch.cat(walks).mean(dim=0, keepdim=True)
 
     return answer
 
 
-def example(form):
+def kernel_density(points, x, h):
+    """Mean log-density of x under Gaussians of standard deviation h on the points."""
+    log_p = -torch.cdist(x, points) ** 2 / (2 * h**2) - math.log(2 * math.pi * h**2 * len(points))
+    return float(torch.logsumexp(log_p, dim=1).mean())
+
+
+def by_the_largest(points, x_t, a):
+    exponent = -torch.cdist(x_t, a**0.5 * points) ** 2 / (2 - 2 * a)
+    density = torch.exp(exponent - exponent.max(dim=1, keepdim=True).values)
+    return density / density.sum(dim=1, keepdim=True) @ points
+
+
+def each_alone(n, T, generator):
+    return (torch.rand(n, generator=generator) * T).long() + 1
+
+
+def spread(n, T, generator):
+    """Evenly from a random start, as lesson 07 draws them."""
+    u = torch.rand(1, generator=generator, dtype=torch.float64)
+    return (T * ((torch.arange(n) / n + u) % 1)).long() + 1
+
+
+def example(form, times=each_alone):
     def answer(x_0, schedule, generator):
-        t = (torch.rand(len(x_0), generator=generator) * schedule.T).long() + 1
+        t = times(len(x_0), schedule.T, generator)
         x_t = q_sample(x_0, t, torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype), schedule)
         return form(x_t, t, v_from_x_0(x_t, x_0, t, schedule))
 
@@ -104,7 +132,7 @@ def mixture_by_loop(weights, means, variances, u, eps):
     draws = []
     for one, noise in zip(u, eps):
         k = 0
-        while one > sum(weights[: k + 1]):
+        while one >= sum(weights[: k + 1]) and k < len(weights) - 1:
             k += 1
         draws.append(means[k] + variances[k] ** 0.5 * noise)
     return draws
@@ -118,6 +146,21 @@ def one_call(form):
         x_t = a.sqrt() * x_0 + (1 - a).sqrt() * torch.randn(x_0.shape, generator=generator, dtype=torch.float64)
         share = torch.linalg.vector_norm(x_0 - denoiser(x_t, t), dim=1) ** 2 * -schedule.snr.diff()[t - 1] / 2
         return form(share * (schedule.T - 1))
+
+    return answer
+
+
+def by_the_library(denoiser, x_0, generator):
+    T = denoiser.schedule.T
+    t = torch.randint(2, T + 1, (len(x_0),), generator=generator)
+    eps = torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype)
+    return (T - 1) * kl_t(x_0, q_sample(x_0, t, eps, denoiser.schedule), t, denoiser)
+
+
+def drowning_times(form):
+    def answer(images, alpha_bar, k):
+        large = images.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+        return form([int((alpha_bar * wave_power(x)[k] < 1 - alpha_bar).nonzero()[0]) for x in (images, large)])
 
     return answer
 
@@ -170,6 +213,8 @@ def normals(m, v, n, w):
 
 RIGHT = [
     (check_average_of_walks, one_after_the_other),
+    (check_average_of_walks, in_batches(10)),
+    (check_average_of_walks, in_batches(20)),
     (check_average_of_walks, lambda denoiser, x_t, t, n, generator:
         last(ddim(denoiser, x_t.repeat(n, 1), spaced(t, 50), eta=1.0, generator=generator)).mean(0)[None].numpy()),
     (check_repaired, lambda made, pixels: torch.cdist(made.flatten(1), (pixels / 127.5 - 1).flatten(1)).min(1).values),
@@ -186,13 +231,14 @@ RIGHT = [
     (check_pooled, lambda m, v: torch.stack([(m / v).sum(), torch.ones(()).double()]) / (1 / v).sum()),
     (check_pooled, lambda m, v: (np.average(m, weights=1 / v), np.float32(1 / np.sum(1 / v.numpy())))),
     (check_mixture, lambda w, m, v, u, eps: [
-        m[k] + math.sqrt(v[k]) * e for k, e in zip(np.searchsorted(np.cumsum(w.numpy()), u, side="right"), eps)]),
+        m[k] + math.sqrt(v[k]) * e
+        for k, e in zip(np.searchsorted(np.cumsum(w.numpy())[:-1], u, side="right"), eps)]),
     (check_mixture, lambda w, m, v, u, eps: (m + v**0.5 * eps[:, None]).gather(
-        1, (u[:, None] > w.cumsum(0)).sum(dim=1, keepdim=True))[:, 0]),
+        1, (u[:, None] >= w.cumsum(0)[:-1]).sum(dim=1, keepdim=True))[:, 0]),
     (check_mixture, lambda *given: mixture_by_loop(*(list(map(float, numbers)) for numbers in given))),
-    (check_norm_of_average, lambda n: torch.randn(n, 784).mean(dim=0).norm()),
-    (check_norm_of_average, lambda n: np.linalg.norm(np.random.default_rng(0).normal(size=(n, 784)).mean(axis=0))),
-    (check_norm_of_average, lambda n: 28 * n**-0.5),
+    (check_equally_costly, lambda narrow: next(wide for wide in np.geomspace(1, 1e4, 10_000)
+                                             if 2 * np.log(wide) + wide**-2.0 >= 2 * np.log(narrow) + narrow**-2.0)),
+    (check_equally_costly, lambda narrow: torch.tensor([{0.5: 3.55, 0.8: 1.305, 0.25: 742.0}[narrow]])),
     (check_fault, lambda log_var: [log_var.exp() ** 2, log_var.exp().sqrt()]),
     (check_fault, lambda log_var: (np.exp(2 * log_var.numpy()), [math.sqrt(math.exp(one)) for one in log_var])),
     (check_fault, lambda log_var: torch.stack([2 * log_var, log_var / 2]).exp()),
@@ -221,6 +267,12 @@ RIGHT = [
                                              for a, b in zip(s, e)]]),
     (check_cost_rates, lambda lam, s, x, e: torch.stack([lam.exp() * x, e]) * s.neg() / 2),
     (check_one_call, one_call(lambda value: value)),
+    (check_one_call, by_the_library),
+    (check_drowning, drowning_times(torch.tensor)),
+    (check_drowning, drowning_times(lambda times: [torch.tensor(t) for t in times])),
+    (check_drowning, drowning_times(np.array)),
+    (check_found_by, lambda: {"a": "3 and 5", "b": {2.0, 5.0}, "c": np.array([4, 5])}),
+    (check_found_by, lambda: {"q_sample_A": [3, 5], "q_sample_B": ("2", "5"), "q_sample_C": {4: True, 5: True}}),
     (check_one_call, one_call(lambda value: value.numpy())),
     (check_one_call, one_call(lambda value: value.tolist())),
     (check_chances, lambda costs, squares: (squares**0.5 / (squares**0.5).sum()).tolist()),
@@ -233,15 +285,29 @@ RIGHT = [
     (check_prior_bits, lambda x, a: torch.distributions.kl_divergence(
         *normals(a**0.5 * x, torch.full_like(x, 1 - a), 0 * x, 1 + 0 * x)).mean(1) / math.log(2)),
     (check_prior_bits, lambda x, a: np.mean(a * x.numpy() ** 2 - a - np.log(1 - a), axis=1) / np.log(4)),
-    (check_gradient, slope(lambda g: g.item())),
-    (check_gradient, slope(lambda g: g.numpy())),
-    (check_gradient, lambda w, x, y: torch.autograd.grad(F.mse_loss(w * x, y), w)[0]),
-    (check_eps_from_v, lambda x, v, a: a**0.5 * v.numpy() + (1 - a) ** 0.5 * x.numpy()),
-    (check_eps_from_v, lambda x, v, a: [a**0.5 * q + (1 - a) ** 0.5 * p for p, q in zip(x, v)]),
+    (check_expected_rate, lambda p: [(k + 1) * p[k + 1] / p[k] for k in range(len(p) - 1)]),
+    (check_expected_rate, lambda p: np.arange(1, len(p)) * p.numpy()[1:] / p.numpy()[:-1]),
+    (check_expected_rate, lambda p: (torch.arange(len(p)) * p)[1:] / p[:-1]),
+    (check_target_weights, lambda a: [a / (1 - a), 1 / (1 - a), a / (1 - a) ** 2, 1 + a / (1 - a)
+                                      + 2 * (a / (1 - a)) ** 0.5]),
+    (check_target_weights, lambda a: torch.stack(
+        [a, 1 + 0 * a, a / (1 - a), (a.sqrt() + (1 - a).sqrt()) ** 2]) / (1 - a)),
+    (check_target_weights, lambda a: tuple(weight.numpy() for weight in (
+        a / (1 - a), 1 / (1 - a), a / (1 - a) ** 2, (1 + (a / (1 - a)) ** 0.5) ** 2))),
+    (check_best_width, lambda p, x, widths: np.float64(max(widths, key=lambda h: kernel_density(p, x, h)))),
+    (check_best_width, lambda p, x, widths: torch.tensor(widths, dtype=torch.float64)[
+        int(torch.tensor([kernel_density(p, x, h) for h in widths]).argmax())]),
+    (check_best_width, lambda p, x, widths: min((-kernel_density(p, x, h), h) for h in widths)[1]),
+    (check_what_it_learned, lambda: "bce"),
+    (check_what_it_learned, lambda: ["E", "C", "B"]),
+    (check_what_it_learned, lambda: {letter: letter for letter in "BCE"}),
+    (check_what_it_learned, lambda: "B, C, E"),
     (check_training_example, example(lambda *three: list(three))),
     (check_training_example, example(lambda *three: tuple(part.numpy() for part in three))),
     (check_from_memory, lambda p, x, a: [sum(w * q for w, q in zip(row, p)) for row in weights(p, x, a)]),
     (check_from_memory, lambda p, x, a: weights(p, x, a).numpy() @ p.numpy()),
+    (check_from_memory, by_the_largest),
+    (check_training_example, example(lambda *three: three, times=spread)),
     (check_convolution, convolved(lambda *two: list(two))),
     (check_convolution, convolved(lambda *two: np.array(two))),
     (check_convolution, convolved(lambda one, other: (np.int64(one), np.int32(other)))),

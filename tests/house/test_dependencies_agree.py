@@ -26,7 +26,7 @@ def pins(name):
 
 def imported(folders):
     """The distributions that the Python files of some folders import, the standard library and our own aside."""
-    ours = [path for folder in ("tools", "tests") for path in (ROOT / folder).rglob("*.py")]
+    ours = [path for folder in ("tools", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
     own = {"diffusion_lab", "tools"} | {path.stem for path in ours}
     nodes = [node for folder in folders for path in (ROOT / folder).rglob("*.py")
              for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]

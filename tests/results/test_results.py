@@ -13,11 +13,11 @@ def test_what_was_written_is_read(tmp_path, monkeypatch):
 
 
 def test_each_says_which_command_made_it():
-    for name in ("steps", "ablation", "likelihood"):
+    for name in ("steps", "ablation", "likelihood", "sampling"):
         assert files.read(name)["command"].startswith("python benchmarks/")
 
 
 def test_other_names_are_refused():
     for name in ("step", "../results/steps", ""):
-        with pytest.raises(ValueError, match="there are ablation, likelihood, steps"):
+        with pytest.raises(ValueError, match="there are ablation, likelihood, sampling, steps"):
             files.read(name)

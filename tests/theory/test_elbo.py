@@ -106,6 +106,9 @@ def test_terms_are_per_example_sums_over_dimensions():
     x_t = torch.randn(x_0.shape, generator=generator(1))
     flat = kl_t(x_0.flatten(1), x_t.flatten(1), 3, data.denoiser(s))
     assert torch.allclose(kl_t(x_0, x_t, 3, data.denoiser(s)), flat)
+    times = torch.arange(len(x_0)) % 2 + 3
+    each = torch.stack([kl_t(x_0[i : i + 1], x_t[i : i + 1], int(t), data.denoiser(s))[0] for i, t in enumerate(times)])
+    assert torch.allclose(kl_t(x_0, x_t, times, data.denoiser(s)), each)
     one = torch.distributions.Normal(posterior_mean(x_0.double(), x_t.double(), 3, s), posterior_var(3, s).sqrt())
     other = torch.distributions.Normal(
         posterior_mean(data.denoiser(s)(x_t, 3).double(), x_t.double(), 3, s), reverse_var(3, s, "large").sqrt())

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from diffusion_lab import guard
-from diffusion_lab.data.augment import augmented
+from diffusion_lab.data.augment import augmented, shifted
 from diffusion_lab.data.digits import as_images, load_digits
 from diffusion_lab.data.toy import ring_of_gaussians, swiss_roll, two_moons
 from diffusion_lab.networks.embedding import time_embedding
 from diffusion_lab.networks.mlp import MLP
 from diffusion_lab.networks.unet import Attention, Condition, ResidualBlock, UNet
-from diffusion_lab.sampling.chain import draw, pairs, spaced
+from diffusion_lab.sampling.chain import draw, pairs, spaced, spaced_in_log_snr
 from diffusion_lab.sampling.ddim import ddim
 from diffusion_lab.sampling.ddpm import ddpm
 from diffusion_lab.sampling.denoiser import as_denoiser, clipped
@@ -31,7 +31,7 @@ from diffusion_lab.theory.posterior import posterior_mean, posterior_var, revers
 from diffusion_lab.theory.schedule import Schedule, at, cosine, linear
 from diffusion_lab.training.batches import batch_at, batches_of
 from diffusion_lab.training.muon import Muon, orthogonalised
-from diffusion_lab.training.objective import objective, spread_times, uniform_times
+from diffusion_lab.training.objective import mixed_times, objective, spread_times, uniform_times
 from diffusion_lab.training.recipe import Recipe, rate
 
 S = linear(10)
@@ -44,6 +44,7 @@ DENOISER = MIXTURE.denoiser(S)
 PICTURES = torch.zeros(3, 1, 28, 28)
 UNET, WEIGHT = UNet(8, 8), torch.zeros(2, 2)
 SEEDED = torch.Generator().manual_seed(0)
+TIMES = (uniform_times, spread_times, mixed_times)
 
 def untouched(x_t, t, label=None):
     """The answer of a network or denoiser that must not be asked."""
@@ -162,15 +163,15 @@ CALLS = [  # the other public functions, each with something that it passes to a
     *((lambda sampler, x: next(sampler(Denoiser(untouched, S), x)), (sampler, x), "shape (n, …), n at least 1")
       for sampler in (ddim, ddpm, dpm_solver) for x in (X.numpy(), [[0.0, 0.0]], X[:0], X.long())),
     *((function, (*arguments, 0), "must be a torch.Generator") for function, *arguments in (
-        (noise_like, X), (MIXTURE.sample, 3), (FULL.sample, 3), (uniform_times, 3, 10), (spread_times, 3, 10),
-        (augmented, PICTURES),
+        (noise_like, X), (MIXTURE.sample, 3), (FULL.sample, 3), *((times, 3, S) for times in TIMES),
+        (augmented, PICTURES), (shifted, PICTURES),
         (partial(elbo.elbo_terms, DENOISER, X, "small", "gaussian"),))),
     (posterior_mean, (X, X, 5, S, 5), "earlier time"), (posterior_var, (5, S, 5), "earlier time"),
     (reverse_var, (5, S, "small", 5), "earlier time"), (reverse_var, (5, S, 1.1), "from 0 to 1, but got 1.1"),
     (reverse_var, (5, S, "beta"), "variance must be one of 'small', 'large', but got 'beta'"),
     (gaussian.log_prob, (0.0, 0.0, 0.0), "var must be"), (gaussian.product, (0.0, 0.0, 0.0, 1.0), "var_1 must be"),
-    (gaussian.product, (0.0, 1.0, 0.0, 0.0), "var_2 must be"), (gaussian.kl, (0.0, 0.0, 0.0, 1.0), "var_p must be"),
-    (gaussian.kl, (0.0, 1.0, 0.0, 0.0), "var_q must be"), (GaussianMixture, ([1.0], [[0.0]], [-1.0]), "not negative"),
+    (gaussian.product, (0.0, 1.0, 0.0, 0.0), "var_2 must be"), (gaussian.kl, (0.0, 0.0, 0.0, 1.0), "var_q must be"),
+    (gaussian.kl, (0.0, 1.0, 0.0, 0.0), "var_p must be"), (GaussianMixture, ([1.0], [[0.0]], [-1.0]), "not negative"),
     (GaussianMixture, ([1.0], [[0.0]], [[[-1.0]]]), "no negative eigenvalue"),
     (MIXTURE.log_prob, (torch.zeros(5, 3),), "shape (n, 2)"), (MIXTURE.score, (X > 0,), "floating-point"),
     *((data.sample, (n,), "n must be a whole number, at least 1") for data in (MIXTURE, FULL) for n in (-1, 0, 2.0)),
@@ -180,7 +181,8 @@ CALLS = [  # the other public functions, each with something that it passes to a
     (POINTS.log_prob, (X,), "no density"), (POINTS.score, (X,), "no density"),
     (MIXTURE.marginal, (FIVE, S), "one time, an int"), (MIXTURE.marginal, (11, S), "0…10, but got 11"),
     (DENOISER, (X, 1, 7), "knows no labels"), (MLP(), (X, FIVE, FIVE), "knows no labels"),
-    (elbo.kl_t, (X, X, 1, DENOISER), "2…10, but got 1"), (elbo.kl_t, (X, X, FIVE, DENOISER), "one time for all"),
+    (elbo.kl_t, (X, X, 1, DENOISER), "2…10, but got 1"), (elbo.kl_t, (X, X, FIVE[:2], DENOISER), "a time for each "
+                                                                                                 "example"),
     (elbo.nll_recon, (X, X, DENOISER, "small", "laplace"), "'gaussian', 'discretised', but got 'laplace'"),
     *((elbo.nll_recon, (X, X, Denoiser(lambda x, t, label, f=f: f(x), S)), "same shape, but got x_0 (3, 2), x_0_hat")
       for f in (lambda x: x[:, :1], lambda x: x[:1], lambda x: x.sum(), lambda x: x[:, None])),
@@ -198,6 +200,9 @@ CALLS = [  # the other public functions, each with something that it passes to a
     (as_denoiser(MLP(), S), (X, 5, FIVE[:2]), "one label for each example (3)"),
     (guided, (DENOISER, -0.1), "guidance_weight must be a finite number of at least 0, but got -0.1"),
     (spaced, (10, 11), "T = 10 times has at most 10 steps, but got n = 11"), (spaced, (10, 0), "n must be"),
+    (spaced_in_log_snr, (S, 11), "has at most 10 steps, but got n = 11"), (spaced_in_log_snr, (S, 0), "n must be"),
+    (spaced_in_log_snr, (10, 5), "a schedule is due here"), (spaced_in_log_snr, (S, 5, "a"), "first must be"),
+    (spaced_in_log_snr, (S, 5, 1.0, 0.5), "end must be a finite number of at least 1.0, but got 0.5"),
     (spaced, (2.5, 1), "T must be"), (draw, (DENOISER, FIVE, ddim, None, 0, 0), "batch must be"),
     (as_denoiser(lambda x_t, t, label: x_t[:, :1], S, "x_0"), (X, 5), "same shape, but got x_t (3, 2), output (3, 1)"),
     *((pairs, (times, 10), f"in a list, falling strictly, within 1…10, but got {times}") for times in (
@@ -222,9 +227,8 @@ CALLS = [  # the other public functions, each with something that it passes to a
       for x in (PICTURES[:0], PICTURES[:, :, 1:], PICTURES.double(), PICTURES.half(), PICTURES.expand(3, 3, 28, 28))),
     *((UNET, (PICTURES, t), "one for each example (3,)") for t in (FIVE > 0, FIVE[:1], 5)),
     (UNET, (PICTURES[:1], FIVE), "one for each example (1,)"), (UNET, (PICTURES, FIVE, FIVE.float()), "label must be"),
-    *((times, (n, T, SEEDED), f"{name} must be a whole number, at least 1")
-      for times in (uniform_times, spread_times) for name, n, T in (
-          ("n", 2.5, 10), ("n", True, 10), ("n", 0, 10), *(("T", 4, T) for T in (0, -1, 2.5, True, math.inf)))),
+    *((times, (n, S, SEEDED), "must be a whole number, at least 1") for times in TIMES for n in (2.5, True, 0)),
+    *((times, (4, T, SEEDED), "a schedule is due here") for times in TIMES for T in (1000, cosine)),
     *((objective, (UNET, (PICTURES, label), SEEDED, S), words) for label, words in (
         (FIVE[:1], "one label for each example, (3,)"), (FIVE[:, None], "(3, 1)"), (X[:, 0], "torch.float32"),
         (FIVE + 5, "within 0…9, but these run from 10 to 10"))),
@@ -242,6 +246,8 @@ CALLS = [  # the other public functions, each with something that it passes to a
         ("lr must be a finite number of at least 0, but got -1", -1, 0.9), ("momentum must be", 1, 2.0))),
     *((augmented, (PICTURES, SEEDED, strength), "strength must be") for strength in (-1, math.nan)),
     (augmented, (PICTURES[:0], SEEDED), "n at least 1"), (augmented, (X, SEEDED), "(n, 1, h, w), but got (3, 2)"),
+    *((shifted, (PICTURES, SEEDED, most), "most must be a whole number, at least 1") for most in (0, 1.5)),
+    (shifted, (PICTURES[:0], SEEDED), "n at least 1"), (shifted, (X, SEEDED), "(n, c, h, w), but got (3, 2)"),
     *((as_images, (torch.full((1, 28, 28), x).numpy(),), f"within 0…255, but these run from {x} to {x}")
       for x in (256, -1)),
     (as_images, (X.numpy(),), "pixels must have shape (n, 28, 28), but got (3, 2)"),
