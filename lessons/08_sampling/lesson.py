@@ -95,7 +95,7 @@ show(gallery({steps_of[n]: digits for n, digits in drawn.items()}, size=0.9),
 # %% [markdown]
 # **Figure 1.** The chain of notebook 03, `ddpm`, from the same noise in 1, 5, 20 and 1,000 steps. The first row is what
 # many a first program does: one call of `model.predict(noisy)`, and the answer is the result. It is a blur. In five steps there are digits. The handwriting differs from row to row, since the
-# fresh noise does; in sharpness 20 and 1,000 are alike. (The last 2 came out ragged: a thousand steps are no protection.)
+# fresh noise does; in sharpness 20 and 1,000 are alike. (The last 0 is broken: a thousand steps are no protection.)
 #
 # What is that blur? Pure noise says nothing about the digit, so the best answer is the mean of all digits of the kind
 # that was asked for. Beside the mean images of the training digits, on the scale from $-1$ to 1, the average pixel of the
@@ -401,8 +401,8 @@ print("at a hundredth of the cost")
 # That is the answer to the question at the top (in the one run that we have of the whole chain).
 #
 # More steps follow the path more closely, as Figure 2 says. Are the digits better for it? With `ddpm` they are. With the two
-# samplers that add no noise they are not: after some ten steps their curves turn, and by the last column fewer digits are read
-# as asked. The reason is that the path is drawn by a network, and a network has errors. Whoever follows it closely collects
+# samplers that add no noise they are not: DDIM's curve turns after ten steps, that of DPM-Solver++ rises at once, and by the
+# last column fewer digits are read as asked. The reason is that the path is drawn by a network, and a network has errors. Whoever follows it closely collects
 # them all. Fresh noise takes time to be removed, but it also washes out a part of what earlier steps got wrong (Karras et al.
 # 2022, section 4).
 #
@@ -464,8 +464,8 @@ Scrubber(
 # At each time the three rows are about equally grainy, since each sampler keeps about as much noise as belongs to the
 # time. But follow one grain. In the upper row the pattern is new in each frame; in the two lower
 # ones it stays the same and fades. These two follow one and the same path, the solver more closely, and end in nearly
-# the same digits, gaps in the 4 included. (The 2 of `ddpm` fell apart. Ten steps are few for that: by the table, with
-# each sampler, between one digit in fifty and one in twenty-five is misread.)
+# the same digits, the blot in the 0 included. (The 2 of `ddpm` fell apart. Ten steps are few for that: by the table, with
+# each sampler, between one digit in thirty and one in twenty is misread.)
 
 # %% tags=["claim"]
 kept_of = {}
@@ -691,7 +691,7 @@ for name, value in beyond.items():
 # %% tags=["figure"]
 show(gallery({"as it is": last(far["as if from ε"]), "clipped": last(far["the same, clipped"])}),
      alt="Above, eight pictures of black and white specks. "
-         "Below, eight readable digits, two of them ragged.")
+         "Below, eight digits, some of them ragged.")
 
 # %% [markdown]
 # **Figure 5.** An error of one hundredth in $\hat\varepsilon$: above as it is, below with $\hat x_0$ clipped in every
