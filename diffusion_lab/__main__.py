@@ -58,6 +58,7 @@ def picture_of(denoiser, labels, steps=10, sampler="dpm_solver", guidance=0.2, s
     import torch
     from tqdm import tqdm
 
+    from diffusion_lab.guard import require
     from diffusion_lab.sampling.chain import draw, spaced_in_log_snr
     from diffusion_lab.sampling.ddim import ddim
     from diffusion_lab.sampling.ddpm import ddpm
@@ -78,6 +79,8 @@ def picture_of(denoiser, labels, steps=10, sampler="dpm_solver", guidance=0.2, s
                 yield step
 
         digits = draw(guided(denoiser, guidance), torch.tensor(labels), told, times, seed, batch)
+    require(bool(torch.isfinite(digits).all()),
+            "the training has diverged: the network draws NaN. Start anew with a lower --lr.")
     return png(mosaic(digits.numpy(), columns=columns_for(len(labels))))
 
 
@@ -116,7 +119,7 @@ def run_train(args):
             load_run(args.out, run)
         batches = batches_of(*load_data(args.data), recipe)
         if run.step == recipe.steps:
-            print(f"The run in {args.out} is complete already: {run.step} steps.")
+            print(f"The run is complete already. Look at {picture_file(args.out, run)}.")
             return 0
         _, count = several.begin(run.device)  # from here on, no process refuses what another one accepts
         if first:
@@ -146,10 +149,8 @@ def go_on(folder, run, batches, first, count):
 
     first: whether this process writes. count: how many take part.
     """
-    import torch
     from tqdm import tqdm
 
-    from diffusion_lab.guard import require
     from diffusion_lab.theory.schedule import cosine
     from diffusion_lab.training import several
     from diffusion_lab.training.loop import train
@@ -168,9 +169,6 @@ def go_on(folder, run, batches, first, count):
             bar.set_postfix(loss=f"{progress.loss:.3f}", refresh=False)
             last = progress.step == steps
             drawn = last or progress.step % max(1, steps // 10) == 0
-            if drawn:
-                require(all(torch.isfinite(weight).all() for weight in run.average.parameters()),
-                        "the training has diverged: the weights are not finite. Start anew with a lower --lr.")
             if first and drawn:  # before it is saved: a crash must not skip it
                 put(picture_file(folder, run), picture_of(denoiser_of(run.average, run.facts), [*range(10)] * 4))
             stopped = several.any_wants(stop.wanted, run.device)

@@ -59,8 +59,8 @@ def kl_t(x_0, x_t, t, denoiser, variance="small"):
     check_data(x_0)
     schedule = denoiser.schedule
     check_times(t, schedule.T, first=2, like=x_0)
-    q_var = posterior_var(t, schedule).reshape(-1, 1)
-    p_var = reverse_var(t, schedule, variance).reshape(-1, 1)
+    q_var = posterior_var(t, schedule).reshape(-1, 1).to(x_0.device)
+    p_var = reverse_var(t, schedule, variance).reshape(-1, 1).to(x_0.device)
     q_mean = posterior_mean(x_0.double(), x_t.double(), t, schedule)
     p_mean = posterior_mean(denoiser(x_t, t).double(), x_t.double(), t, schedule)
     return kl(q_mean.flatten(1), q_var, p_mean.flatten(1), p_var).sum(dim=1)

@@ -233,8 +233,8 @@ show(
 def kl_t(x_0, x_t, t, denoiser, variance="small"):
     """L_{t-1}: KL(q(x_{t-1} given x_t, x_0) ‖ p(x_{t-1} given x_t)), per example, t from 2 to T."""
     schedule = denoiser.schedule
-    q_var = posterior_var(t, schedule).reshape(-1, 1)
-    p_var = reverse_var(t, schedule, variance).reshape(-1, 1)
+    q_var = posterior_var(t, schedule).reshape(-1, 1).to(x_0.device)
+    p_var = reverse_var(t, schedule, variance).reshape(-1, 1).to(x_0.device)
     q_mean = posterior_mean(x_0.double(), x_t.double(), t, schedule)
     p_mean = posterior_mean(denoiser(x_t, t).double(), x_t.double(), t, schedule)
     return kl(q_mean.flatten(1), q_var, p_mean.flatten(1), p_var).sum(dim=1)

@@ -394,8 +394,8 @@ show(fig, alt="Three curves that fall and flatten above a dashed horizontal line
 # %%
 mean_of = {key: values[:, 0].mean().item() for key, values in table.items()}
 against_whole = mean_of["DPM-Solver++", 10, 400] / mean_of["DDPM", 1000, 400]
-print(f"ten steps of DPM-Solver++ end {against_whole:.1f} times as far from real digits as the whole chain,")
-print("at a hundredth of the cost")
+print(f"ten steps of DPM-Solver++ end {against_whole:.1f} times as far from real digits "
+      "as the whole chain, at a hundredth of the cost")
 
 # %% [markdown]
 # That is the answer to the question at the top (in the one run that we have of the whole chain).
@@ -840,7 +840,8 @@ assert (level_log_prob(x_1, prior, schedule).exp().sum(dim=-1) - 1).abs().max() 
 perfect = -discretised_log_prob(ten_digits, ten_digits, decoder_var(schedule)).flatten(1).sum(dim=1)
 by_bayes = nll_levels(ten_digits, x_1, prior, schedule)
 assert by_bayes.mean() < perfect.mean()
-print(f"the last step: {bits_per_dim(perfect, 784).mean():.1f} bits per pixel by the chain's decoder "
+print(f"the last step: {bits_per_dim(perfect, 784).mean():.1f} bits per pixel "
+      "by the chain's decoder "
       f"with perfect answers, {bits_per_dim(by_bayes, 784).mean():.1f} by Bayes' rule without any")
 
 # %% [markdown]
@@ -874,7 +875,8 @@ def cost_at(denoiser, x_0, log_snr, generator=None):
 
 # %%
 for name, row in rows.items():
-    print(f"{name:16} {row['bpd']:.2f} = step terms {row['kl']:.2f} + last step {row['nll_recon']:.2f}")
+    print(f"{name:16} {row['bpd']:.2f} = step terms {row['kl']:.2f} "
+          f"+ last step {row['nll_recon']:.2f}")
 
 # %% [markdown]
 # ## Exercises

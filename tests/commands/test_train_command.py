@@ -217,7 +217,7 @@ def test_where_there_is_no_run_there_is_nothing_to_resume(capsys, tmp_path):
 def test_a_run_that_is_complete_stays_as_it_is(capsys, whole):
     before = files(whole)
     assert train(whole, "--resume") == 0
-    assert f"Look at {whole}/samples-000003.png" in capsys.readouterr().out
+    assert f"complete already. Look at {whole}/samples-000003.png" in capsys.readouterr().out
     assert files(whole) == before
 
 
