@@ -568,7 +568,7 @@ Live(
     "beside them one tower, the whole bound.",
     confidence=widgets.FloatLogSlider(value=0.5, base=2, min=-3, max=3, step=0.25,
                                       description="confidence"),
-    lean=widgets.FloatSlider(value=0.4, min=-2, max=2, step=0.1, description="lean"),
+    lean=widgets.FloatSlider(value=0.4, min=0, max=3, step=0.1, description="lean"),  # ± are alike
 )
 
 # %% [markdown]
