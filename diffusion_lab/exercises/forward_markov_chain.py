@@ -154,6 +154,9 @@ def check_drowning(attempt):
          with_power(torch.sqrt)),
         ("powers are compared with powers: take no root and no square, neither of P_k nor of ᾱ_t and 1-ᾱ_t.",
          with_power(torch.square)),
+        ("you took the time at which wave and noise are nearest to each other; asked is the first at which the wave is "
+         "the weaker.", lambda x, a, k: tuple(int((a * wave_power(y)[k] - (1 - a)).abs().argmin())
+                                              for y in (x, enlarged(x)))),
         ("one step early: at the times that you return, the wave is not yet below the noise.",
          with_times(lambda t, a: t - 1)),
         ("one step late: the tables begin at time 0, so an index is a time; add nothing.",
@@ -164,7 +167,7 @@ def check_drowning(attempt):
          with_times(lambda t, a: len(a) - 1)),
     ]
     diagnosed(attempt, right, causes, "The wave with k crests has drowned at the first t with ᾱ_t P_k < 1 - ᾱ_t.",
-              [(digits_of(0), cosine().alpha_bar, 4), (digits_of(100), linear().alpha_bar, 6)])
+              [(digits_of(0), cosine().alpha_bar, 7), (digits_of(100), linear().alpha_bar, 5)])
     return ("The large pictures drown later. Each pixel became four, so the wave has nearly four times the power, "
             "against the same noise. To have it drown at the same t, take log 4 from log SNR: large pictures need more "
             "noise.")

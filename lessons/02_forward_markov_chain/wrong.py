@@ -75,6 +75,8 @@ WRONG = {
         (lambda a, b, T: even(float(a), b, T).float().double(), "Do all steps stay in float64"),
     ],
     check_drowning: [
+        (lambda x, a, k: tuple(int((a * wave_power(y)[k] - (1 - a)).abs().argmin()) for y in (x, enlarged(x))),
+         "nearest to each other"),
         (lambda x, a, k: drowning(x, a, k)[::-1], "swapped"),
         (lambda x, a, k: times(wave_power(x)[k], wave_power(x)[k], a), "made from the enlarged"),
         (lambda x, a, k: times(wave_power(x)[k], wave_power(x.repeat_interleave(2, dim=2))[k], a), "(n, 1, H, H)"),
