@@ -2,7 +2,7 @@
 
 import torch
 
-from diffusion_lab.exercises.feedback import NONE, Wrong, answers, close, diagnosed, tensor_like
+from diffusion_lab.exercises.feedback import Wrong, answers, close, diagnosed, require_letters, tensor_like
 from diffusion_lab.theory.mixture import GaussianMixture
 from diffusion_lab.theory.parameterization import v_from_x_0
 from diffusion_lab.theory.schedule import cosine
@@ -360,30 +360,17 @@ def require_v(v, x_t, x_0, eps, signal, noise):
                     kind=v.dtype)
 
 
-FALSE = {
+REASONS = {
     "A": "A does not follow: where there is much noise, nobody knows which of the 25 it was. Even (6) pays for that.",
+    "B": "B follows: the number 0.72 says nothing before it is compared with the floor of these 25 points.",
+    "C": "C follows: which denoiser alone has the lowest loss on a training set?",
     "D": "D does not follow: where the weight is not 0, the best answer is the same for every weight.",
+    "E": "E follows, about the gap: whose lines part in Figure 6, and whose do not?",
     "F": "F does not follow: the lowest training loss there is belongs to the memoriser, which only copies.",
-}
-TRUE = {
-    "B": "one more follows, about the number 0.72: what could one compare it with?",
-    "C": "one more follows: which denoiser alone has the lowest loss on a training set?",
-    "E": "one more follows, about the gap: whose lines part in Figure 6, and whose do not?",
 }
 
 
 @answers
 def check_what_it_learned(attempt):
-    given = attempt()
-    if given is None:
-        raise Wrong(NONE)
-    if not hasattr(given, "__iter__"):
-        raise Wrong("a set of letters was expected, but your function returned {kind}.", kind=type(given).__name__)
-    letters = {str(letter).strip().upper() for letter in given} - {"", ","}
-    unknown = sorted(letters - {*"ABCDEF"})
-    if unknown:
-        raise Wrong("the sentences are A to F, and you named {unknown}.", unknown=unknown[0])
-    for letter, reason in [*FALSE.items(), *TRUE.items()]:
-        if (letter in letters) == (letter in FALSE):
-            raise Wrong(reason)
+    require_letters(attempt(), "BCE", REASONS)
     return "A training set has a floor of its own. Who reaches it remembers; who does as well abroad has learned."

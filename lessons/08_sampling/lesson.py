@@ -384,8 +384,8 @@ ax.axhline(1, color="black", linestyle="--", label="real digits")
 ax.set_xticks(steps, [str(n) for n in steps])
 ax.set_xticks([], minor=True)
 ax.legend()
-show(fig, alt="Three curves that fall and flatten above a dashed horizontal line; "
-               "DPM-Solver++ is the first to be flat.")
+show(fig, alt="Three curves above a dashed horizontal line. They begin together; "
+               "that of DDPM falls, the two others turn or rise.")
 
 # %% [markdown]
 # **Figure 3.** Distance to the test digits against the number of steps. Shaded: the range over three seeds (at 50 steps
@@ -400,11 +400,11 @@ print(f"ten steps of DPM-Solver++ end {against_whole:.1f} times as far from real
 # %% [markdown]
 # That is the answer to the question at the top (in the one run that we have of the whole chain).
 #
-# More steps follow the path more closely, as Figure 2 says. Are the digits better for it? With `ddpm` they are. With the two
-# samplers that add no noise they are not: DDIM's curve turns after ten steps, that of DPM-Solver++ rises at once, and by the
-# last column fewer digits are read as asked. The reason is that the path is drawn by a network, and a network has errors. Whoever follows it closely collects
-# them all. Fresh noise takes time to be removed, but it also washes out a part of what earlier steps got wrong (Karras et al.
-# 2022, section 4).
+# More steps follow the path more closely, as Figure 2 says. Are the digits better for it? By this judge, with `ddpm` they
+# are. With the two samplers that add no noise they are not: DDIM's curve turns after ten steps, that of DPM-Solver++ rises at
+# once, and by the last column fewer digits are read as asked. A likely reason: the path is drawn by a network, and a network
+# has errors, which whoever follows it closely collects. Fresh noise takes time to be removed, but it can also wash out a part
+# of what earlier steps got wrong (Karras et al. 2022, section 4).
 #
 # So the number of steps is not all that counts. *Where* they lie counts, too. Even in $t$, few steps lie where little noise is
 # left, and there it is decided how sharp a digit is. `spaced_in_log_snr` spreads them evenly over $\log\mathrm{SNR}$. Ten
@@ -412,8 +412,13 @@ print(f"ten steps of DPM-Solver++ end {against_whole:.1f} times as far from real
 
 # %%
 ten_steps = read_facts("mnist")["measures"]["10"]
-best = sum(found["first"]["times_floor"] for found in ten_steps) / len(ten_steps)
+best, by_second = (sum(found[which]["times_floor"] for found in ten_steps) / len(ten_steps)
+                   for which in ("first", "second"))
 print(f"ten steps of DPM-Solver++, even in log SNR, w = 0.2: distance / floor {best:.1f}")
+print(f"by a second judge, which sees soft strokes better: {by_second:.1f}")
+
+# %% [markdown]
+# One judge is not enough: a digit that is a little soft looks right to the first. Say of which judge a number is.
 
 # %% tags=["claim"]
 assert min(mean_of.values()) > 1  # all above the floor
@@ -423,6 +428,7 @@ assert falling == sorted(falling, reverse=True)
 for sampler in ("DDIM", "DPM-Solver++"):
     assert mean_of[sampler, 50, 1000] > min(mean_of[sampler, n, 1000] for n in (5, 10))
     assert table[sampler, 50, 1000][:, 1].mean() < table[sampler, 5, 1000][:, 1].mean()
+assert best < by_second < 2
 assert best < min(value for (_, n, _), value in mean_of.items() if n <= 50)
 
 # %% [markdown]
