@@ -64,6 +64,9 @@ def check_two_steps(attempt):
          but(0, lambda q1, q2, q21, q12, p2, p12, p01: -p2 - p12 + q12 - p01 + q1)),
         ("the parts are right. In the brackets the product begins with t = 1: q(x_1 given x_0) is missing.",
          but(0, lambda q1, q2, q21, q12, p2, p12, p01: -p2 - p12 + q21 - p01)),
+        ("the parts are right. The first is their sum. For a chain that is the same number, by Bayes' rule; but in (2) "
+         "nothing is turned around yet: its q are the forward steps, q(x_1 given x_0) and q(x_2 given x_1).",
+         but(0, lambda q1, q2, q21, q12, p2, p12, p01: q2 - p2 + q12 - p12 - p01)),
         ("L_T has its sign turned: it is log q/p.", but(1, lambda *logs: -right(*logs)[1])),
         ("in L_T the q is missing: it is log q(x_2 given x_0)/p(x_2).",
          but(1, lambda q1, q2, q21, q12, p2, p12, p01: -p2)),
@@ -80,7 +83,8 @@ def check_two_steps(attempt):
         ("the order is: the brackets of (2), L_T, L_1, L_0.",
          lambda *logs: tuple(right(*logs)[i] for i in (0, 3, 2, 1))),
     ]
-    numbers = [logs_of_chains(0), logs_of_chains(1)]
+    unrelated = torch.randn(7, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)  # of no chain
+    numbers = [logs_of_chains(0), logs_of_chains(1), tuple(unrelated)]
     diagnosed(attempt, right, causes, "In (2) each log p comes with minus, each log q of a forward step with plus. In "
               "(3) L_T = log q(x_2 given x_0)/p(x_2), L_1 = log q(x_1 given x_2, x_0)/p(x_1 given x_2).", numbers)
     brackets, *parts = [torch.as_tensor(part) for part in attempt(*numbers[0])]
@@ -453,7 +457,7 @@ def check_prior_bits(attempt):
     numbers = [(torch.tensor([[0.3, -1.0, 0.8], [0.0, 0.2, -0.1]], dtype=torch.float64), 0.3),
                (torch.tensor([[1.0, 1.0], [-0.4, 0.9], [0.5, -0.2]], dtype=torch.float64), 0.05)]
     diagnosed(attempt, right, causes, "Per pixel it is ½ (1-ᾱ + ᾱ x_0² - 1 - log(1-ᾱ)) nats; add up, and divide by d "
-              "log 2.", numbers)
+              "log 2.", numbers, tolerance=1e-9)
     return "Three faults found: a sign, a variance for a logarithm, and d divided by twice."
 
 

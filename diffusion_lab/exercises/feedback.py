@@ -19,6 +19,8 @@ STOPPED = "your code stopped with {kind}: {error}"
 LEFT = "your code left Python ({kind}); a function hands its result back with `return`."
 HINTS = {  # words of an error that say too little: what to tell the reader about it
     "must be Tensor, not float": "For the root of a plain number write x ** 0.5.",
+    "repeat dims can not be smaller": "A tensor may have more axes than yours has: x.expand(n, *x.shape[1:]) fits any.",
+    "number of sizes provided": "A tensor may have more axes than yours has: x.expand(n, *x.shape[1:]) fits any.",
     "math domain error": "The module math says so of the root of a negative number, and of the logarithm of 0 or less.",
 }
 CHANGED = ("your function changed {name} itself (+=, [...] = and methods such as mul_ work in place), and whoever "
@@ -27,6 +29,8 @@ NONE = "your function returned None: is the `return` missing?"
 ONE_NONE = ("entry {i} of the {n} in a {kind} that your function returned is None: was it never computed, or did a "
             "function that computes it forget its `return`?")
 NO_NUMBERS = "numbers were expected, but your function returned {kind}."
+VALUES_AND_INDICES = ("your function returned two tensors, values and their indices, as torch's min, max and sort do: "
+                      "take the .values (or the .indices) of it.")
 NO_INT = "a whole number (int) was expected, but your function returned {kind}: int(…) makes one of a single number."
 ONE_INT = "one whole number (int) was expected, but your function returned {n} numbers."
 NO_FUNCTION = ("hand over the function itself, its name without brackets: `check(f)`, and not `check(f())`, which "
@@ -127,8 +131,9 @@ def diagnosed(attempt, right, causes, otherwise, numbers, tolerance=RIGHT):
     is added to it. numbers: at least two tuples of arguments, chosen so that right and wrong functions all differ.
 
     An answer is right in any form whose meaning is clear (numpy, list, tuple), if its numbers agree to within the
-    tolerance (relative to the largest) and a dtype, where it has one, is that of the right answer. Where the exercise
-    is about digits, the tolerance is one that float32 cannot meet: 1e-9.
+    tolerance (relative to the largest) and a dtype, where it has one, is that of the right answer. Where one number is
+    due, a tensor or array of one, of any float dtype, is it, too. Where the exercise is about digits, the tolerance is
+    one that float32 cannot meet: 1e-9.
     """
     expected = [results(right(*case)) for case in numbers]
     given = [matched(attempt(*case), due) for case, due in zip(numbers, expected)]
@@ -164,16 +169,25 @@ def matched(given, expected):
         raise Wrong(NONE)
     if len(expected) == 1:
         return [as_tensor(given, expected[0])]
-    if not hasattr(given, "__len__") or len(given) != len(expected):
-        raise Wrong(NOT_SO_MANY, n=len(expected), kind=how_many(given))
+    return [as_tensor(part, due) for part, due in zip(several(given, len(expected)), expected)]
+
+
+def several(given, n):
+    """The n results that a function returned, in their order; raises Wrong where these are not n, or have no order."""
+    if given is None:
+        raise Wrong(NONE)
+    ordered = isinstance(given, (tuple, list)) or len(getattr(given, "shape", ())) > 0
+    if not ordered or len(given) != n:
+        raise Wrong(NOT_SO_MANY, n=n, kind=how_many(given))
     require_no_none(given)
-    return [as_tensor(part, due) for part, due in zip(given, expected)]
+    return given
 
 
 def how_many(given):
     """What a function returned in place of several results, in words: how many, or of what kind."""
     if not isinstance(given, (tuple, list)):
-        return type(given).__name__
+        shape = tuple(getattr(given, "shape", ()))
+        return f"{type(given).__name__} of shape {shape}" if shape else type(given).__name__
     return "1 result" if len(given) == 1 else f"{len(given)} results"
 
 
@@ -186,14 +200,25 @@ def require_no_none(given):
 
 def as_tensor(given, expected):
     """One result as a tensor, with its dtype if it had one."""
+    if type(given).__module__ == "torch.return_types":
+        raise Wrong(VALUES_AND_INDICES)
     if expected.shape == () and expected.dtype == torch.int64:
         size = math.prod(getattr(given, "shape", ()))
         if size != 1:
             raise Wrong(ONE_INT, n=size)
         kind = str(getattr(given, "dtype", type(given).__name__)).removeprefix("torch.")
-        if not kind.startswith(("int", "uint")) or getattr(given, "shape", ()) != ():
+        if not kind.startswith(("int", "uint")):
             raise Wrong(NO_INT, kind=type(given).__name__)
-        return torch.tensor(int(given))
+        return torch.tensor(int(given.item() if hasattr(given, "item") else given))
+    tensor = numbers_of(given, expected.dtype)
+    if expected.shape == () and tensor.numel() == 1:  # one number has no shape, and no dtype was promised
+        tensor = tensor.reshape(())
+        return tensor.to(expected.dtype) if tensor.is_floating_point() and expected.is_floating_point() else tensor
+    return tensor
+
+
+def numbers_of(given, dtype):
+    """What was given as a tensor, with its dtype if it had one; what had none, such as a list, gets the one due."""
     if torch.is_tensor(given):
         return given.detach()
     require_no_none(given)
@@ -201,8 +226,8 @@ def as_tensor(given, expected):
         tensor = torch.as_tensor(np.asarray(given))
     except (TypeError, ValueError, RuntimeError):
         raise Wrong(NO_NUMBERS, kind=type(given).__name__) from None
-    kept = hasattr(given, "dtype") or not torch.can_cast(tensor.dtype, expected.dtype)  # 833.3 is no whole number
-    return tensor if kept else tensor.to(expected.dtype)
+    kept = hasattr(given, "dtype") or not torch.can_cast(tensor.dtype, dtype)  # 833.3 is no whole number
+    return tensor if kept else tensor.to(dtype)
 
 
 def agree(given, expected, tolerance):
@@ -217,7 +242,7 @@ def numbers_agree(given, expected, tolerance):
     given, expected = given.to(kind), expected.to(kind)
     finite = expected[expected.isfinite()].abs()
     near = tolerance * float(finite.max()) if len(finite) else 0.0
-    return torch.allclose(given, expected, rtol=tolerance, atol=near, equal_nan=True)
+    return torch.allclose(given, expected, rtol=0.0, atol=near, equal_nan=True)
 
 
 def require_dtype(given, expected):

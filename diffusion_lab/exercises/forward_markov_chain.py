@@ -37,8 +37,8 @@ def check_memory(attempt):
         ("x_t holds √α times x_s, so it remembers something.", lambda s, t: 0.0),
     ]
     diagnosed(attempt, right, causes,
-              "Asked is the correlation exactly, by a formula; no simulation comes near enough. The covariance is "
-              "√(ᾱ_t/ᾱ_s) times the variance of x_s; divide by both standard deviations.",
+              "Asked is the exact correlation. The covariance is √(ᾱ_t/ᾱ_s) times the variance of x_s; divide by both "
+              "standard deviations.",
               [(0.8, 0.2), (0.95, 0.6), (0.3, 0.1)])
     return "√(SNR_t/SNR_s): the noise forgets itself as fast as the signal drowns in it."
 
@@ -75,6 +75,10 @@ def check_even_schedule(attempt):
          lambda a, b, T: torch.cat([ZERO, 1 - fraction(line(a, b, T))])),
         ("your line of log SNR begins at time 0. There the SNR is infinite; `first` belongs to t = 1.",
          lambda a, b, T: betas(fraction(line(a, b, T + 1)))),
+        ("your line of log SNR would be at `last` one step after T: from t = 1 to t = T it is T-1 steps, and not T.",
+         lambda a, b, T: tables(line(a, b, T + 1)[:-1])),
+        ("at t = 0 your line of log SNR is at `first`; that belongs to t = 1, and from there to T it is T-1 steps.",
+         lambda a, b, T: tables(line(a, b, T + 1)[1:])),
         ("your first step is missing: ᾱ_0 is 1, so β_1 is 1 - ᾱ_1, and not 0.",
          lambda a, b, T: torch.cat([ZERO, ZERO, right(a, b, T)[2:]])),
         ("you made the SNR fall in a straight line; asked is its logarithm.",
@@ -167,7 +171,7 @@ def check_drowning(attempt):
          with_times(lambda t, a: len(a) - 1)),
     ]
     diagnosed(attempt, right, causes, "The wave with k crests has drowned at the first t with ᾱ_t P_k < 1 - ᾱ_t.",
-              [(digits_of(0), cosine().alpha_bar, 7), (digits_of(100), linear().alpha_bar, 5)])
+              [(digits_of(0), cosine().alpha_bar, 7), (digits_of(100, 60), linear(400).alpha_bar, 5)])
     return ("The large pictures drown later. Each pixel became four, so the wave has nearly four times the power, "
             "against the same noise. To have it drown at the same t, take log 4 from log SNR: large pictures need more "
             "noise.")

@@ -2,7 +2,7 @@
 
 import torch
 
-from diffusion_lab.exercises.feedback import Wrong, answers, close, diagnosed, require_letters
+from diffusion_lab.exercises.feedback import Wrong, answers, close, diagnosed, require_letters, several, shown
 from diffusion_lab.sampling.chain import last, pairs, spaced
 from diffusion_lab.sampling.ddpm import ddpm
 from diffusion_lab.theory.denoiser import Denoiser
@@ -50,10 +50,13 @@ def check_table_back(attempt):
     ]
     three = torch.tensor([[0.7, 0.2, 0.1], [0.25, 0.5, 0.25], [0.05, 0.35, 0.6]], dtype=torch.float64)
     two = torch.tensor([[0.9, 0.1], [0.4, 0.6]], dtype=torch.float64)
+    four = torch.tensor([[0.4, 0.3, 0.2, 0.1], [0.15, 0.6, 0.05, 0.2], [0.3, 0.1, 0.5, 0.1], [0.05, 0.25, 0.1, 0.6]],
+                        dtype=torch.float64)
     diagnosed(attempt, right, causes,
               "Each row must sum to 1, and the law of the end times your table is the law of the start.",
               [(three, torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)),
-               (two, torch.tensor([0.15, 0.85], dtype=torch.float64))])
+               (two, torch.tensor([0.15, 0.85], dtype=torch.float64)),
+               (four, torch.tensor([0.1, 0.45, 0.25, 0.2], dtype=torch.float64))])
     return "Each row is a law, and the law of the end times your table is the law of the start: the theorem."
 
 
@@ -115,47 +118,83 @@ SAMPLES = 20_000
 
 
 class Watched(GaussianMixture):
-    """A mixture that notes how many points it is asked about at each noise level, and whether it is sampled."""
+    """A mixture that notes what it is asked, {variance of the noise: points, in batches}, and shows what it is."""
 
     def __init__(self, weight, mean, var):
         super().__init__(weight, mean, var)
-        self.rows, self.sampled = {}, False
+        self.asked = {}
 
     def log_joint(self, x, noise_var=0.0):
-        level = f"{float(torch.as_tensor(noise_var).max()):.6g}"
-        self.rows[level] = self.rows.get(level, 0) + len(x)
+        level = float(f"{float(torch.as_tensor(noise_var).max()):.6g}")
+        self.asked.setdefault(level, []).append(x[:, 0].clone())
         return super().log_joint(x, noise_var)
 
-    def sample(self, n, generator=None):
-        self.sampled = True
-        return super().sample(n, generator)
+    def __str__(self):
+        return f"{self.weight.tolist()} at {self.mean[:, 0].tolist()} with variances {self.var.tolist()}"
 
 
 def watched_variances(attempt, mixture, n):
     """The reader's result for a copy of the mixture; raises Wrong where the walks were no walks of n steps."""
     torch.manual_seed(0)
     copy = Watched(mixture.weight, mixture.mean, mixture.var)
-    given = attempt(copy, n)
+    given = several(attempt(copy, n), 2)
     if not all(torch.equal(getattr(copy, name), getattr(mixture, name)) for name in ("weight", "mean", "var")):
         raise Wrong("your function changed the tables of the mixture itself (+=, mul_ and the like work in place), and "
                     "whoever called it still needs them: compute something new.")
-    rows = {level: count for level, count in copy.rows.items() if level != "0"}
-    if rows and len(rows) != n:
-        raise Wrong("n = {n} steps were asked for, but your walks went through {times} times: spaced(1000, n).",
-                    n=n, times=len(rows))
-    if rows and min(rows.values()) < SAMPLES:
-        raise Wrong("the variances should be those of {due} samples each; yours are of {given}.",
-                    due=SAMPLES, given=min(rows.values()))
-    if copy.sampled and min(rows.values(), default=0) < 2 * SAMPLES:
-        raise Wrong("you drew with mixture.sample, which draws from the data, whatever x_t is. Answer each x_t of "
-                    "the walk "
-                    "with an x_0 that fits it, as `one_that_fits` does.")
+    walked = {level: copy.asked[level] for level in sorted(copy.asked, reverse=True) if level > 0}
+    if walked:  # else the reader has written a denoiser anew, and the numbers must tell
+        require_times(list(walked), n)
+        require_rows([[len(batch) for batch in batches] for batches in walked.values()])
+        level = next(iter(walked))
+        require_start(torch.cat(walked[level]) / (1 + level) ** 0.5)
     mean = mixture.weight @ mixture.mean
     exact = float(mixture.weight @ (mixture.var + (mixture.mean[:, 0] - mean) ** 2))
-    if isinstance(given, (tuple, list)) and any(isinstance(part, float) and abs(part - exact) < 1e-9 for part in given):
+    if any(isinstance(part, float) and abs(part - exact) < 1e-9 * exact for part in given):
         raise Wrong("that is the variance of the data, computed and not measured. Walk, and take the variance of the "
                     "samples.")
+    if any(isinstance(part, float) and abs(part) < 1e-12 * exact for part in given):
+        raise Wrong("one of your variances is 0, as that of samples that are all one and the same number. Each walk, a "
+                    "row of x_t, needs noise and an x_0 of its own.")
     return given
+
+
+def require_times(levels, n):
+    """Raise Wrong unless the walks have asked at the n times of spaced(1000, n), under cosine()."""
+    if len(levels) != n:
+        raise Wrong("n = {n} steps were asked for, but your walks went through {times} times: spaced(1000, n).",
+                    n=n, times=len(levels))
+    due = cosine().alpha_bar[spaced(1000, n)]
+    given = 1 / (1 + torch.tensor(levels, dtype=torch.float64))
+    if not torch.allclose(given, due, rtol=1e-3, atol=0):
+        raise Wrong("at the times spaced(1000, {n}) cosine() has ᾱ = {due}, but your walks went through {given}. The "
+                    "schedule is cosine(), of a thousand steps, whatever n is.",
+                    n=n, due=shown(due), given=shown(given))
+
+
+def require_rows(batches):
+    """Raise Wrong unless two walks of SAMPLES numbers were seen; or one, where the other was answered without us."""
+    rows = [sum(sizes) for sizes in batches]
+    if min(rows) < SAMPLES or min(rows) < 2 * SAMPLES and max(map(max, batches)) < SAMPLES:
+        raise Wrong("two walks of {due} samples each ask the mixture about {both} numbers at each time; yours asked "
+                    "about {given}.", due=SAMPLES, both=2 * SAMPLES, given=min(rows))
+    if min(rows) < 2 * SAMPLES and rows[0] > 1.5 * rows[-1]:
+        raise Wrong("at the first time of your walks the mixture was asked about {first} numbers, at the last about "
+                    "{last}. At each time each x_t of both walks needs an answer: draw the x_0 of the second walk anew "
+                    "at every step.", first=rows[0], last=rows[-1])
+
+
+def require_start(x_T):
+    """Raise Wrong unless both walks start from standard normal noise, each number by itself; six standard errors."""
+    if len(x_T.unique()) < SAMPLES / 2:
+        raise Wrong("different numbers that your walks start from: {given}. Each of the {due} samples needs noise of "
+                    "its own, as in torch.randn({due}, 1).", given=len(x_T.unique()), due=SAMPLES)
+    mean, var, fourth = (float(moment) for moment in (x_T.mean(), x_T.var(), (x_T**4).mean()))
+    if abs(mean) > 6 / SAMPLES**0.5 or abs(var - 1) > 6 * (2 / SAMPLES) ** 0.5:
+        raise Wrong("your walks start from numbers with mean {mean:.2f} and variance {var:.2f}. They start from noise, "
+                    "N(0, 1).", mean=mean, var=var)
+    if abs(fourth - 3) > 6 * (96 / SAMPLES) ** 0.5:
+        raise Wrong("the numbers that your walks start from have variance 1, but are not normal: their fourth powers "
+                    "average {fourth:.2f}, and should 3. Draw them with torch.randn.", fourth=fourth)
 
 
 @answers
@@ -183,6 +222,9 @@ def check_two_variances(attempt):
     def of_the_likeliest(mixture, x_t, t):
         return one_that_fits(mixture, x_t, t, schedule, sure=True)
 
+    def from_the_data(mixture, x_t, t):
+        return mixture.sample(len(x_t))
+
     def both(first, second, variance="small", power=1.0):
         return lambda mixture, n: (spread(mixture, n, first, variance) ** power,
                                    spread(mixture, n, second, variance) ** power)
@@ -200,6 +242,9 @@ def check_two_variances(attempt):
         ("these are standard deviations. Compare variances.", both(average, draw, power=0.5)),
         ("you drew a component, and answered with the average of it. Draw a point of it.",
          both(average, without_spread)),
+        ("your second number is the variance of the data, even for data so far out that a walk from N(0, 1) ends in "
+         "another law. So its x_0 do not look at x_t: draw one that fits the x_t of the walk, as `one_that_fits` does.",
+         both(average, from_the_data)),
         ("you answered with a point of the likeliest component. Draw the component, too.",
          both(average, of_the_likeliest)),
         ("you walked with the variance \"large\". With x_0 in hand, the step's own variance is β tilde, \"small\".",
@@ -207,11 +252,12 @@ def check_two_variances(attempt):
         ("these are the averages of the squares. A variance is about the mean: subtract it first, as .var() does.",
          lambda mixture, n: tuple(samples(mixture, n, answer).square().mean().item() for answer in (average, draw))),
     ]
-    one = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [0.02, 0.02])
-    other = GaussianMixture([0.3, 0.7], [[-0.5], [1.5]], [0.1, 0.3])
+    one = Watched([0.5, 0.5], [[-1.0], [1.0]], [0.02, 0.02])
+    other = Watched([0.3, 0.7], [[-0.5], [1.5]], [0.1, 0.3])
+    far = Watched([0.2, 0.8], [[-4e4], [4e4]], [3e7, 3e7])  # some of it shows in x_T: here the answer must look at x_t
     diagnosed(watched, both(average, draw), causes,
               "First the variance of the samples if `mixture.denoiser(schedule)` answers, then if a draw does.",
-              [(one, 2), (other, 5), (other, 2)], tolerance=0.04)
+              [(one, 2), (other, 5), (other, 2), (far, 2)], tolerance=0.05)
     return ("With the average, long steps make the samples too narrow. With a draw the variance is the data's after "
             "any number of steps: a draw of x_0, then of x_s, is one from q(x_s given x_t). The theorem does the rest.")
 
@@ -299,7 +345,8 @@ def check_sampler(attempt):
     diagnosed(attempt, right, causes,
               "Print each state, and compare with (4), (5) and (9). The pairs (t, s) are zip(times, times[1:] + [0]).",
               [(Answer(0.6, 0.05), X_T, [5, 4, 2], ALPHA_BAR, noise[:3]),
-               (Answer(-0.3, 0.2), Y_T, [6, 5, 3, 2], OTHER, torch.stack([NOISE, Y_0, NOISE.flip(0), Y_0.flip(0)]))])
+               (Answer(-0.3, 0.2), Y_T, [5, 3, 2, 1], OTHER, torch.stack([NOISE, Y_0, NOISE.flip(0), Y_0.flip(0)]))],
+              tolerance=1e-9)
     return "The whole of ancestral sampling, in ten lines. Every sampler of the course has this shape."
 
 

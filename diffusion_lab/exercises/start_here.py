@@ -55,36 +55,43 @@ TWO = GaussianMixture(torch.tensor([0.7, 0.3], dtype=torch.float64),
                       torch.tensor([0.02, 0.02], dtype=torch.float64)).denoiser(cosine())
 STEPS = 50
 STARTS = [(torch.tensor([[0.1, 0.3]], dtype=torch.float64), 700, 60),  # x_t, t, number of walks
-          (torch.tensor([[0.3, -0.4]], dtype=torch.float64), 850, 40)]
+          (torch.tensor([[[[0.3], [-0.4]]]], dtype=torch.float64), 850, 40)]  # shaped like an image of 2 by 1
+
+
+def one_run(attempt, x_t, t, n):
+    """The reader's average, what the denoiser was asked, and whether the generator was used."""
+    asked = []  # (time, states, answers)
+
+    def recorded(x, time, label):
+        x_0_hat = TWO(x, time, label)
+        asked.append((int(torch.as_tensor(time).flatten()[0]), x.flatten(1).clone(), x_0_hat.flatten(1).clone()))
+        return x_0_hat
+
+    generator = torch.Generator().manual_seed(0)
+    before = generator.get_state()
+    given = attempt(Denoiser(recorded, cosine()), x_t, t, n, generator)
+    shape = getattr(given, "shape", None)
+    if shape == (n, *x_t.shape[1:]):
+        raise Wrong("those are the ends of all {n} walks: average them, as in ends.mean(dim=0, keepdim=True).", n=n)
+    if shape == x_t.shape[1:]:
+        raise Wrong("the numbers may be right, but the shape should be that of x_t, {due}: keepdim=True keeps the "
+                    "first axis.", due=tuple(x_t.shape))
+    return tensor_like(given, x_t).to(x_t).flatten(1), asked, not torch.equal(before, generator.get_state())
 
 
 @answers
 def check_average_of_walks(attempt):
-    judged, used = [], []
+    judged, drawn_here = [], []
     for x_t, t, n in STARTS:
-        asked = []  # (time, states, answers)
-
-        def recorded(x, time, label, asked=asked):
-            x_0_hat = TWO(x, time, label)
-            asked.append((int(torch.as_tensor(time).flatten()[0]), x.clone(), x_0_hat.clone()))
-            return x_0_hat
-
-        generator = torch.Generator().manual_seed(0)
-        before = generator.get_state()
-        given = attempt(Denoiser(recorded, cosine()), x_t, t, n, generator)
-        used.append(not torch.equal(before, generator.get_state()))
-        if getattr(given, "shape", None) == (n, 2):
-            raise Wrong("those are the ends of all {n} walks: average them, as in ends.mean(dim=0, keepdim=True).", n=n)
-        if getattr(given, "shape", None) == (2,):
-            raise Wrong("the numbers may be right, but the shape should be that of x_t, (1, 2): keepdim=True keeps the "
-                        "first axis.")
-        given = tensor_like(given, x_t).to(x_t)
-        states, ends = require_walks(asked, x_t, t, n)
-        judged.append((given, average_and_causes(states, ends, n), ends, TWO(x_t, t), n))
+        given, asked, used = one_run(attempt, x_t, t, n)
+        states, ends = require_walks(asked, x_t.flatten(1), t, n)
+        judged.append((given, average_and_causes(states, ends, n), ends, TWO(x_t, t).flatten(1), n))
+        drawn_here.append(used)
     if all(near(given, values[""]) for given, values, *_ in judged):
-        if not all(used):
-            raise Wrong("the average is right, but your walks drew their noise from somewhere else, so that nobody can "
-                        "repeat them: hand the `generator` on, as in ddpm(…, generator=generator).")
+        again, *_ = one_run(attempt, x_t, t, n)
+        if not all(drawn_here) or not near(again, given):
+            raise Wrong("the average is right, but not all noise of your walks came from the `generator`, so that "
+                        "nobody can repeat them: hand it on, as in ddpm(…, generator=generator).")
         for given, _, ends, guess, n in judged:
             if bool(((given - guess).abs() > 5 * ends.std(dim=0) / n**0.5).any()):
                 raise Wrong("you averaged the ends of your walks, but they do not end where they should: the average "

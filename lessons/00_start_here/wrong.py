@@ -18,7 +18,7 @@ def walked(form=lambda ends, n: ends.mean(dim=0, keepdim=True), begin=lambda t: 
     """An answer to exercise 2, right but for what is given."""
     def answer(denoiser, x_t, t, n, generator):
         more = {} if sampler is dpm_solver else {"generator": seed(generator)}
-        many = start(x_t).expand(rows(n), 2)
+        many = start(x_t).expand(rows(n), *x_t.shape[1:])
         return form(take(sampler(denoiser, many, spaced(begin(t), times), **more)), n)
 
     return answer
@@ -34,8 +34,20 @@ def one_from_the_other(denoiser, x_t, t, n, generator):
 
 
 def jittered(denoiser, x_t, t, n, generator):
-    many = x_t + 0.3 * torch.randn(n, 2, generator=generator, dtype=torch.float64)
+    many = x_t + 0.3 * torch.randn(n, *x_t.shape[1:], generator=generator, dtype=torch.float64)
     return last(ddpm(denoiser, many, spaced(t, 50), generator=generator)).mean(dim=0, keepdim=True)
+
+
+def for_points_alone(denoiser, x_t, t, n, generator):
+    """Right for points in the plane, and for nothing else."""
+    return last(ddpm(denoiser, x_t.repeat(n, 1), spaced(t, 50), generator=generator)).mean(dim=0, keepdim=True)
+
+
+def half_by_itself(denoiser, x_t, t, n, generator):
+    """Half of the walks draw their noise from elsewhere."""
+    half = x_t.expand(n // 2, *x_t.shape[1:])
+    ends = [last(ddpm(denoiser, half, spaced(t, 50), generator=source)) for source in (generator, None)]
+    return torch.cat(ends).mean(dim=0, keepdim=True)
 
 
 def distances(scaled=lambda pixels: pixels / 127.5 - 1, form=lambda squares: squares.sqrt().min(dim=1).values,
@@ -98,8 +110,10 @@ WRONG = {
         (jittered, "began elsewhere"),
         (walked(take=lambda steps: next(iter(steps)).x_0_hat), "asked the denoiser once"),
         (walked(take=lambda steps: [next(steps) for _ in range(10)][-1].x_s), "stops half-way"),
-        (walked(seed=lambda generator: None), "hand the `generator` on"),
-        (walked(seed=lambda generator: torch.Generator().manual_seed(1)), "hand the `generator` on"),
+        (walked(seed=lambda generator: None), "not all noise of your walks came from the `generator`"),
+        (walked(seed=lambda generator: torch.Generator().manual_seed(1)), "not all noise of your walks"),
+        (half_by_itself, "not all noise of your walks"),
+        (for_points_alone, "x.expand(n, *x.shape[1:]) fits any"),
         (lambda denoiser, x_t, t, n, generator: denoiser(x_t, t), "asked the denoiser once"),
         (lambda denoiser, x_t, t, n, generator: x_t, "was not asked once"),
     ],

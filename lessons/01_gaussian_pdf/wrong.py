@@ -1,5 +1,6 @@
 """Wrong answers to the exercises of notebook 01, each with words that the check's message must contain."""
 
+import math
 import random
 
 import torch
@@ -15,11 +16,12 @@ from diffusion_lab.theory.gaussian import kl
 
 
 def climb(narrow, cost=lambda std: kl(0.0, 1.0, 0.0, std**2)):
-    """The right answer to exercise 3, if cost is the right one."""
-    wide = 1.0
-    while cost(wide) < cost(narrow):
-        wide = wide * 1.002
-    return wide
+    """The right answer to exercise 3, if cost is the right one: by halving, on the logarithm."""
+    low, high = 0.0, 30.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if cost(math.exp(middle)) < cost(narrow) else (low, middle)
+    return math.exp(low)
 
 
 def pick(w, u):
@@ -42,6 +44,7 @@ def precision(v):
 
 WRONG = {
     check_pooled: [
+        (lambda m, v: {"mean": (m / v).sum() / precision(v), "var": 1 / precision(v)}, "your function returned dict"),
         (lambda m, v: (m.mean(), v.sum()), "added the variances"),
         (lambda m, v: (m.mean(), v.mean()), "you averaged the variances"),
         (lambda m, v: (m.mean(), v.sum() / len(v) ** 2), "all cameras count the same"),
@@ -90,7 +93,7 @@ WRONG = {
         (lambda narrow: 1 / narrow, "which costs more"),
         (lambda narrow: 1 / narrow**2, "which costs more"),
         (lambda narrow: climb(narrow) ** 2, "that is the variance"),
-        (lambda narrow: climb(narrow) ** 0.5, "square the σ that you hand it"),
+        (lambda narrow: climb(narrow) ** 0.5, "the root of the right answer"),
         (lambda narrow: climb(narrow**0.5), "square it first"),
         (lambda narrow: climb(narrow**0.5) ** 2, "both σ went to kl"),
         (lambda narrow: climb(narrow, lambda std: kl(0.0, std**2, 0.0, 1.0)), "the other direction"),
@@ -99,12 +102,18 @@ WRONG = {
         (lambda narrow: 2 - narrow, "Distance is not cost"),
         (lambda narrow: 1 / climb(narrow), "one over the right answer"),
         (lambda narrow: min(climb(narrow), 10), "at σ = 10:"),
+        (lambda narrow: min(climb(narrow), 1_000), "at σ = 1000:"),
+        (lambda narrow: climb(narrow) if narrow >= 0.25 else torch.nan, "NaN"),
+        (lambda narrow: climb(narrow) if narrow >= 0.25 else 800.0, "should be 5.367e+04, but yours is 800"),
+        (lambda narrow: 1.014 * climb(narrow), "the two should be the same"),
+        (lambda narrow: round(climb(narrow), 1), "should be 3.551, but yours is 3.6"),
         (lambda narrow: 3.55, "the two should be the same"),
         (lambda narrow: 1 / narrow + random.random(), "two calls with the same numbers"),
-        (lambda narrow: torch.tensor([1.0, 2.0]), "numbers were expected"),
+        (lambda narrow: torch.tensor([1.0, 2.0]), "the shape should be (), but yours is (2,)"),
         (lambda narrow: None, "is the `return` missing"),
     ],
     check_fault: [
+        (lambda log_var: {"var": (2 * log_var).exp(), "scale": (log_var / 2).exp()}, "your function returned dict"),
         (lambda log_var: (torch.exp(log_var), torch.exp(log_var / 2)), "that it should add"),
         (lambda log_var: (torch.exp(log_var / 2), torch.exp(2 * log_var)), "comes first"),
         (lambda log_var: (2 * log_var, torch.exp(log_var / 2)), "logarithm of the variance"),

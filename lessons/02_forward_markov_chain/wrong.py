@@ -52,10 +52,12 @@ WRONG = {
         (lambda s, t: ((1 - s) / (1 - t)) ** 0.5, "shrinks on the way"),
         (lambda s, t: 1.0, "the same ε would give 1"),
         (lambda s, t: (t / s) ** 0.5 * ((1 - s) * (1 - t)) ** 0.5, "divide by both standard deviations"),
-        (lambda s, t: round((t * (1 - s) / (s * (1 - t))) ** 0.5, 2), "Asked is the correlation exactly"),
+        (lambda s, t: round((t * (1 - s) / (s * (1 - t))) ** 0.5, 2), "Asked is the exact correlation"),
         (lambda s, t: [(t * (1 - s) / (s * (1 - t))) ** 0.5] * 2, "shape"),
     ],
     check_even_schedule: [
+        (lambda a, b, T: even(a, a + (b - a) * (T - 1) / T, T), "at `last` one step after T"),
+        (lambda a, b, T: even(a + (b - a) / T, b, T), "at t = 0 your line of log SNR is at `first`"),
         (lambda a, b, T: even(a, b, T)[1:], "put β_0 = 0 in front"),
         (lambda a, b, T: torch.cat([ONE, torch.sigmoid(line(a, b, T))]), "that is ᾱ"),
         (lambda a, b, T: 1 - even(a, b, T), "that is α, and asked is β"),

@@ -30,10 +30,15 @@ def of_the_data(mixture):
     return float(mixture.weight @ (mixture.var + mixture.mean[:, 0] ** 2) - mean**2)
 
 
-def variance(mixture, n, answer, size=20_000, of=torch.var, **how):
-    denoiser = Denoiser(lambda x_t, t, label: answer(mixture, x_t, t), cosine())
-    x_T = torch.randn(size, 1, dtype=torch.float64)
-    return of(last(ddpm(denoiser, x_T, spaced(1000, n), **how))).item()
+def variance(mixture, n, answer, size=20_000, of=torch.var, start=lambda x_T: x_T, schedule=None, **how):
+    schedule = cosine() if schedule is None else schedule
+    denoiser = Denoiser(lambda x_t, t, label: answer(mixture, x_t, t), schedule)
+    x_T = start(torch.randn(size, 1, dtype=torch.float64))
+    return of(last(ddpm(denoiser, x_T, spaced(schedule.T, n), **how))).item()
+
+
+def both(mixture, n, **how):
+    return variance(mixture, n, average, **how), variance(mixture, n, draw, **how)
 
 
 def average(mixture, x_t, t):
@@ -46,6 +51,36 @@ def draw(mixture, x_t, t):
 
 def without_spread(mixture, x_t, t):
     return one_that_fits(mixture, x_t, t, cosine(), spread=0.0)
+
+
+def one_for_all(mixture, x_t, t):
+    return draw(mixture, x_t[:1], t).expand_as(x_t)
+
+
+def drawn_once():
+    """An answer to the second walk of exercise 3 that draws at the first time, and keeps what it drew."""
+    kept = []
+
+    def answer(mixture, x_t, t):
+        if not kept:
+            kept.append(draw(mixture, x_t, t))
+        return kept[0]
+
+    return answer
+
+
+def of_the_tables(mixture, x_t, t):
+    """A point of the data, whatever x_t is, without mixture.sample."""
+    k = torch.multinomial(mixture.weight, len(x_t), replacement=True)
+    return mixture.mean[k] + mixture.var[k, None] ** 0.5 * torch.randn_like(x_t)
+
+
+def with_schedule_of(n, T, mixture):
+    """Both variances with another schedule, of T steps."""
+    schedule = cosine(T)
+    fits = lambda mixture, x_t, t: one_that_fits(mixture, x_t, t, schedule)  # noqa: E731
+    return (variance(mixture, n, lambda mixture, x_t, t: mixture.expected_x_0(x_t, t, schedule), schedule=schedule),
+            variance(mixture, n, fits, schedule=schedule))
 
 
 def likeliest(mixture, x_t, t):
@@ -78,6 +113,7 @@ def drift(x_t, x_0, t, s, a, eps):
 
 WRONG = {
     check_table_back: [
+        (lambda q, p: columns(p[:3, None] * q[:3, :3]).T, "the shape should be (4, 4), but yours is (3, 3)"),
         (lambda q, p: columns(p[:, None] * q), "turned over: a row belongs"),
         (lambda q, p: q.T, "the forward table turned over"),
         (lambda q, p: q, "the way forward again"),
@@ -121,12 +157,23 @@ WRONG = {
         (lambda m, n: (variance(m, n, average), variance(m, n, without_spread)), "the average of it"),
         (lambda m, n: (variance(m, n, average), variance(m, n, likeliest)), "the likeliest component"),
         (lambda m, n: (variance(m, n, average, variance="large"), variance(m, n, draw, variance="large")), '"large"'),
-        (lambda m, n: (0.0, 1.3), "First the variance of the samples"),
+        (lambda m, n: (0.0, 1.3), "one of your variances is 0"),
+        (lambda m, n: (0.4, 1.3), "First the variance of the samples"),
         (lambda m, n: variance(m, n, draw), "2 results were expected"),
         (lambda m, n: (variance(m, 1, average), variance(m, 1, draw)), "went through 1 times"),
-        (lambda m, n: (variance(m, n, average, size=200), variance(m, n, draw, size=200)), "yours are of 400"),
+        (lambda m, n: both(m, n, size=200), "ask the mixture about 40000 numbers at each time; yours asked about 400"),
+        (lambda m, n: both(m, n, size=10_000), "yours asked about 20000"),
         (lambda m, n: (variance(m, n, average), variance(m, n, lambda m, x_t, t: m.sample(len(x_t)))),
-         "which draws from the data"),
+         "your second number is the variance of the data"),
+        (lambda m, n: (variance(m, n, average), variance(m, n, of_the_tables)), "its x_0 do not look at x_t"),
+        (lambda m, n: (variance(m, n, average), m.sample(20_000).var().item()), "the variance of the data"),
+        (lambda m, n: (variance(m, n, average), variance(m, n, drawn_once())), "draw the x_0 of the second walk anew"),
+        (lambda m, n: (variance(m, n, average), variance(m, n, one_for_all)), "needs noise and an x_0 of its own"),
+        (lambda m, n: both(m, n, start=lambda x_T: 2 * x_T), "start from numbers with mean -0.01 and variance 4.0"),
+        (lambda m, n: both(m, n, start=torch.zeros_like), "different numbers that your walks start from: 1."),
+        (lambda m, n: both(m, n, start=lambda x_T: x_T[:1].expand_as(x_T)), "walks start from: 2."),
+        (lambda m, n: both(m, n, start=lambda x_T: 12**0.5 * (torch.rand_like(x_T) - 0.5)), "but are not normal"),
+        (lambda m, n: with_schedule_of(n, n, m), "cosine(), of a thousand steps, whatever n is"),
         (lambda m, n: (variance(m, n, average), of_the_data(m)), "computed and not measured"),
         (lambda m, n: (0.9 * variance(m, n, average), 0.9 * variance(m, n, draw)), "First the variance of the samples"),
         (lambda m, n: (1.1 * variance(m, n, average), 1.1 * variance(m, n, draw)), "First the variance of the samples"),
@@ -137,12 +184,14 @@ WRONG = {
     ],
     check_sampler: [
         (walk(drift), "no noise is added"),
+        (lambda denoise, x_T, times, a, noise: walk()(denoise, x_T, times, a.float(), noise), "only the first digits"),
         (walk(lambda x, y, t, s, a, e: step(x, y, t, s, a, e, std=beta_tilde(t, s, a))), "as a standard deviation"),
         (walk(lambda x, y, t, s, a, e: step(x, y, t, s, a, e, std=(1 - a[t] / a[s]) ** 0.5)), "in every step"),
         (walk(lambda x, y, t, s, a, e: step(x, y, t, s, a, e, std=(1 - a[t] / a[s]) ** 0.5 * (s > 0))),
          "β tilde has the factor"),
         (walk(lambda x, y, t, s, a, e: step(x, y, t, s, a, e, std=(1 - a[s]) ** 0.5)), "if only x_0 is known"),
         (walk(end=False), "stops one step early"),
+        (lambda denoise, x_T, times, a, noise: walk()(denoise, x_T, [len(a) - 1, *times[1:]], a, noise), "Print each"),
         (walk(lambda x, y, t, s, a, e: step(x, y, t, s, a, e, alpha=a[t] / a[t - 1])), "the α of neighbours"),
         (walk(lambda x, y, t, s, a, e: step(x, y, t, s, a, e, alpha=a[t])), "used ᾱ_t as α"),
         (walk(lambda x, y, t, s, a, e: step(x, y, t, t - 1, a, e)), "from t to t-1 each time"),

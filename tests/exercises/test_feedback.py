@@ -102,8 +102,38 @@ def test_a_cause_that_does_not_hold_for_all_numbers_is_not_named(said):
     assert DOUBLED not in answer
 
 
+@answers
+def check_quarter(attempt):
+    diagnosed(attempt, lambda n: n / 4, [], "A quarter.", [(3,), (5,)], tolerance=0.01)
+    return "A quarter."
+
+
+@pytest.mark.parametrize("form", [float, np.float32, np.array, torch.tensor, lambda x: torch.tensor([x]), lambda x: [x],
+                                  lambda x: np.array([[x]], dtype=np.float32), lambda x: 1.009 * x])
+def test_where_one_number_is_due_a_tensor_or_array_of_one_is_it(said, form):
+    assert said(check_quarter, lambda n: form(n / 4)) == "Correct. A quarter."
+
+
+@pytest.mark.parametrize(("form", "words"), [
+    (lambda x: torch.tensor([x, x]), "the shape should be (), but yours is (2,)"),
+    (complex, "should be float64, but yours is complex128"),
+    (lambda x: torch.tensor([x]).long(), "should be float64, but yours is int64"),
+    (lambda x: {"x": x}, "your function returned dict"), (str, "your function returned str"),
+    (lambda x: 1.011 * x, "the result should be 0.75, but yours is 0.758"),
+])
+def test_and_nothing_else_is(said, form, words):
+    assert words in said(check_quarter, lambda n: form(n / 4))
+
+
 @pytest.mark.parametrize(("attempt", "words"), [
     (lambda n: n + 1, "2 results were expected"),
+    (lambda n: {"more": n + 1, "less": n / 4}, "in this order, as in `return a, b`; your function returned dict."),
+    (lambda n: {n + 1, n / 4}, "returned set"),
+    (lambda n: "ab", "returned str"),
+    (lambda n: (x for x in (n + 1, n / 4)), "returned generator"),
+    (lambda n: torch.tensor(n), "returned Tensor."),
+    (lambda n: torch.ones(3), "returned Tensor of shape (3,)."),
+    (lambda n: (torch.tensor([n / 4]).min(0), n / 4), "take the .values"),
     (lambda n: (n + 1, n / 4, 0), "as in `return a, b`; your function returned 3 results."),
     (lambda n: (n + 1,), "your function returned 1 result."),
     (lambda n: [n + 1, None], "entry 1 of the 2 in a list that your function returned is None"),
@@ -175,7 +205,8 @@ def test_a_list_that_an_answer_changes_is_noticed(said):
     assert said(check_list, sum) == "Correct. Added."
 
 
-@pytest.mark.parametrize("form", [torch.tensor, np.array, np.int32, lambda n: torch.tensor(n, dtype=torch.int32)])
+@pytest.mark.parametrize("form", [torch.tensor, np.array, np.int32, lambda n: torch.tensor(n, dtype=torch.int32),
+                                  lambda n: np.array([n]), lambda n: torch.tensor([[n]])])
 def test_a_whole_number_counts_in_any_form(form, said):
     @answers
     def check_count(attempt):
