@@ -59,7 +59,8 @@ Scrubber(
 #
 # ## Draw your own digit
 #
-# None of the 4,000 was written by you, so the network has to deal with something new. `as_digit` treats your drawing as
+# None of the 4,000 was written by you, so the network has to deal with something new. And nobody tells it which digit you
+# drew: at the top it was asked for 0 to 7, here it only sees pixels. `as_digit` treats your drawing as
 # the data set's makers did theirs: fitted into 20 by 20 pixels, with its centre of mass in the middle of 28 by 28.
 #
 # The rest is these lines. Cover the drawing with noise up to time $t$. Ask the network *once* what is under it. Then walk
@@ -196,7 +197,8 @@ assert changed[0] < changed[1] / 2
 #    law $q(x_s)$.** So start from noise, step back again and again, and you end in the data.
 # 3. **The only thing missing for a small step is $\mathbb E[x_0 \mid x_t]$**, the pad's one guess: the average of all clean
 #    images that could be under the noise. A network learns it by regression: show it noisy digits, ask for the clean ones.
-# 4. **The same average fixes a path without randomness whose states have the same laws.** Few steps can follow it.
+# 4. **The same average fixes a path without randomness whose states have the same laws.** Few steps can follow it. (For now,
+#    believe it: notebook 03 shows such a path, 08 explains it.)
 #
 # The second is the heart. Notice what it does *not* say: that we find back to the image that was there. Nobody can. We draw
 # one that *could* have been there, with the right probability, and end in images as varied as the data.
@@ -245,7 +247,8 @@ show(fig, alt="Two rows of nine pictures. "
 # The obvious test looks for the nearest training digit: square the differences of the 784 pixels, add them up, take the
 # root. A copy has distance 0.
 #
-# But before you trust a test, try it on a case whose answer you know. So plant copies: turn a hundred training digits by
+# But before you trust a test, try it on a case whose answer you know: a positive control, as a laboratory says. So plant
+# copies: turn a hundred training digits by
 # seven degrees, and shift them by one pixel. You would call them copies. Does the test? And does it if it searches over
 # small turns and shifts as well?
 
@@ -301,7 +304,7 @@ show(fig, alt="Two panels of three rows of points. Left, pixel by pixel, planted
 # **Figure 3.** Each point is one digit, each bar a median. Left: the planted copies lie as far away as digits that somebody
 # else wrote. To a pixel, its neighbour is a stranger. Right: the search undoes the move, and the copies stand out. They are not
 # at 0, since it tries turns of 0, 5 and 10 degrees, and we turned by 7; a copy that is only shifted has exactly 0. The
-# network's digits stay where the fresh ones are.
+# network's digits stay where the fresh ones are. (The fresh ones at 3 to 4 are nearly all 1s, and all 1s are alike.)
 #
 # So the left test would have called anything "composed". The right one can find copies, and ours do not look like any.
 #
@@ -324,7 +327,8 @@ show(gallery({"drawn": made, "nearest known": images[index]}, size=0.86),
 # since all 1s are alike. And a hundred digits say little about a copy that turns up once in a thousand.
 #
 # A better question is not about pictures at all. *Does the network denoise its training digits better than digits it has
-# never seen?* Whoever learns by heart does. Notebook 05 asks this of the perfect copying machine, 07 of the network.
+# never seen?* Whoever knows a digit by heart does, and nothing else about that digit makes it easier than a fresh one. Notebook
+# 05 asks this of the perfect copying machine, 07 of the network.
 #
 # ## The map
 
@@ -623,3 +627,5 @@ assert (at_once - mean_digit).square().mean() < 0.1 * (in_fifty - mean_digit).sq
 # ## Next
 #
 # [Notebook 01](01_gaussian_pdf.ipynb) is about the noise itself: the Gaussian density.
+# Where all this leads, up to the large systems, is told in
+# [from these digits to the systems of 2026](../docs/landscape.md).

@@ -549,7 +549,7 @@ show(fig, alt="Two squares: a sample, full of grey specks without any pattern, a
 # see it, or anything near it.
 #
 # Near means distance, so look at the **norm**, the distance from the origin $\|x\| = \sqrt{x_1^2 + \dots + x_d^2}$. Each
-# $x_i^2$ averages 1, so $\|x\|^2$ averages $d$. Its spread is worked out at the end of the section:
+# $x_i^2$ averages 1, so $\|x\|^2$ averages $d$. Its spread is worked out in the closed section below:
 #
 # $$ \|x\| \approx \sqrt d \;\pm\; \tfrac{1}{\sqrt2}\,, \qquad d = 784:\; 28 \pm 0.7 \tag{7} $$
 #
@@ -681,7 +681,7 @@ Live(
 )
 
 # %% [markdown]
-# By twenty dimensions hardly anything is left well inside. Two consequences will come back:
+# By forty dimensions hardly anything is left well inside. Two consequences will come back:
 #
 # - "The most likely image" is a bad sample. A sampler must end among the samples, not at the top of the density.
 # - To mix signal and noise at variance 1, use the *roots* of weights that add up to 1: the step of notebook 02.
@@ -826,7 +826,7 @@ check_pooled(pooled)
 # Ink and paper make two bells, not one. Draw from a **mixture**: with probability `weights[k]` from
 # $\mathcal N$(`means[k]`, `variances[k]`). Draw $i$ has a standard normal number `eps[i]`, and a uniform one, `u[i]`, that
 # picks the bump: bump 0 where `u[i]` is below `weights[0]`, else bump 1 where it is below `weights[0] + weights[1]`, and so
-# on.
+# on; the last bump takes the rest.
 
 # %% tags=["exercise"]
 def draw_mixture(weights, means, variances, u, eps):
@@ -890,7 +890,7 @@ check_equally_costly(equally_costly)
 # <details><summary>Hint</summary>
 #
 # The belief `narrow` costs `kl(0.0, 1.0, 0.0, narrow**2)`: the truth stands first, and `kl` takes variances. Let a $\sigma$ grow
-# from 1 in small steps, until it costs as much.
+# from 1, by a factor of 1.002 each time, until it costs as much.
 # </details>
 #
 # <details><summary>Solution</summary>

@@ -37,6 +37,7 @@ from diffusion_lab.exercises.forward_markov_chain import (
 from diffusion_lab.theory.gaussian import kl, log_prob
 from diffusion_lab.theory.mixture import GaussianMixture
 from diffusion_lab.theory.schedule import at
+from diffusion_lab.theory.spectrum import wave_power as power_of
 from diffusion_lab.view.frames import painter
 from diffusion_lab.view.live import Live
 from diffusion_lab.view.pictures import mosaic
@@ -446,37 +447,45 @@ assert abs(torch.corrcoef(early_and_late.T)[0, 1]) < 0.05
 #
 # Which part of a picture is lost first? A model that walks back has to restore things in the opposite order.
 #
-# Think of a picture as a sum of waves. A wave with $k = 1$ crest across the picture is light on one side and dark on the
-# other. With $k = 14$ it changes at every pixel. How strong is each wave in a digit? We take the square of the Fourier
-# transform, and average over all waves with about $k$ crests and over 4,000 digits: the **power spectrum**. The mean digit is
-# subtracted first: what remains is what makes one digit differ from another.
+# Think of a picture as a sum of waves, as a chord is a sum of tones. A wave with few crests across the picture is coarse;
+# with $k = 14$ it changes at every pixel. Here are four waves, and below them a three, put together from all waves with
+# at most so many crests.
 
-# %% tags=["export:diffusion_lab.theory.spectrum"]
-def wave_power(images):
-    """Mean power of the waves in square pictures, by the number k of crests across the picture."""
-    side = images.shape[-1]
-    waves = torch.fft.fft2(images, norm="ortho")
-    power = waves.abs().square().mean(dim=(0, 1))
-    crests = torch.fft.fftfreq(side) * side
-    k = torch.hypot(crests[:, None], crests[None, :]).round()
-    rings = range(side // 2 + 1)
-    return torch.stack([power[k == ring].mean() for ring in rings])
+# %% tags=["figure"]
+# draws four waves, and a digit made of the waves up to each
+shown_k = (1, 3, 6, 14)
+across = torch.arange(28) * 2 * torch.pi / 28
+one_wave = torch.stack([torch.cos(k * across).expand(1, 28, 28) for k in shown_k])
+frequency = torch.fft.fftfreq(28, dtype=torch.float64) * 28
+crests_of = torch.hypot(frequency[:, None], frequency[None, :])
+in_waves = torch.fft.fft2(digit[0])
+up_to = torch.stack([torch.fft.ifft2(in_waves * (crests_of <= (20 if k == 14 else k))).real for k in shown_k])
+show(gallery({"one wave": one_wave, "all up to it": up_to}, [f"k = {k}" for k in shown_k], size=1.5),
+     alt="Above, stripes: broad ones for 1 crest, the finest for 14. Below, a three: a smudge from the coarsest waves, "
+         "soft from waves up to 3, readable with soft rims up to 6, sharp from all.")
 
 # %% [markdown]
-# And noise? This transform only turns the space of all pictures, and $\mathcal N(0, I)$ looks the same from every side. So
-# noise must have the same power for every $k$, namely its variance. And the jump must turn the digits' power $P_k$ into
-# $\bar\alpha_t P_k + (1-\bar\alpha_t)$. We check both.
+# **Figure 4.** Few waves say what it is; the many fine ones only sharpen its rims.
+#
+# How strong is each kind of wave in a digit? Take the strength of each wave, squared, and average over all waves with about
+# $k$ crests and over 4,000 digits. That is the **power spectrum**. The mean digit is subtracted first: what remains is what
+# makes one digit differ from another. The package's `wave_power`, here `power_of`, does it by a Fourier transform; you need not know one to
+# go on.
+#
+# And noise? It has no taste: each pixel is drawn by itself, so no wave is preferred, and $\mathcal N(0, I)$ has the same power
+# for every $k$, its variance. And the jump must turn the digits' power $P_k$ into $\bar\alpha_t P_k + (1-\bar\alpha_t)$. We
+# check both.
 
 # %% tags=["check"]
 digits = load_digits("train")[0].double()
 varied = digits - digits.mean(dim=0)
 noise = normal(*varied.shape)
-power = wave_power(varied)
-noise_power = wave_power(noise)
+power = power_of(varied)
+noise_power = power_of(noise)
 assert torch.allclose(noise_power, torch.ones(15).double(), rtol=0.03)
 
 kept = cosine().alpha_bar[300]
-noisy_power = wave_power(q_sample(varied, 300, noise, cosine()))
+noisy_power = power_of(q_sample(varied, 300, noise, cosine()))
 assert torch.allclose(noisy_power, kept * power + 1 - kept, rtol=0.05)
 print("crests across  digits  noise")
 for k in (2, 5, 8, 11, 14):
@@ -512,7 +521,7 @@ show(fig, alt="A curve, the power of digits, falls from left, coarse, to right, 
               "at the far right, the highest at its top on the left.")
 
 # %% [markdown]
-# **Figure 4.** Blue: the power of digits without their mean, coarse on the left and fine on the right. Dotted: the noise,
+# **Figure 5.** Blue: the power of digits without their mean, coarse on the left and fine on the right. Dotted: the noise,
 # under the cosine schedule. Follow the flood upwards: it takes the fine waves first, and the coarse ones last.
 #
 # When does each wave drown, in the sense that noise is stronger than the digits?
@@ -581,6 +590,23 @@ assert int((power[1:] > 1 / cosine().snr[500]).sum()) == 4
 assert int((power[1:] > 1 / cosine().snr[600]).sum()) == 3
 
 # %% [markdown]
+# ### Deeper: the power of a wave, in code
+#
+# A Fourier transform writes a picture as a sum of waves; the square of its size is the power. It only turns the space of all
+# pictures, as a rotation does, and $\mathcal N(0, I)$ looks the same from every side: so the noise is flat.
+
+# %% tags=["export:diffusion_lab.theory.spectrum"]
+def wave_power(images):
+    """Mean power of the waves in square pictures, by the number k of crests across the picture."""
+    side = images.shape[-1]
+    waves = torch.fft.fft2(images, norm="ortho")
+    power = waves.abs().square().mean(dim=(0, 1))
+    crests = torch.fft.fftfreq(side) * side
+    k = torch.hypot(crests[:, None], crests[None, :]).round()
+    rings = range(side // 2 + 1)
+    return torch.stack([power[k == ring].mean() for ring in rings])
+
+# %% [markdown]
 # ## 5 · What a schedule can choose, and what it cannot
 #
 # People argue a great deal about schedules. What is there to choose? Here is one digit under both, with the same noise.
@@ -594,7 +620,7 @@ show(gallery(rows, [f"t = {t}" for t in nine], size=1.05),
          "seen of it from the sixth picture on. Lower row, cosine: it can be made out in the sixth.")
 
 # %% [markdown]
-# **Figure 5.** Upper row: half of the pictures look alike, for the chain makes noise of noise. Lower row: the three fades step
+# **Figure 6.** Upper row: half of the pictures look alike, for the chain makes noise of noise. Lower row: the three fades step
 # by step until $t = 750$ or so.
 #
 # A schedule is a timetable. It says *when* the train is where; it does not lay the rails. For the jump depends on $t$ only
@@ -620,10 +646,8 @@ print("fall up to t =        ", "".join(f"{stop:6}" for stop in stops[1:]))
 for name, s in {"linear": linear(), "cosine": cosine()}.items():
     of_signal = -s.alpha_bar[stops].diff()
     of_log_snr = -s.log_snr[stops].diff()
-    degrees = torch.rad2deg(s.alpha_bar[stops].sqrt().acos()).diff()
     print(f"{name}, of alpha bar  ", "".join(f"{fall:6.2f}" for fall in of_signal))
     print(f"{name}, of log SNR    ", "".join(f"{fall:6.1f}" for fall in of_log_snr))
-    print(f"{name}, turn, degrees ", "".join(f"{turn:6.1f}" for turn in degrees))
     assert torch.allclose(of_log_snr.sum(), s.log_snr[1] - s.log_snr[1000])
 
 # %% tags=["claim"]
@@ -690,7 +714,7 @@ def designer_picture():
 
 Live(
     designer_picture(),
-    even=widgets.FloatSlider(value=1.0, min=0.0, max=1.0, step=0.1, description="even in log"),
+    even=widgets.FloatSlider(value=0.0, min=0.0, max=1.0, step=0.1, description="even in log"),
     shift=widgets.FloatSlider(value=0.0, min=-4.0, max=4.0, step=0.5, description="shift"),
     caption="The sliders bend log SNR from the cosine (0) to a straight line (1), and move it up or down.",
     alt="Nine pictures of a three on its way to noise; below them two falling curves, alpha bar and log SNR, "
@@ -887,7 +911,7 @@ check_even_schedule(even_schedule)
 #     return torch.cat([torch.zeros(1, dtype=torch.float64), beta])
 # ```
 #
-# Now look at it: `s = Schedule(even_schedule(10.0, -10.0, 1000))`, and the strip of Figure 5 with `s` in it. The eye notices
+# Now look at it: `s = Schedule(even_schedule(10.0, -10.0, 1000))`, and the strip of Figure 6 with `s` in it. The eye notices
 # the stretch from about $t = 300$ to $t = 600$, where $\log\mathrm{SNR}_t$ lies between 4 and $-2$. Before it nothing seems to
 # happen, and after it nothing is left to happen.
 # </details>
@@ -1026,7 +1050,7 @@ check_what_follows(what_follows)
 #
 # <details><summary>Solution</summary>
 #
-# A is Figure 3, left; C is Figure 5; F is the timetable. B fails in the table of section 5. D confuses a schedule with a
+# A is Figure 3, left; C is Figure 6; F is the timetable. B fails in the table of section 5. D confuses a schedule with a
 # model. E takes the timetable for the rails. G is exercise 4.
 #
 # ```python
@@ -1072,7 +1096,7 @@ show(gallery(rows, [f"t = {t}" for t in nine], size=1.05),
          "Lower row: it fades into an even grey.")
 
 # %% [markdown]
-# **Figure 6.** The same digit on the linear chain. Below, the noise that should fill the gap is missing, and the digit fades
+# **Figure 7.** The same digit on the linear chain. Below, the noise that should fill the gap is missing, and the digit fades
 # into grey. *The symptom*: over a batch, the variance of $x_T$ is not about 1. No training will help, for sampling starts
 # from noise of some fifty times the variance that the network saw.
 #
@@ -1118,11 +1142,11 @@ show(gallery(rows, [f"t = {t}" for t in nine], size=1.05),
 #
 # - Ho, Jain & Abbeel (2020), *Denoising Diffusion Probabilistic Models*: eq. 2 is our (1), eq. 4 our (5), Figure 2 our Figure 1.
 # - Nichol & Dhariwal (2021), *Improved Denoising Diffusion Probabilistic Models*, section 3.2: eq. 17 is the cosine,
-#   Figure 3 our Figure 5.
+#   Figure 3 our Figure 6.
 # - Kingma et al. (2021), *Variational Diffusion Models*, section 5: the bound and the ends of the SNR.
 # - Hoogeboom, Heek & Salimans (2023), *simple diffusion*, and Chen (2023), *On the Importance of Noise Scheduling for Diffusion
 #   Models*: large pictures.
-# - Dieleman (2024), *Diffusion is spectral autoregression*: our Figure 4.
+# - Dieleman (2024), *Diffusion is spectral autoregression*: our Figure 5.
 # - Lin et al. (2024), *Common Diffusion Noise Schedules and Sample Steps Are Flawed*: the end.
 #
 # ## Next

@@ -414,19 +414,125 @@ class Denoiser:
 
 
 # %% [markdown]
-# Where can we get an exact one? From data that is a **mixture** of $K$ Gaussians:
+# Where can we get an exact one? From data that we know completely. Take the 4,000 training digits $d_1, d_2, \dots$ as *all* the
+# data there is. Then $x_0$ is one of them, and digit $k$ fits a noisy image as well as the noise in between is likely: the
+# density $q(x_t\mid x_0=d_k)$. Divide by the shrinking, and $y=x_t/\sqrt{\bar\alpha_t}$ is the digit plus noise of variance
+# $1/\mathrm{SNR}_t$. So $\hat x_0$ is **an average of all the clean images, each weighted by how well it fits:**
+#
+# $$\hat x_0=\sum_k r_k\,d_k,\qquad r_k\propto\exp\Big(-\tfrac12\,\mathrm{SNR}_t\,\|y-d_k\|^2\Big)$$
+#
+# In code, a **softmax** makes the weights: exponentiate, then divide by the sum.
+
+# %%
+images, labels = load_digits("train")
+n = len(images)
+digits = images.flatten(1).double()
+
+
+def weights(x_t, t):
+    """r, (rows of x_t, n): how well each training digit fits each noisy image."""
+    y = x_t.flatten(1) / alpha_bar[t].sqrt()
+    distance = torch.cdist(y, digits)
+    return torch.softmax(-0.5 * schedule.snr[t] * distance**2, dim=1)
+
+
+# %% tags=["check"]
+unseen, _ = load_digits("test")
+four = unseen[20:21].double()
+grain = noise_like(four, torch.Generator().manual_seed(0))
+for t in (1000, 900, 700, 500, 300):
+    x_t = q_sample(four, t, grain, schedule)
+    r = weights(x_t, t)
+    assert torch.allclose(r.sum(), torch.ones(()).double())
+    a_four = r[0, labels == 4].sum()
+    print(f"t = {t:4}: largest weight {r.max():3.0%}, all fours together {a_four:4.0%}")
+
+# %% [markdown]
+# **Try it.** Here are the six digits of largest weight, for one noisy four. Go down from $t = 1000$. When do you know
+# what it is, and when does the denoiser? Is it ever led astray? And when does it know *which* four?
+
+# %% tags=["figure"]
+# draws one noisy digit, the six training digits of largest weight, and the average of all
+def averaged(times):
+    """A frame for each time."""
+    fig, axes = figure(columns=4, rows=2, width=7.4, height=4.6)
+    blank = torch.zeros(28, 28).numpy()
+    pictures = []
+    for ax in axes.flat:
+        pictures.append(ax.imshow(blank, cmap="gray", vmin=-1, vmax=1))
+        ax.axis("off")
+    heads = [ax.text(13.5, -1.5, "", ha="center", va="bottom", fontsize=17) for ax in axes.flat]
+    heads[0].set_text("you see $x_t$")
+    heads[4].set_text(r"average $\hat x_0$")
+    heads[4].set_color(ORANGE)
+    places = [1, 2, 3, 5, 6, 7]
+
+    def update(t):
+        x_t = q_sample(four, t, grain, schedule)
+        r = weights(x_t, t)[0]
+        pictures[0].set_data(x_t[0, 0].numpy())
+        pictures[4].set_data((r @ digits).reshape(28, 28).numpy())
+        for place, k in zip(places, r.topk(6).indices):
+            share = 100 * r[k].item()
+            pictures[place].set_data(images[k, 0].numpy())
+            heads[place].set_text(f"{share:.0f} %" if share >= 1 else "< 1 %")
+
+    return drawn(fig, [*pictures, *heads], update, times)
+
+
+moments = [1000, 975, 950, 925, 900, 875, 850, 825, 800, 775, 750, 725, 700, 650, 600, 550, 500, 450, 400, 350, 300]
+Scrubber(
+    averaged(moments),
+    labels=[f"t = {t}" for t in moments],
+    caption="What x̂_0 averages: the six training digits of largest weight, with their weights. The slider moves t.",
+    alt="A noisy image, its denoised mean below it, and six digits with their weights. At t = 1000 all have the same small "
+    "weight and the mean is a grey blot; at 900 threes and fives lead, from 800 on fours; at 500 two fours share the "
+    "weight, and at 300 one of them has nearly all.",
+)
+
+# %% [markdown]
+# At $t = 1000$ all digits have the same weight, and their average is a grey blot. Where many are possible, their average
+# is grey. At $t=900$ threes and fives lead: the noise happens to look like them. At 800 fours have taken over. By 700 it is
+# a four, beyond doubt. But *which* four stays open until about 300: near 500 the lead changes hands once more.
+#
+# And the winner is not our four, which is from the test set. This denoiser is exact for its data, and knows no other digit
+# in the world. What a network should *not* learn: notebooks 05 and 07 take it up.
+
+# %% [markdown]
+# ### Exact, and smooth
+#
+# Points that are known exactly make a poor model of data that varies. So give each point a width, and the data is a
+# **mixture** of $K$ Gaussians:
 #
 # $$p(x)=\sum_k w_k\,\mathcal N(x;\,m_k,v_kI)\tag{7}$$
 #
-# With noise each component stays Gaussian, so $q(x_t)$ is a mixture, too. For $\hat x_0$, divide by the shrinking:
-# $y=x_t/\sqrt{\bar\alpha_t}$ is $x_0$ plus noise of variance $1/\mathrm{SNR}_t$. *If* it came from component $k$, the best
+# With noise each component stays Gaussian, so $q(x_t)$ is a mixture, too. *If* $y$ came from component $k$, the best
 # answer lies between $m_k$ and $y$, and a **gain** $g_k$ says how far to trust $y$. Which component it came from we do not
 # know, so the answers are weighted by the probabilities $r_k$:
 #
 # $$\hat x_0=\sum_k r_k\big[(1-g_k)\,m_k+g_k\,y\big],\quad g_k=\frac{v_k}{v_k+1/\mathrm{SNR}_t},\quad r_k\propto w_k\,\mathcal N\big(y;\,m_k,(v_k+1/\mathrm{SNR}_t)I\big)\tag{8}$$
 #
+# With all widths 0 every gain is 0, and this is the average of the digits above. The package has it as `GaussianMixture`,
+# here `Mixture` for short; the next closed section has its code. It is the laboratory of the notebooks to come: a data law
+# with an exact denoiser.
+#
+# The check: the means of the columns of `back`, which knows nothing of denoisers, must be (4) with $\hat x_0$ in it.
+
+# %% tags=["check"]
+two = Mixture([0.5, 0.5], [[-1.0], [1.0]], [0.02, 0.02])
+denoiser = two.denoiser(schedule)
+middle = grid[400:801, None]  # from -2 to 2
+for t, s in [(900, 500), (600, 300), (300, 100)]:
+    by_table = torch.trapezoid(grid[:, None] * back(t, s)[:, 400:801], grid, dim=0)
+    by_x_0_hat = posterior_mean(denoiser(middle, t), middle, t, schedule, s)[:, 0]
+    assert torch.allclose(by_table, by_x_0_hat, atol=1e-6)
+print("the mean of every step back is equation (4) with the denoised mean in it")
+
+# %% [markdown]
+# ### Deeper: the mixture, in code
+#
 # Three lines of the class matter, `r`, `gain` and `x_0_hat`: the three parts of (8). `log_joint` is the logarithm of
-# $w_k\,\mathcal N(\dots)$. A **softmax** makes $r_k$ of it: exponentiate, then divide by the sum.
+# $w_k\,\mathcal N(\dots)$.
 
 # %% tags=["export:diffusion_lab.theory.mixture"]
 class GaussianMixture:
@@ -470,98 +576,17 @@ class GaussianMixture:
 
 
 # %% [markdown]
-# The check: the means of the columns of `back`, which knows nothing of denoisers, must be (4) with $\hat x_0$ in it.
+# The 4,000 digits are such a mixture, of variance 0, and the class gives the average of the picture above.
 
 # %% tags=["check"]
-two = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [0.02, 0.02])
-denoiser = two.denoiser(schedule)
-middle = grid[400:801, None]  # from -2 to 2
-for t, s in [(900, 500), (600, 300), (300, 100)]:
-    by_table = torch.trapezoid(grid[:, None] * back(t, s)[:, 400:801], grid, dim=0)
-    by_x_0_hat = posterior_mean(denoiser(middle, t), middle, t, schedule, s)[:, 0]
-    assert torch.allclose(by_table, by_x_0_hat, atol=1e-6)
-print("the mean of every step back is equation (4) with the denoised mean in it")
-
-# %% [markdown]
-# Now with images. Take the 4,000 training digits as the data: 4,000 components of variance 0. Every gain is 0, and (8)
-# says what $\hat x_0$ is: **an average of all the clean images that fit, each weighted by how well it fits.** The weights are
-# one softmax over distances.
-
-# %%
-images, labels = load_digits("train")
-n = len(images)
-digits = GaussianMixture(torch.full((n,), 1 / n), images.flatten(1), torch.zeros(n))
-
-
-def weights(x_t, t):
-    """r of equation (8), (rows of x_t, n): how well each training digit fits each noisy image."""
-    y = x_t.flatten(1) / alpha_bar[t].sqrt()
-    return torch.softmax(digits.log_joint(y, 1 / schedule.snr[t]), dim=1)
-
-
-# %% tags=["check"]
-unseen, _ = load_digits("test")
-four = unseen[20:21].double()
-grain = noise_like(four, torch.Generator().manual_seed(0))
-for t in (1000, 900, 700, 500, 300):
+finite = GaussianMixture(torch.full((n,), 1 / n), digits, torch.zeros(n)).denoiser(schedule)
+for t in (1000, 700, 300):
     x_t = q_sample(four, t, grain, schedule)
-    r = weights(x_t, t)
-    average = (r @ digits.mean).reshape(four.shape)
-    assert torch.allclose(average, digits.denoiser(schedule)(x_t, t), atol=1e-6)
-    a_four = r[0, labels == 4].sum()
-    print(f"t = {t:4}: largest weight {r.max():3.0%}, all fours together {a_four:4.0%}")
+    average = (weights(x_t, t) @ digits).reshape(four.shape)
+    assert torch.allclose(average, finite(x_t, t), atol=1e-6)
+print("equation (8) with variances 0 is the average of the digits")
 
 # %% [markdown]
-# **Try it.** Here are the six digits of largest weight, for one noisy four. Go down from $t = 1000$. When do you know
-# what it is, and when does the denoiser? Is it ever led astray? And when does it know *which* four?
-
-# %% tags=["figure"]
-# draws one noisy digit, the six training digits of largest weight, and the average of all
-def averaged(times):
-    """A frame for each time."""
-    fig, axes = figure(columns=4, rows=2, width=7.4, height=4.6)
-    blank = torch.zeros(28, 28).numpy()
-    pictures = []
-    for ax in axes.flat:
-        pictures.append(ax.imshow(blank, cmap="gray", vmin=-1, vmax=1))
-        ax.axis("off")
-    heads = [ax.text(13.5, -1.5, "", ha="center", va="bottom", fontsize=17) for ax in axes.flat]
-    heads[0].set_text("you see $x_t$")
-    heads[4].set_text(r"average $\hat x_0$")
-    heads[4].set_color(ORANGE)
-    places = [1, 2, 3, 5, 6, 7]
-
-    def update(t):
-        x_t = q_sample(four, t, grain, schedule)
-        r = weights(x_t, t)[0]
-        pictures[0].set_data(x_t[0, 0].numpy())
-        pictures[4].set_data((r @ digits.mean).reshape(28, 28).numpy())
-        for place, k in zip(places, r.topk(6).indices):
-            share = 100 * r[k].item()
-            pictures[place].set_data(images[k, 0].numpy())
-            heads[place].set_text(f"{share:.0f} %" if share >= 1 else "< 1 %")
-
-    return drawn(fig, [*pictures, *heads], update, times)
-
-
-moments = [1000, 975, 950, 925, 900, 875, 850, 825, 800, 775, 750, 725, 700, 650, 600, 550, 500, 450, 400, 350, 300]
-Scrubber(
-    averaged(moments),
-    labels=[f"t = {t}" for t in moments],
-    caption="What x̂_0 averages: the six training digits of largest weight, with their weights. The slider moves t.",
-    alt="A noisy image, its denoised mean below it, and six digits with their weights. At t = 1000 all have the same small "
-    "weight and the mean is a grey blot; at 900 threes and fives lead, from 800 on fours; at 500 two fours share the "
-    "weight, and at 300 one of them has nearly all.",
-)
-
-# %% [markdown]
-# At $t = 1000$ all digits have the same weight, and their average is a grey blot. Where many are possible, their average
-# is grey. At $t=900$ threes and fives lead: the noise happens to look like them. At 800 fours have taken over. By 700 it is
-# a four, beyond doubt. But *which* four stays open until about 300: near 500 the lead changes hands once more.
-#
-# And the winner is not our four, which is from the test set. This denoiser is exact for its data, and knows no other digit
-# in the world. What a network should *not* learn: notebooks 05 and 07 take it up.
-#
 # ### Deeper: the rest of the class
 #
 # Python lets a class go on in a second cell, if it extends itself. `marginal` is the law of $x_t$, again a mixture. The
@@ -696,11 +721,13 @@ show(
 # to $x_t$ the law $q(x_s)$ is nearly a straight line on a logarithmic scale, and a Gaussian times that is a Gaussian.
 #
 # So here is the bargain of Ho et al.: take many small steps, and each of them is nearly a Gaussian, whose mean needs
-# $\hat x_0$ and nothing else. It answers the last question at the top: one small step earlier, $x_t=0$ was near 0, one bell.
+# $\hat x_0$ and nothing else. (How wide it is, section 5 asks.) It answers the last question at the top: one small step earlier, $x_t=0$ was near 0, one bell.
 # At the start it was near -1 or near +1, either of two.
 #
 # Do the misfits of a thousand steps pile up? They add up: by notebook 04, the gap between model and data is at most their
-# sum. But a step of a tenth the size misfits a thousand times less. Ten times as many together misfit a hundredth as much.
+# sum. But with the right width, a step of a tenth the size misfits a thousand times less, and ten times as many together a
+# hundredth as much. With the simpler width that most samplers take, and section 5 tries, it is a tenth: notebook 04 measures
+# it.
 #
 # Mind what this does not say. Where the data is not Gaussian, *Gaussian* steps need to be small; steps as such need not, and
 # the theorem took four. The smooth line of Figure 1 needs no Gaussian. Notebook 08 takes ten large steps along it.
@@ -1025,7 +1052,7 @@ assert alpha_bar[1000].sqrt() < 0.001
 # %% [markdown]
 # ## 6 · The river, and where its end is decided
 #
-# Back to Figure 1. Six walkers start from the same noise, and so does the black line.
+# Back to Figure 1. Six walkers start from the same noise, and so does the black line. (Again the first step leaps: β is 0.999.)
 #
 # **Try it.** Change the seed a few times and watch where the orange lines end. Then move the start by a hair around 0: who
 # notices? Take 10 steps in place of 200: who suffers? Push the peaks apart: does the river fork earlier or later?
@@ -1117,7 +1144,7 @@ Live(
 #
 # The black line goes to the side on which it started. When do the orange ones decide? Let 2,000 walk, and count at each time
 # how many are on the side of their end. Half would be so by chance; what is more is decided. If $p$ of them are, that is
-# $2p-1$.
+# $2p-1$: the undecided, a share of $1-d$, split evenly, so $p = d + (1-d)/2$.
 #
 # No walk is needed to predict $p$. A walk back is distributed as a walk forward, up to the small misfits of its steps, so
 # count forwards: data at $+1$, with noise
@@ -1474,7 +1501,7 @@ reverse_posterior.check_what_follows(what_follows)
 
 # %% tags=["check"]
 noise = torch.randn(5, 1, 28, 28, generator=generator)
-walk_of_20 = ddpm(digits.denoiser(schedule), noise, spaced(1000, 20), "large", generator=generator)
+walk_of_20 = ddpm(finite, noise, spaced(1000, 20), "large", generator=generator)
 *_, end = walk_of_20
 std_of_last_step = reverse_var(end.t, schedule, "large", end.s).sqrt()
 grainy = end.mean + std_of_last_step * noise_like(noise, generator)
