@@ -8,16 +8,16 @@
 # questions find yours: two bits, and $-\log_2\tfrac14 = 2$. In general a picture of probability $p$ takes about
 # $-\log_2 p$ bits, and nobody does better on average than with the true probabilities (MacKay, chapter 5).
 #
-# A diffusion model cannot tell its $p$. But we can put a roof over the bits: the bound. You will build it and try it on a
-# coin, whose answer you know; the digits are weighed in notebook 08. On the way, the third of the four sentences of
-# notebook 00 finds its reason. Why should a *regression* make a model of probabilities? Because it *is* the bound.
+# A diffusion model cannot tell its $p$. But we can put a roof over the bits: the bound. You will try it on a coin and on one
+# pixel of a digit; notebook 08 weighs whole digits. On the way, the third of the four sentences of notebook 00 finds its
+# reason. Why should a *regression* make a model of probabilities? Because it *is* the bound.
 #
 # You will be able to
 #
-# - **derive** the bound on $-\log p(x_0)$, and say what each of its terms pays for,
+# - **derive** the bound on $-\log p(x_0)$, and say what each term pays for,
 # - **compute** it, and compare it with an exact answer,
-# - **explain** why with many steps the schedule does not matter,
-# - **recognise** the usual training loss as this bound with other weights,
+# - **explain** why the schedule hardly matters,
+# - **recognise** the usual training loss in it,
 # - **judge** which claims follow from a bound.
 #
 # **You need** notebooks 01 (KL), 02 (the jump, SNR) and 03 (posterior, exact denoiser). **Time to read** 80 minutes, with the core exercises 120, with everything 190 · **to run** 20 seconds.
@@ -50,8 +50,8 @@ generator = torch.Generator().manual_seed(0)
 LOG_2 = math.log(2)
 
 # %% [markdown]
-# With natural logarithms the unit is the **nat**; a bit is $\log 2 = 0.693$ nats. Divided by the number of pixels, bits
-# become **bits per dimension**.
+# With natural logarithms the unit is the **nat**; a bit is $\log 2 = 0.693$ nats. The formulas below are in nats, the coin's
+# bills in bits. Divided by the number of pixels, bits become **bits per dimension**.
 
 # %% tags=["export:diffusion_lab.theory.elbo"]
 def bits_per_dim(nats, d):
@@ -81,6 +81,8 @@ print(", ".join(f"{name} {value:.1f}" for name, value in bits.items()), "bits pe
 
 # %% tags=["figure"]
 # draws the picture below
+from matplotlib.colors import to_rgba
+
 from diffusion_lab.view.live import Live
 from diffusion_lab.view.show import show
 from diffusion_lab.view.style import BLACK, BLUE, GREY, ORANGE, ROLES, figure
@@ -91,14 +93,15 @@ left.imshow(np.vstack(rows), cmap="gray", vmin=0, vmax=255)
 left.set(xticks=[], yticks=[], title="test digits")
 left.grid(False)
 names = ["a byte for each pixel", "how often each grey occurs", "gzip", "xz", "a diffusion model"]
-right.barh(names[:4], list(bits.values()), color=GREY)
+right.barh(range(4), list(bits.values()), color=GREY)
 for i, value in enumerate(bits.values()):
     right.text(value + 0.1, i, f"{value:.1f}", va="center")
-for k in range(40):  # a bar whose end is open: it fades
-    right.barh(names[4:], [0.08], left=[0.08 * k], color=ORANGE, alpha=0.9 * (1 - k / 40), antialiased=False)
-right.text(3.3, 4, "?", va="center", color=ORANGE, fontsize=14)
-right.set(xlabel="bits per pixel", xlim=(0, 9))
-right.invert_yaxis()
+fade = np.full((1, 100, 4), to_rgba(ORANGE))
+fade[..., 3] = np.linspace(0.9, 0, 100)  # a bar whose end is open
+right.imshow(fade, extent=(0, 1.4, 4.4, 3.6), aspect="auto", zorder=2)
+right.text(1.5, 4, "?", va="center", color=ORANGE, fontsize=14)
+right.set_yticks(range(5), names)
+right.set(xlabel="bits per pixel", xlim=(0, 9), ylim=(4.6, -0.6))
 show(
     fig,
     alt="Nine digits, and beside them bars: a byte 8 bits, the histogram of greys 2.0, gzip 1.7, xz "
@@ -107,16 +110,16 @@ show(
 
 # %% [markdown]
 # **Figure 1.** What 1,000 test digits cost. A model that knows digits should do better than programs that look for
-# repetitions. But how long its bar is, nobody can compute exactly.
+# repetitions. How long its bar is, nobody can compute exactly.
 #
 # ## Predict first
 #
-# The data is a coin: $x_0$ is $+1$ or $-1$, with even odds. To store one toss takes 1 bit. A model walks back from noise
-# with the exact denoiser, in 20 steps.
+# The data is a coin: $x_0$ is $+1$ or $-1$, with even odds. One toss takes 1 bit. A model walks back from noise with the
+# exact denoiser, in 20 steps.
 #
 # 1. Will our bound say 1 bit, less, or more?
 # 2. Where is most of it charged: near the noise, in the middle, or near the data?
-# 3. If the 20 steps lie elsewhere, does the bound change? And with infinitely many steps?
+# 3. If the 20 steps lie elsewhere, does the bound change? And if there are infinitely many?
 #
 # ## 1 · The bound, in three moves
 #
@@ -126,13 +129,39 @@ show(
 #
 # $$ p(x_0) = \int p(x_T) \prod_{t=1}^T p(x_{t-1}\mid x_t)\; dx_1\cdots dx_T \tag{1} $$
 #
-# This is the model's **likelihood**, or **evidence**. (In notebook 01 a pixel had a likelihood, here a model has; and the
-# *prior* is now $p(x_T)$.) With 1,000 steps it is an integral over 784,000 dimensions, and almost all chains end nowhere
-# near our picture. But we know which ones do pass by: the *forward* chains that start in it.
+# This is the model's **likelihood**. With 1,000 steps it is an integral over 784,000 dimensions, and almost all chains end
+# nowhere near our picture. But we know which ones do pass by: the *forward* chains that start in it.
 #
 # **First move: average over forward chains.** Multiply and divide by $q(x_1,\dots,x_T\mid x_0)$: the integral becomes an
-# average $\mathbb E_q$ over chains that we can draw. **Second move: Jensen.** $-\log$ bends upwards, so its value at an average
-# is at most the average of its values:
+# average $\mathbb E_q$ over chains that we can draw.
+#
+# **Second move: Jensen.** $-\log$ bends upwards. So its value at an average is at most the average of its values. Take the
+# probabilities ½ and ⅛. They cost 1 bit and 3, on average 2; but their average, $\tfrac5{16}$, costs only 1.68.
+
+# %% tags=["figure"]
+# draws the picture below
+fig, ax = figure(width=6.4, height=2.9)
+u = np.linspace(0.07, 0.72, 200)
+ax.plot(u, -np.log2(u), color=BLACK)
+ax.text(0.1, 3.4, "$-\\log_2 p$", ha="left")
+ax.plot([1 / 8, 1 / 2], [3, 1], color=GREY, linestyle="--", marker="o", markerfacecolor=BLUE, markersize=8)
+ax.text(0.14, 3.05, "⅛ costs 3 bits", va="bottom")
+ax.text(0.52, 1.02, "½ costs 1 bit", va="bottom")
+ax.plot([5 / 16] * 2, [-math.log2(5 / 16), 2], color=ORANGE, marker="o", linewidth=2.4)
+ax.text(0.325, 2.03, "the average of the bits: 2", va="bottom")
+ax.text(0.295, 1.5, "the bits of the average: 1.68", ha="right", va="center")
+ax.text(0.295, 1.15, "0.32 bits are lost between them", ha="right", va="center", color=ORANGE)
+ax.set(xlabel="p", ylabel="bits", xlim=(0, 0.75), ylim=(0, 3.7))
+show(
+    fig,
+    alt="The falling curve of -log p, and a straight line between two of its points. Half-way the line is "
+    "at 2 bits, above the curve, which is at 1.68.",
+)
+
+# %% [markdown]
+# **Figure 2.** Jensen with two numbers: the straight line lies above the curve. Equal numbers leave no gap.
+#
+# For us, the average is over chains:
 #
 # $$ -\log p(x_0) = -\log \mathbb E_q\Big[ p(x_T) \prod_{t=1}^T \frac{p(x_{t-1}\mid x_t)}{q(x_t\mid x_{t-1})} \Big]
 #    \;\le\; \mathbb E_q\Big[ -\log p(x_T) - \sum_{t=1}^T \log \frac{p(x_{t-1}\mid x_t)}{q(x_t\mid x_{t-1})} \Big] \tag{2} $$
@@ -142,9 +171,13 @@ show(
 #
 # $$ q(x_t\mid x_{t-1}) = q(x_t\mid x_{t-1}, x_0) = q(x_{t-1}\mid x_t, x_0)\,\frac{q(x_t\mid x_0)}{q(x_{t-1}\mid x_0)} $$
 #
-# The fractions **telescope**: multiplied over $t = 2\dots T$, everything cancels but $q(x_T\mid x_0)$ above and $q(x_1\mid x_0)$
-# below, which cancels against the forward step of $t = 1$. (Exercise 1 does it with $T = 2$.) Now each $q$ has its $p$, and
-# the average of $\log q/p$ under $q$ is a KL (Ho et al., eq. 5):
+# Multiply over $t$, and the fractions **telescope**. With $T=3$ there are two of them, and $q(x_2\mid x_0)$ cancels:
+#
+# $$ q(x_2\mid x_1)\,q(x_3\mid x_2) = q(x_1\mid x_2,x_0)\,q(x_2\mid x_3,x_0)\;
+#    \frac{q(x_2\mid x_0)}{q(x_1\mid x_0)}\cdot\frac{q(x_3\mid x_0)}{q(x_2\mid x_0)} $$
+#
+# And $q(x_1\mid x_0)$ cancels against the forward step of $t=1$. Now each $q$ has its $p$. Average $\log q/p$ over $x_{t-1}$
+# with $x_t$ held fixed: that is a KL. The average over $x_t$ stays, as $\mathbb E_q$ (Ho et al., eq. 5):
 #
 # $$ -\log p(x_0) \;\le\; \underbrace{\mathrm{KL}\big(q(x_T\mid x_0)\,\|\,p(x_T)\big)}_{L_T}
 #    + \sum_{t=2}^T \underbrace{\mathbb E_q\,\mathrm{KL}\big(q(x_{t-1}\mid x_t, x_0)\,\|\,p(x_{t-1}\mid x_t)\big)}_{L_{t-1}}
@@ -196,12 +229,13 @@ show(
 )
 
 # %% [markdown]
-# **Figure 2.** The chain with its bill: a term for each step back, and one for the start. (The noise in $x_1$ is not to
+# **Figure 3.** The chain with its bill: a term for each step back, and one for the start. (The noise in $x_1$ is not to
 # scale.)
 #
 # The **prior term** $L_T$ is not learned. A **step term** $L_{t-1}$ compares the step of someone who has seen $x_0$ with that
 # of the model, which has only the average $\hat x_0$. The **reconstruction term** $L_0$ is the last step, to the data. Minus
-# the right side is the **evidence lower bound**, or **ELBO**; we keep the sign in which smaller is better.
+# the right side is the **evidence lower bound**, **ELBO**, where "evidence" means the likelihood. We keep the sign in which
+# smaller is better.
 #
 # ### Deeper: a cousin, the variational autoencoder
 #
@@ -212,22 +246,15 @@ show(
 #
 # ## 2 · What a step costs
 #
-# Take one of the step terms. Give the model the variance of the posterior, $\sigma_t^2 = \tilde\beta_t$ (`"small"`). Then two
-# Gaussians of the same width are compared, and their KL is the squared distance of their means over twice the variance.
-# Both means are $\tilde\mu$ of notebook 03, one with $x_0$ in it, one with $\hat x_0$, each with the factor
-# $A_t = \sqrt{\bar\alpha_{t-1}}\,\beta_t/(1-\bar\alpha_t)$. So the KL is $A_t^2\,\|x_0-\hat x_0\|^2/2\tilde\beta_t$. Put in
-# $\tilde\beta_t = \beta_t(1-\bar\alpha_{t-1})/(1-\bar\alpha_t)$ and $\bar\alpha_{t-1}\beta_t = \bar\alpha_{t-1}-\bar\alpha_t$:
-#
-# $$ \frac{A_t^2}{\tilde\beta_t} = \frac{\bar\alpha_{t-1}\,\beta_t}{(1-\bar\alpha_t)(1-\bar\alpha_{t-1})}
-#    = \frac{\bar\alpha_{t-1}-\bar\alpha_t}{(1-\bar\alpha_t)(1-\bar\alpha_{t-1})}
-#    = \frac{\bar\alpha_{t-1}}{1-\bar\alpha_{t-1}} - \frac{\bar\alpha_t}{1-\bar\alpha_t}. $$
-#
-# Two signal-to-noise ratios! All that is left of the step is one clean line:
+# Take one of the step terms. With the variance of the posterior, $\sigma_t^2 = \tilde\beta_t$ (`"small"`), two Gaussians of
+# the same width are compared, and their KL is the squared distance of their means over twice the variance. Both means are
+# $\tilde\mu$ of notebook 03, one with $x_0$ in it, one with $\hat x_0$. So the KL is $\|x_0-\hat x_0\|^2$ times a factor; and
+# the factor, by the algebra in a closed section below, is half a difference of two signal-to-noise ratios!
 #
 # $$ L_{t-1} = \tfrac12\,\big(\mathrm{SNR}_{t-1} - \mathrm{SNR}_t\big)\;\mathbb E_q\,\|x_0 - \hat x_0(x_t)\|^2 \tag{4} $$
 #
 # A step costs *how far the answer is from $x_0$*, times *how much the signal gains in this step*. The chain enters by its
-# SNR alone. In code a step term calls the same function twice, with the truth and with the model's answer:
+# SNR alone. In code, one function is called twice, with the truth and with the model's answer:
 
 # %% tags=["export:diffusion_lab.theory.elbo"]
 def kl_t(x_0, x_t, t, denoiser, variance="small"):
@@ -264,8 +291,19 @@ def kl_prior(x_0, schedule):
 
 
 # %% [markdown]
-# In $L_0$ the state at time 0 is the data itself, a point, and no Gaussian can be compared with it. So the last step is a
-# **decoder**: it gives each possible $x_0$ a probability. The coin's comes next; a pixel's, for notebook 08, is below.
+# In $L_0$ the state at time 0 is the data itself, a point, with which no Gaussian can be compared. So the last step is a
+# **decoder**: it gives each possible $x_0$ a probability. A pixel's is in a closed section below. To the coin's model we
+# lend the exact last step, $q(x_0\mid x_1)$.
+#
+# ### Deeper: two signal-to-noise ratios
+#
+# In $\tilde\mu$ the factor of $x_0$ is $A_t = \sqrt{\bar\alpha_{t-1}}\,\beta_t/(1-\bar\alpha_t)$. So the KL is
+# $A_t^2\,\|x_0-\hat x_0\|^2/2\tilde\beta_t$. Put in $\tilde\beta_t = \beta_t(1-\bar\alpha_{t-1})/(1-\bar\alpha_t)$ and
+# $\bar\alpha_{t-1}\beta_t = \bar\alpha_{t-1}-\bar\alpha_t$:
+#
+# $$ \frac{A_t^2}{\tilde\beta_t} = \frac{\bar\alpha_{t-1}\,\beta_t}{(1-\bar\alpha_t)(1-\bar\alpha_{t-1})}
+#    = \frac{\bar\alpha_{t-1}-\bar\alpha_t}{(1-\bar\alpha_t)(1-\bar\alpha_{t-1})}
+#    = \frac{\bar\alpha_{t-1}}{1-\bar\alpha_{t-1}} - \frac{\bar\alpha_t}{1-\bar\alpha_t}. $$
 #
 # ### Deeper: a decoder for pixels, and the whole bound in code
 #
@@ -353,19 +391,24 @@ def elbo_terms(denoiser, x_0, variance="small", decoder="gaussian", generator=No
 # %% [markdown]
 # ## 3 · The bill for a coin
 #
-# Is the bound any good? For the coin we know the exact answer: 1 bit, the **entropy** $H$ of the data. No model needs fewer
-# on average. Rescale the noisy coin to $y = x_t/\sqrt{\bar\alpha_t} = x_0 + z/\sqrt{\mathrm{SNR}_t}$. How sure does it make us?
+# Is the bound any good? For the coin we know the answer: 1 bit, the **entropy** $H$ of the data. No model needs fewer on
+# average. Rescale the noisy coin to $y = x_t/\sqrt{\bar\alpha_t} = x_0 + z/\sqrt{\mathrm{SNR}_t}$. How sure does it make us?
 # Bayes divides two Gaussians, and the squares cancel:
 #
 # $$ \frac{q(+1\mid y)}{q(-1\mid y)} = \frac{e^{-\mathrm{SNR}\,(y-1)^2/2}}{e^{-\mathrm{SNR}\,(y+1)^2/2}} = e^{2\,\mathrm{SNR}\,y} $$
 #
-# Let $h = \mathrm{SNR}\,y$ be half the logarithm of these odds. Then
+# Let $h = \mathrm{SNR}\,y$ be half the logarithm of these odds. The denoised mean, the chance of $+1$ less that of $-1$, is
+# $\hat x_0 = \tanh h$; and $-\log q(+1\mid y) = \log(1+e^{-2h})$. The two sides are alike, so we take $x_0 = 1$, where
+# $h = \mathrm{SNR} + \sqrt{\mathrm{SNR}}\,z$, and average over the noise $z$, with the normal density $\varphi$:
 #
-# - the denoised mean, the chance of $+1$ less that of $-1$, is $\hat x_0 = \tanh h$,
-# - $-\log q(+1\mid y) = \log(1+e^{-2h})$, the softplus of $-2h$. Its average is what is **still unknown** about the coin when
-#   one sees $x_t$. At $t = 1$ this is $L_0$, for the coin's decoder is $q(x_0\mid x_1)$.
+# $$ \mathrm{mse} = \int (1-\tanh h)^2\,\varphi(z)\,dz, \qquad \mathrm{unknown} = \int \log(1+e^{-2h})\,\varphi(z)\,dz $$
 #
-# The two sides are alike, so we take $x_0 = 1$ and average over $z$:
+# The first is the error of the best denoiser. The second is what is **still unknown** about the coin when one sees $x_t$;
+# at $t=1$ it is $L_0$, since the last step is exact.
+#
+# ### Deeper: the two averages, in code
+#
+# An integral over $z$ becomes a sum over a fine grid.
 
 # %% tags=["check"]
 z = torch.linspace(-9, 9, 1801, dtype=torch.float64)
@@ -391,7 +434,12 @@ def unknown(snr):
 x_t = q_sample(torch.ones_like(z)[:, None], 8, z[:, None], schedule)
 x_0_hat = torch.tanh(half_log_odds(schedule.snr[8]))
 assert torch.allclose(denoiser(x_t, 8)[:, 0], x_0_hat)  # the mixture's denoiser agrees
+print("the two averages are ready, and tanh h is the answer of the mixture's denoiser")
 
+# %% [markdown]
+# ### Add it up
+#
+# With `mse` and `unknown`, the bill takes a few lines:
 
 # %% tags=["check"]
 def coin_steps(schedule):
@@ -415,41 +463,41 @@ print(f"one toss costs 1 bit; the bound says {bound:.3f} bits, "
 # %% [markdown]
 # More than 1 bit, although the denoiser is exact. Why?
 #
-# A step term compares the model with somebody who has *seen* $x_0$. Had the model made the *true* step back,
-# $q(x_{t-1}\mid x_t)$, the term would still not be 0. It would be exactly the information about $x_0$ that $x_{t-1}$ holds and
-# $x_t$ has lost. Call this the **price** of the step. For the coin it is what is unknown at $t$ less what is unknown at
-# $t-1$. At first one bit is unknown, at last nothing, so the prices add up to 1 bit.
+# ## 4 · What is lost, and is the model bad?
 #
-# What a term charges beyond its price is the **excess**. The model steps with the width $\tilde\beta$, as if the coin were
-# known; the true step is wider. (A Gaussian of the right width would have an excess of 0.04 bits in all, for the true step
-# is no Gaussian.)
-
-# %% tags=["claim"]
-# checks what the text says: the excess with a Gaussian of the right width, and with beta tilde, on a grid
-y = torch.linspace(-12, 12, 2401, dtype=torch.float64)
-right_width = 0.0
-with_beta_tilde = 0.0
-for s in range(2, 20):
-    var = posterior_var(s + 1, schedule, s)
-    apart = posterior_mean(torch.ones(1, 1).double(), torch.zeros(1, 1).double(), s + 1, schedule, s).item() / var**0.5
-    sure = torch.sigmoid(2 * half_log_odds(schedule.snr[s + 1]))[:, None]
-    law = sure * log_prob(y, apart, 1.0).exp() + (1 - sure) * log_prob(y, -apart, 1.0).exp()
-    entropy = -torch.xlogy(law, law).sum(dim=1) * (y[1] - y[0])
-    spread = 1 + apart**2 * (1 - (2 * sure[:, 0] - 1) ** 2)
-    right_width += (0.5 * torch.log(2 * torch.pi * torch.e * spread) - entropy) @ weight_z / LOG_2
-    with_beta_tilde += (0.5 * math.log(2 * math.pi) + 0.5 * spread - entropy) @ weight_z / LOG_2
-assert abs(right_width - 0.040) < 0.001
-assert abs(with_beta_tilde - 0.221) < 0.001
-
-# %% [markdown]
-# We measure both parts for our coin.
+# A step term compares the model with somebody who has *seen* $x_0$. Even the *true* step back, $q(x_{t-1}\mid x_t)$, would
+# have to pay. How much, says Bayes' rule, since the chain forgets:
+#
+# $$ \frac{q(x_{t-1}\mid x_t, x_0)}{q(x_{t-1}\mid x_t)} = \frac{q(x_0\mid x_{t-1})}{q(x_0\mid x_t)} $$
+#
+# Take logarithms, and average. On the left stands the term of the true step. On the right stands what is unknown at $t$ less
+# what is unknown at $t-1$. This is the **price** of the step. The prices telescope, too: at first one bit is unknown, at last
+# nothing, so they add up to 1 bit.
+#
+# What a term charges beyond its price is the **excess**: the KL of the true step and the model's. The model steps with the
+# width $\tilde\beta$, as if the coin were known. The true step is a mixture of two such Gaussians, one for each side.
 
 # %% tags=["check"]
-price = unknown(schedule.snr[1:]).diff()  # t = 2…T
-excess = steps - price
-assert abs(price.sum() - 1) < 1e-4
-assert excess.min() >= 0
-print(f"the prices add up to {price.sum():.3f} bits, the excess to {excess.sum():.3f}")
+def coin_excess(snr_s, snr_t):
+    """KL(true step from t to s ‖ the model's), averaged over x_t; bits."""
+    h = half_log_odds(snr_t)[:, None]  # a row for each x_t
+    x_s = torch.linspace(-20, 20, 801, dtype=torch.float64)  # in units of the step's width
+    side = (snr_s - snr_t).sqrt()  # A_t/√beta_tilde: how far the coin moves the mean
+    true = torch.logaddexp(
+        torch.nn.functional.logsigmoid(2 * h) + log_prob(x_s, side, 1.0),
+        torch.nn.functional.logsigmoid(-2 * h) + log_prob(x_s, -side, 1.0),
+    )
+    model = log_prob(x_s, side * torch.tanh(h), 1.0)
+    kl_of_steps = (true.exp() * (true - model)).sum(dim=1) * (x_s[1] - x_s[0])
+    return kl_of_steps @ weight_z / LOG_2
+
+
+snr = schedule.snr
+price = unknown(snr[1:]).diff()  # t = 2…T
+excess = torch.stack([coin_excess(snr[t - 1], snr[t]) for t in range(2, 21)])
+assert torch.allclose(steps, price + excess, atol=1e-6)
+print(f"the prices add up to {price.sum():.3f} bits, the excess to {excess.sum():.3f}; "
+      "in each step they make the term")
 
 # %% tags=["figure"]
 # draws the picture below
@@ -467,7 +515,7 @@ right.step(back, sums, where="post", color=ORANGE, label="terms so far")
 right.axhline(1, **ROLES["exact"], label="one bit, the entropy")
 right.annotate("", (2.6, sums[-1]), (2.6, 1), arrowprops={"arrowstyle": "<->", "color": ORANGE})
 right.text(1.4, 1.29, "excess", color=ORANGE, ha="right")
-right.set(xlim=(21, 0.5), ylim=(0, 1.7), xlabel="t", ylabel="bits", title="added up")
+right.set(xlim=(21, 0.5), ylim=(0, 1.7), xlabel="t  (the model walks to the right)", ylabel="bits", title="added up")
 right.legend(loc="upper left")
 show(
     fig,
@@ -476,13 +524,13 @@ show(
 )
 
 # %% [markdown]
-# **Figure 3.** The bill for one toss, in 20 steps. Left: little is charged near the noise, where nothing can be known, or
+# **Figure 4.** The bill for one toss, in 20 steps. Left: little is charged near the noise, where nothing can be known, or
 # near the data, where all is. Right: the terms end above the entropy, by the excess.
 #
 # **So is the model 0.22 bits bad?** No. Turn all its chains upside down, and nothing about it has changed. So it makes $+1$
 # as often as $-1$, and *the model itself needs exactly 1 bit*. The 0.22 is lost in Jensen's line (2): the bound charges for
 # the model's *chains*, which are not the true ones, though what comes out of them is a perfect coin. A bound is a roof.
-# (Figure 4 has one that ranks two models wrongly.)
+# (The bound in Figure D1, in a closed section, ranks two models wrongly.)
 
 # %% tags=["claim"]
 # checks what the text says: this model's probability of +1 is one half, by carrying the density of x_t down the chain
@@ -498,94 +546,6 @@ def chance_of_plus_one(lean):
 
 assert abs(chance_of_plus_one(0.0) - 0.5) < 1e-9
 assert abs(chance_of_plus_one(0.5) - 0.5) > 0.1  # a leaning model is not fair, so the sum above can tell
-
-# %% [markdown]
-# **Try it: spoil the model.** Make its answers too sure, too timid, or biased towards one side of the coin. Is it worse to be
-# twice as sure as you should be, or half as sure? Can you bring the bill below that of the exact denoiser?
-
-# %% tags=["check"]
-def spoiled(confidence, lean):
-    """Step terms of a wrong answer, and what it adds to them; t = 2…T, bits."""
-    snr = schedule.snr
-    half_gain = ((snr[1:-1] - snr[2:]) / 2)[:, None]
-    h = half_log_odds(snr[2:])
-    terms = []
-    added = []
-    for sign in (1, -1):  # the two sides of the coin
-        answer = torch.tanh(confidence * h + sign * lean)
-        terms.append(half_gain * (1 - answer) ** 2 @ weight_z / LOG_2)
-        added.append(half_gain * (torch.tanh(h) - answer) ** 2 @ weight_z / LOG_2)
-    return torch.stack(terms).mean(dim=0), torch.stack(added).mean(dim=0)
-
-
-for confidence, lean in ((1.0, 0.0), (2.0, 0.0), (0.5, 0.0), (1.0, 1.0), (3.0, -0.7)):
-    terms, added = spoiled(confidence, lean)
-    assert torch.allclose(terms, steps + added, atol=1e-9)
-print("a wrong answer costs what the exact one costs, plus the KL between their steps")
-
-
-# %% tags=["figure"]
-# draws the picture below
-from diffusion_lab.view.frames import painter
-
-
-def spoiled_picture():
-    """Draws bars of the step terms and the bill, for a spoiled model."""
-    fig, (left, right) = figure(columns=2, width=8.6, height=3.2, width_ratios=[2.4, 1])
-    hatched = {"color": ORANGE, "hatch": "//", "edgecolor": "white"}
-    new = {"color": "white", "hatch": "xxx", "edgecolor": BLACK}
-    left.bar(times, price, color=BLUE, label="price")
-    left.bar(times, excess, bottom=price, label="excess of the exact denoiser", **hatched)
-    extra = left.bar(times, 0 * times + 1e-9, bottom=steps, label="added by the wrong answer", **new)
-    left.set(xlim=(21, 0.5), ylim=(0, 0.45), xlabel="t", ylabel="bits", title=" ")
-    left.set_xticks([20, 15, 10, 5])
-    left.legend(loc="upper left")
-    right.bar([0], [1], color=BLUE)
-    right.bar([0], [bound - 1], bottom=1, **hatched)
-    tower = right.bar([0], [1e-9], bottom=bound, **new)
-    right.axhline(1, **ROLES["exact"], label="one bit")
-    right.set(xlim=(-0.8, 0.8), ylim=(0, 3), xticks=[], ylabel="bits", title=" ")
-    right.legend(loc="upper left")
-    paint = painter(fig, [*extra, *tower, left.title, right.title])
-
-    def draw(confidence, lean):
-        _, added = spoiled(confidence, lean)
-        for bar, height in zip(extra, added.tolist()):
-            bar.set_height(height)
-        tower[0].set_height(added.sum().item())
-        left.title.set_text(f"added in all: {added.sum():.2f} bits")
-        right.title.set_text(f"the bound: {bound + added.sum():.2f} bits")
-        return paint()
-
-    return draw
-
-
-Live(
-    spoiled_picture(),
-    caption="Confidence multiplies the log-odds of the answer, lean shifts them. Blue and orange: the bill of the exact "
-    "denoiser, as in Figure 3. Black: what the wrong answer adds, the average KL between the two models' steps.",
-    alt="Bars of the step terms over t, blue with orange tops and cross-hatched bars above them, and "
-    "beside them one tower, the whole bound.",
-    confidence=widgets.FloatLogSlider(value=0.5, base=2, min=-3, max=3, step=0.25,
-                                      description="confidence"),
-    lean=widgets.FloatSlider(value=0.4, min=0, max=3, step=0.1, description="lean"),  # ± are alike
-)
-
-# %% [markdown]
-# Twice as sure costs 0.08 bits more, half as sure 0.14. In notebook 01 too sure was the expensive side. Here an answer
-# between $-1$ and $1$ is off by at most 2: a squared error has a ceiling, the logarithm of a probability has none.
-#
-# And nothing goes below the bill of the exact denoiser, by Pythagoras: $\hat x_0$ is the mean of $x_0$ given $x_t$, so the
-# squared error of another answer is that of $\hat x_0$, plus its own squared distance from $\hat x_0$. That, weighted as in
-# (4), is the KL between the *steps* of the two models, averaged over $q(x_t)$. So *whoever lowers the bound moves their
-# denoiser towards $\mathbb E[x_0\mid x_t]$*, and whoever learns that mean by regression lowers the bound. This is the third
-# sentence, with its reason.
-
-# %% tags=["claim"]
-# checks what the text says
-assert abs(spoiled(2.0, 0.0)[1].sum() - 0.08) < 0.005
-assert abs(spoiled(0.5, 0.0)[1].sum() - 0.14) < 0.005
-assert 7 <= steps.argmax() + 2 <= 9
 
 # %% [markdown]
 # ### Deeper: price and excess, for any data
@@ -733,7 +693,7 @@ show(
 )
 
 # %% [markdown]
-# **Figure 4.** Two models of two narrow peaks. The bound prefers $\beta$ by far; what the models make says the opposite.
+# **Figure D1.** Two models of two narrow peaks. The bound prefers $\beta$ by far; what the models make says the opposite.
 #
 # The bound compares whole chains. With $\tilde\beta$ the *chains* are too narrow, and the bound charges for it; the data that
 # comes out of them is nearly right. So a loose bound is no bad model, and of two models the one with the worse bound may be
@@ -756,18 +716,128 @@ assert kl_of["N(0, 0.25)", 10, "large"] < 0.01 < 0.03 < kl_of["N(0, 0.25)", 10, 
 assert cosine(1000).snr[1] > 2 * cosine(1000).snr[2] > 3 * cosine(1000).snr[3]
 
 # %% [markdown]
-# ## 4 · Infinitely many steps
+# ### Deeper: a spoiled model, in code
 #
-# The excess comes from large steps. So make them small, and look at (4) once more: each term is a rectangle, of *width*
-# $\mathrm{SNR}_{t-1}-\mathrm{SNR}_t$ and *height* half the error. The area of ever narrower rectangles is an integral (Kingma et
-# al. 2021, eq. 18):
+# The next section asks what a wrong answer costs. Here it is computed: confidence multiplies the log-odds, lean shifts them.
+# In notebook 01, too sure was the expensive side. Here it is the cheap one: the logarithm of a probability has no ceiling, a
+# squared error has.
+
+# %% tags=["check"]
+def spoiled(confidence, lean):
+    """Step terms of a wrong answer, and what it adds to them; t = 2…T, bits."""
+    snr = schedule.snr
+    half_gain = ((snr[1:-1] - snr[2:]) / 2)[:, None]
+    h = half_log_odds(snr[2:])
+    terms = []
+    added = []
+    for sign in (1, -1):  # the two sides of the coin
+        answer = torch.tanh(confidence * h + sign * lean)
+        terms.append(half_gain * (1 - answer) ** 2 @ weight_z / LOG_2)
+        added.append(half_gain * (torch.tanh(h) - answer) ** 2 @ weight_z / LOG_2)
+    return torch.stack(terms).mean(dim=0), torch.stack(added).mean(dim=0)
+
+
+for confidence, lean in ((1.0, 0.0), (2.0, 0.0), (0.5, 0.0), (1.0, 1.0), (3.0, -0.7)):
+    terms, added = spoiled(confidence, lean)
+    assert torch.allclose(terms, steps + added, atol=1e-9)
+print("a wrong answer costs what the exact one costs, plus the KL between their steps")
+
+
+# %% [markdown]
+# ## 5 · Why a regression is enough
 #
-# $$ \sum_{t=2}^T L_{t-1} \;\longrightarrow\; \frac12 \int \mathrm{mse}\; d\,\mathrm{SNR}
-#    = \frac12 \int \mathrm{SNR}\cdot\mathrm{mse}\;\, d\log\mathrm{SNR} \tag{7} $$
+# A network's answers will be wrong. What does that cost, and can it ever pay?
+#
+# **Try it: spoil the model.** Make its answers too sure, too timid, or biased towards one side. Is it worse to be twice as
+# sure as you should be, or half as sure? Can you bring the bill below that of the exact denoiser?
+
+# %% tags=["figure"]
+# draws the picture below
+from diffusion_lab.view.frames import painter
+
+
+def spoiled_picture():
+    """Draws bars of the step terms and the bill, for a spoiled model."""
+    fig, (left, right) = figure(columns=2, width=8.6, height=3.2, width_ratios=[2.4, 1])
+    hatched = {"color": ORANGE, "hatch": "//", "edgecolor": "white"}
+    new = {"color": "white", "hatch": "xxx", "edgecolor": BLACK}
+    left.bar(times, price, color=BLUE, label="price")
+    left.bar(times, excess, bottom=price, label="excess of the exact denoiser", **hatched)
+    extra = left.bar(times, 0 * times + 1e-9, bottom=steps, label="added by the wrong answer", **new)
+    left.set(xlim=(21, 0.5), ylim=(0, 0.45), xlabel="t", ylabel="bits", title=" ")
+    left.set_xticks([20, 15, 10, 5])
+    left.legend(loc="upper left")
+    right.bar([0], [1], color=BLUE)
+    right.bar([0], [bound - 1], bottom=1, **hatched)
+    tower = right.bar([0], [1e-9], bottom=bound, **new)
+    right.axhline(1, **ROLES["exact"], label="one bit")
+    right.set(xlim=(-0.8, 0.8), ylim=(0, 3), xticks=[], ylabel="bits", title=" ")
+    right.legend(loc="upper left")
+    paint = painter(fig, [*extra, *tower, left.title, right.title])
+
+    def draw(confidence, lean):
+        _, added = spoiled(confidence, lean)
+        for bar, height in zip(extra, added.tolist()):
+            bar.set_height(height)
+        tower[0].set_height(added.sum().item())
+        left.title.set_text(f"added in all: {added.sum():.2f} bits")
+        right.title.set_text(f"the bound: {bound + added.sum():.2f} bits")
+        return paint()
+
+    return draw
+
+
+Live(
+    spoiled_picture(),
+    caption="Confidence multiplies the log-odds of the answer, lean shifts them. Blue and orange: the bill of the exact "
+    "denoiser, as in Figure 4. Black: what the wrong answer adds, the average KL between the two models' steps.",
+    alt="Bars of the step terms over t, blue with orange tops and cross-hatched bars above them, and "
+    "beside them one tower, the whole bound.",
+    confidence=widgets.FloatLogSlider(value=0.5, base=2, min=-3, max=3, step=0.25,
+                                      description="confidence"),
+    lean=widgets.FloatSlider(value=0.4, min=0, max=3, step=0.1, description="lean"),  # ± are alike
+)
+
+# %% [markdown]
+# Twice as sure costs 0.08 bits more, half as sure 0.14. A squared error has a ceiling: the answer is off by at most 2.
+#
+# And nothing goes below the bill of the exact denoiser, by Pythagoras: $\hat x_0$ is the mean of $x_0$ given $x_t$, so the
+# squared error of another answer is that of $\hat x_0$, plus its own squared distance from $\hat x_0$. That, weighted as in
+# (4), is the KL between the *steps* of the two models, averaged over $q(x_t)$.
+#
+# > **The third sentence, with its reason.** Whoever lowers the bound moves their denoiser towards
+# > $\mathbb E[x_0\mid x_t]$; and whoever learns that mean by regression lowers the bound.
+
+# %% tags=["claim"]
+# checks what the text says
+assert abs(spoiled(2.0, 0.0)[1].sum() - 0.08) < 0.005
+assert abs(spoiled(0.5, 0.0)[1].sum() - 0.14) < 0.005
+assert 7 <= steps.argmax() + 2 <= 9
+
+# %% [markdown]
+# ## 6 · Infinitely many steps
+#
+# The excess comes from large steps. So make them small.
+
+# %% tags=["check"]
+excess_of = {T: (coin_bound(cosine(T)) - 1).item() for T in (20, 200, 2000)}
+for T, value in excess_of.items():
+    print(f"T = {T:5,}: the bound is {value:.4f} bits above the entropy")
+assert all(8 < excess_of[T] / excess_of[10 * T] < 13 for T in (20, 200))
+
+# %% [markdown]
+# Ten times as many steps, a tenth of the excess. To see why, look at (4) once more. Each term is a rectangle, of *width*
+# $\mathrm{SNR}_{t-1}-\mathrm{SNR}_t$ and *height* half the error. The area of ever narrower rectangles is an integral (Kingma
+# et al. 2021, eq. 18):
+#
+# $$ \sum_{t=2}^T L_{t-1} \;\longrightarrow\; \frac12 \int_{\mathrm{SNR}_T}^{\mathrm{SNR}_1} \mathrm{mse}\; d\,\mathrm{SNR}
+#    = \frac12 \int_{\log\mathrm{SNR}_T}^{\log\mathrm{SNR}_1} \mathrm{SNR}\cdot\mathrm{mse}\;\, d\log\mathrm{SNR} \tag{7} $$
 #
 # *There is no $t$ in it.* The error depends on how much noise there is, not on when the chain arrives there. A schedule is
-# only a timetable, and in this limit two of them with the same ends have the same bound. (The ends of linear and cosine
-# differ, and their first steps are never short. But there the coin is settled, and costs nothing.)
+# only a timetable, and two of them with the same ends have the same bound.
+#
+# That is true where the steps get short, and the first few never do: from $t=2$ to $t=1$ the SNR doubles, whatever $T$ is.
+# For the coin, long settled there, they cost nothing; for pixels they will (notebook 08).
 
 # %% tags=["check"]
 area = {}
@@ -811,8 +881,9 @@ show(
 # **Figure 5.** The same coin, two schedules. Left: each charges at its own time. Right: per unit of log SNR there is one
 # curve, of area one bit.
 #
-# **Try it: bend the schedule.** Take 256 noise levels, and bend. Which of the two pictures changes? Then take eight.
-# Which bend is best now?
+# So, your predictions. 1: more. 2: in the middle. 3: yes; in the limit, no.
+#
+# **Try it: bend the schedule.** With eight noise levels, which bend is best? With 256, which of the two pictures changes?
 
 # %% tags=["figure"]
 # draws the picture below
@@ -820,12 +891,13 @@ def bent_picture():
     """Draws the cost over time and the rectangles over log SNR, for T states and a bend."""
     fig, (left, right) = figure(columns=2, width=8.6, height=3.2)
     over_time = left.stairs([0, 0], [0, 0.5, 1], color=ORANGE, linewidth=1.8)
-    left.set(xlim=(1, 0), ylim=(0, 7), xlabel="t / T", ylabel="bits per unit of t / T", title=" ")
+    left.set(xlim=(1, 0), ylim=(0, 12), xlabel="t / T", ylabel="bits per unit of t / T", title=" ")
     stairs = right.stairs([0, 0], [-5, 0, 5], color=ORANGE, linewidth=1.8, label="the sum")
     right.plot(log_snr, rate, **ROLES["exact"], label="the integral")
-    right.set(xlim=(-5.5, 5.5), ylim=(0, 0.6), xlabel="log SNR", title=" ")
+    right.set(xlim=(-5.5, 5.5), ylim=(0, 1), xlabel="log SNR", title=" ")
     right.set_ylabel("bits per unit of log SNR")
-    right.legend(loc="upper right")
+    right.legend(loc="upper left")
+    right.text(0.2, 0.08, "1 bit", ha="center", fontsize=12)
     paint = painter(fig, [over_time, stairs, left.title, right.title])
 
     def draw(T, bend):
@@ -848,14 +920,14 @@ Live(
     caption="T noise levels from log SNR 5 to -5; bend > 0 spends more of them near the data, bend < 0 "
     "near the noise. Dashed: infinitely many.",
     alt="Left a stepped line over time, right rectangles over log SNR above a dashed hill.",
-    T=widgets.SelectionSlider(options=[8, 16, 32, 64, 128, 256], value=16, description="T"),
+    T=widgets.SelectionSlider(options=[8, 16, 32, 64, 128, 256], value=8, description="T"),
     bend=widgets.FloatSlider(value=0.5, min=-1, max=1, step=0.1, description="bend"),
 )
 
 # %% [markdown]
-# With 256 levels the bends agree to a hundredth of a bit. With eight, the even spacing in log SNR is about the best *of these
-# bends*; eight levels gathered under the hill do far better. So a schedule chooses its ends, where a few steps lie, and how
-# noisy an estimate is that draws $t$ at random (exercise 4). Once the steps are short, it cannot choose the bill.
+# With eight, even spacing in log SNR is about the best *of these bends*; with 256 they agree to a hundredth of a bit. A
+# schedule chooses where a few steps lie, and how noisy an estimate is that draws $t$ at random (exercise 4). It does not
+# choose the bill.
 
 # %% tags=["claim"]
 # checks what the text says
@@ -871,6 +943,7 @@ assert all(bent(8, bend) > bent(8, 0) for bend in (-1, -0.5, -0.2, 0.2, 0.5, 1))
 for ends in (linear(1000).snr[[1, -1]], cosine(1000).snr[[1, -1]]):
     assert unknown(ends[0]) < 1e-4
     assert unknown(ends[1]) > 1 - 1e-4
+assert all(1.9 < chain.snr[1] / chain.snr[2] < 2.2 for T in (1000, 4000) for chain in (linear(T), cosine(T)))
 
 # %% [markdown]
 # ### Deeper: why the area is the entropy
@@ -882,11 +955,13 @@ for ends in (linear(1000).snr[[1, -1]], cosine(1000).snr[[1, -1]]):
 # $dI/d\,\mathrm{SNR} = \tfrac12\,\mathrm{mse}$, the **I-MMSE** relation (Guo, Shamai & Verdú 2005, theorem 1). Integrated from no signal
 # to all of it, the information is everything that there is to know: the entropy.
 #
-# ### Deeper: one pixel of a digit
+# ### Deeper: the error of a pixel's best denoiser
 #
-# This works for anything that has an entropy. Take a pixel of our training digits, with its 256 greys and their
-# frequencies; Figure 1 has a bar for it. No coding, no counting: only the error of the best denoiser of that pixel, at
-# every noise level. The area must be the entropy again.
+# A pixel of our training digits has 256 greys, with frequencies that we count. By Bayes' rule each grey gets a weight, as in
+# notebook 03, and the average over the noise is a sum over the 20 nodes of a Gauss-Hermite rule.
+#
+# For a grey that could be anything, a unit of log SNR costs $1/(2\log2) = 0.72$ bits, which is *one bit for each halving of
+# the noise*. Most pixels are plain black and pay nothing there, so the plateau in the next figure is low.
 
 # %% tags=["check"]
 nodes, node_weight = np.polynomial.hermite_e.hermegauss(20)
@@ -919,6 +994,12 @@ for start in (4, 6, 8):
     greys = 127.5 * math.exp(-start / 2)
     print(f"beyond log SNR {start}, noise of {greys:.0f} greys: {share:.0%} of the bits")
 
+# %% [markdown]
+# ### One pixel of a digit
+#
+# And a real digit? Take one of its pixels, with the frequencies of its 256 greys; Figure 1 has a bar for it. The closed section
+# above computes the error of its best denoiser: no coding, no counting. The area is 1.98 bits, the entropy again.
+
 # %% tags=["figure"]
 # draws the picture below
 fig, ax = figure(width=7.6, height=3.0)
@@ -938,31 +1019,31 @@ show(
 )
 
 # %% [markdown]
-# **Figure 6.** Where the bits of a pixel are. First the coarse question is settled, as for the coin. Then a long plateau:
-# for a grey that could be anything, each unit of log SNR costs $1/(2\log2) = 0.72$ bits, which is *one bit for each halving of
-# the noise*, until the noise is finer than a grey step. Most pixels are plain black and pay nothing here, so the
-# plateau is low. Still, about a third of all the bits, those beyond log SNR 7, settle differences of a few greys in 256,
-# finer than an eye sees.
+# **Figure 6.** Where the bits of a pixel are. First the coarse question is settled, as for the coin. Then a long plateau, until
+# the noise is finer than a grey step. About a third of all the bits, those beyond log SNR 7, settle differences of a few
+# greys in 256, finer than an eye sees.
 
 # %% tags=["claim"]
 # checks what the caption says
 unseen = log_snr_pixel >= 7
 assert 0.3 < torch.trapezoid(rate_pixel[unseen], log_snr_pixel[unseen]) / area_pixel < 0.38
 assert abs(entropy_pixel - bits["histogram"]) < 0.05
+assert abs(area_pixel - 1.98) < 0.005
 
 # %% [markdown]
-# ## 5 · From the bound to the loss that everybody trains
+# ## 7 · From the bound to the loss that everybody trains
 #
-# Networks are often asked for the noise. With the same $x_t$ for both, the jump
-# $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon$ gives
-# $\|\varepsilon-\hat\varepsilon\|^2 = \mathrm{SNR}_t\,\|x_0-\hat x_0\|^2$. Put this into (4):
+# Networks are often asked for the noise. One that answers $\hat\varepsilon$ means
+# $\hat x_0 = (x_t - \sqrt{1-\bar\alpha_t}\,\hat\varepsilon)/\sqrt{\bar\alpha_t}$. The true $x_0$ and $\varepsilon$ are related
+# alike; subtract, and $\|\varepsilon-\hat\varepsilon\|^2 = \mathrm{SNR}_t\,\|x_0-\hat x_0\|^2$. Put this into (4):
 #
 # $$ L_{t-1} = w_t\;\mathbb E_q\,\|\varepsilon - \hat\varepsilon\|^2, \qquad w_t = \frac12\Big(\frac{\mathrm{SNR}_{t-1}}{\mathrm{SNR}_t} - 1\Big)
 #    \;\approx\; \frac12\,\big(\log\mathrm{SNR}_{t-1}-\log\mathrm{SNR}_t\big) \tag{8} $$
 #
-# Ho et al. drop $w_t$, and train $L_{\text{simple}} = \mathbb E\,\|\varepsilon-\hat\varepsilon\|^2$ with $t$ drawn evenly (eq. 14).
-# By (8) the bound wants *every unit of log SNR to count alike*. $L_{\text{simple}}$ counts every *step* alike, so a noise
-# level counts as much as the schedule dwells on it. The timetable becomes the weight.
+# The ≈ is $u - 1\approx\log u$ for $u$ near 1, that is, for short steps. Ho et al. drop $w_t$, and train
+# $L_{\text{simple}} = \mathbb E\,\|\varepsilon-\hat\varepsilon\|^2$ with $t$ drawn evenly (eq. 14). By (8) the bound wants
+# *every unit of log SNR to count alike*. $L_{\text{simple}}$ counts every *step* alike, so a noise level counts as much as the
+# schedule dwells on it. The timetable becomes the weight.
 
 # %% tags=["check"]
 half_right = Denoiser(lambda x_t, t, label: 0.5 * denoiser(x_t, t), schedule)  # wrong on purpose
@@ -999,10 +1080,9 @@ show(
 )
 
 # %% [markdown]
-# **Figure 7.** How much an error in $\varepsilon$ counts at each noise level. The bound: everywhere alike. $L_{\text{simple}}$: where the
-# schedule lingers. For the cosine this is where the shape of a picture is decided; the linear schedule takes half its
-# steps below a log SNR of $-2.5$. With either, the fine grain on the right hardly counts. Better pictures, a slightly worse
-# likelihood, report Ho et al.
+# **Figure 7.** How much an error in $\varepsilon$ counts at each noise level. Twice a loss has the same minimum, so compare
+# shapes, not heights. The cosine looks most where the shape of a picture is decided; the linear schedule takes half its
+# steps below a log SNR of $-2.5$. Better pictures, a slightly worse likelihood, report Ho et al.
 
 # %% tags=["claim"]
 # checks what the caption says
@@ -1053,8 +1133,8 @@ elbo.check_two_steps(two_steps)
 #
 # <details><summary>Solution</summary>
 #
-# $-p_2 - (p_{1|2} - q_{2|1}) - (p_{0|1} - q_1)$; put Bayes in, and $q_1$ cancels. So they agree for each chain: turning the
-# steps around loses nothing.
+# $-p_2 - (p_{1|2} - q_{2|1}) - (p_{0|1} - q_1)$; put Bayes in, and $q_1$ cancels. So they agree for each chain, before any
+# average: turning the steps around loses nothing.
 #
 # ```python
 # def two_steps(q_1, q_2, q_2_given_1, q_1_given_2, p_2, p_1_given_2, p_0_given_1):
@@ -1144,14 +1224,14 @@ elbo.check_one_call(one_call)
 # %% [markdown]
 # ### Exercise 4 (hard): which times to draw?
 #
-# You may draw time $t$ with a chance $p_t$ of your own, if you divide its term by $p_t$ in place of multiplying it by $T-1$.
-# The average stays; the variance does not. For a picture of 784 coins, here are the average term and the average *squared*
-# term at each $t$. Get the variance below a tenth of what even chances give. One's first idea is not good enough.
+# Draw time $t$ with a chance $p_t$ of your own, and divide its term by $p_t$ in place of multiplying it by $T-1$. The average
+# stays; the variance does not. For 784 coins, here are the average and the average *square* of the term at each $t$. Get the
+# variance below a tenth of what even chances give. One's first idea is not good enough.
 
 # %%
 chain = cosine(100)
 half_gain = (chain.snr[1:-1] - chain.snr[2:]) / 2
-coin_error = 1 - torch.tanh(half_log_odds(chain.snr[2:]))  # of one coin: x_0 - x̂_0
+coin_error = 1 - torch.tanh(half_log_odds(chain.snr[2:]))  # x_0 - x̂_0; "@ weight_z" averages it
 mean_term = half_gain * (coin_error**2 @ weight_z)  # of one coin
 var_term = half_gain**2 * (coin_error**4 @ weight_z) - mean_term**2
 mean_terms = 784 * mean_term
@@ -1226,8 +1306,8 @@ elbo.check_which_follow(which_follow)
 # <details><summary>Solution</summary>
 #
 # B: the roof is below 1.5, so what is under it is, too. D: the KL is the average $-\log p$ less H, at most the
-# bound less H. A compares two roofs; theirs may be looser (a Deeper section of section 3 has such a pair). C: the bound
-# counts every bit alike, and about a third of a pixel's bits settle greys that no eye can tell apart. E: the sum falls
+# bound less H. A compares two roofs; theirs may be looser (Figure D1 has such a pair). C: the bound
+# counts every bit alike, and about a third of a pixel's bits settle greys that no eye can tell apart (Figure 6). E: the sum falls
 # with smaller steps while the denoiser stays as it is.
 #
 # ```python
@@ -1290,7 +1370,7 @@ elbo.check_prior_bits(prior_bits)
 # ## A common mistake
 #
 # Treating $t = 1$ like any other step. The SNR at $t = 0$ is infinite, and so is the weight of the first term. The loss is
-# `inf` or `nan`, perhaps only when a random $t$ is 1. The fix: steps from 2 on, then a decoder.
+# `inf` or `nan`. The fix: steps from 2 on, then a decoder.
 
 # %%
 first = (schedule.snr[:-1] - schedule.snr[1:]) / 2  # wrong: it begins with t = 1
@@ -1306,20 +1386,20 @@ assert first[1:].isfinite().all()
 # %% [markdown]
 # ## Summary
 #
-# - $-\log p(x_0)$ is at most the sum of prior term, step terms and reconstruction term.
-# - A step term is ½ × gain in SNR × error: a price and an excess. The prices add up to the entropy; the excess may be lost
-#   in Jensen's line while the model is perfect.
-# - A wrong denoiser adds the average KL between the steps; the best answer is $\mathbb E[x_0\mid x_t]$.
-# - In small steps the bound is $\tfrac12\int\mathrm{mse}\,d\,\mathrm{SNR}$. Of the schedule only the ends enter.
+# - $-\log p(x_0)$ is at most prior term + step terms + reconstruction term.
+# - A step term is ½ × gain in SNR × error: a price and an excess. The prices add up to the entropy.
+# - A loose bound may belong to a perfect model.
+# - The best answer is $\mathbb E[x_0\mid x_t]$; a wrong one adds the average KL between the steps.
+# - In small steps the bound is $\tfrac12\int\mathrm{mse}\,d\,\mathrm{SNR}$, whatever the schedule.
 # - $L_{\text{simple}}$ counts every step alike; so the schedule becomes the weight.
 #
 # From now on: `from diffusion_lab.theory.elbo import kl_prior, kl_t, nll_recon, elbo_terms, bits_per_dim`.
 #
 # ## Check yourself
 #
-# <details><summary>The denoiser is exact. Why is the bound in 20 steps still above the entropy, and is the model bad?</summary>
+# <details><summary>The denoiser is exact. Why is the bound in 20 steps still above the entropy?</summary>
 #
-# The model's steps are too narrow, and Gaussian. But the coin that comes out is fair: the model needs 1 bit.
+# The model's steps are too narrow, and Gaussian. The coin that comes out is fair all the same.
 # </details>
 #
 # <details><summary>The prior term is the same for every model. Why is it in the bound?</summary>
@@ -1337,8 +1417,8 @@ assert first[1:].isfinite().all()
 # - Ho, Jain & Abbeel (2020), sections 2 and 3; appendix A derives their eq. 5.
 # - Kingma et al. (2021), *Variational Diffusion Models*: eq. 13 is our (4), eq. 18 our (7).
 # - Kingma & Gao (2023), *Understanding Diffusion Objectives as the ELBO*: every usual loss as a weight over log SNR.
-# - MacKay (2003), *Information Theory, Inference, and Learning Algorithms*, chapter 5: why $-\log_2 p$ bits.
-# - Theis et al. (2016), *A note on the evaluation of generative models*: what likelihood leaves open.
+# - MacKay (2003), *Information Theory, Inference, and Learning Algorithms*, chapter 5: why bits.
+# - Theis et al. (2016), *A note on the evaluation of generative models*.
 #
 # ## Next
 #

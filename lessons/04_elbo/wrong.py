@@ -118,6 +118,7 @@ def twice_random(denoiser, x_0, generator):
 
 WRONG = {
     check_two_steps: [
+        (two(brackets=lambda q: q["2"] + q["12"] - q["1"] - q["21"]), "The first is their sum"),
         (turned, "all signs are turned"),
         (two(brackets=lambda q: -q["21"] - q["1"]), "the forward steps are missing"),
         (two(brackets=lambda q: q["2"] - q["21"]), "not q(x_2 given x_0)"),
@@ -215,6 +216,7 @@ WRONG = {
         (lambda: {2, 4}, "letters from A to E"),
     ],
     check_prior_bits: [
+        (lambda x_0, a: prior()(x_0.float(), a).double(), "only the first digits are right"),
         (prior(sign=1, log=lambda var: var, divide=2), "three faults are left"),
         (prior(log=lambda var: var, divide=2), "two faults are left: log_var holds a variance"),
         (prior(sign=1, divide=2), "two faults are left: the logarithms"),

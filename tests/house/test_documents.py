@@ -13,8 +13,8 @@ from course import ROOT, cells
 BY_NUMBER = {lesson.number: lesson for lesson in lessons()}
 TEACHING, FAQ, READING, GLOSSARY = ((ROOT / name).read_text(encoding="utf-8") for name in
                                     ("TEACHING.md", "docs/faq.md", "docs/reading.md", "docs/glossary.md"))
-NAMED = re.compile(r"\b(section|figure|exercise|equation)s? \(?(\d+)\)?"  # section 1; equation (1)
-                   r"(?:((?:, \(?\d+)*) (and|to) \(?(\d+))?", re.IGNORECASE)  # sections 1, 2 and 3; 1 to 3
+NAMED = re.compile(r"\b(section|figure|exercise|equation)s? \(?(D?\d+)\)?"  # section 1; equation (1); Figure D1
+                   r"(?:((?:, \(?D?\d+)*) (and|to) \(?(D?\d+))?", re.IGNORECASE)  # sections 1, 2 and 3; 1 to 3
 each_lesson = pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.name)
 
 
@@ -36,10 +36,10 @@ def missing(text, number):
     """What a text says of a notebook's sections, figures, exercises and equations that is not there."""
     found, source = [], text_of(number)
     there = {kind: re.findall(pattern, source, flags=re.MULTILINE) for kind, pattern in {
-        "section": r"^## (\d+) · ", "figure": r"^\*\*Figure (\d+)\.\*\*", "exercise": r"^### Exercise (\d+)",
+        "section": r"^## (\d+) · ", "figure": r"^\*\*Figure (D?\d+)\.\*\*", "exercise": r"^### Exercise (\d+)",
         "equation": r"\\tag\{(\d+)\}"}.items()}
     for kind, first, between, how, last in NAMED.findall(text):
-        wanted = [first, *re.findall(r"\d+", between)] + ([last] if last else [])
+        wanted = [first, *re.findall(r"D?\d+", between)] + ([last] if last else [])
         if how == "to":
             wanted = [str(n) for n in range(int(first), int(last) + 1)]
         found += [f"{kind} {n}" for n in wanted if n not in there[kind.lower()]]
@@ -47,8 +47,9 @@ def missing(text, number):
 
 
 def test_missing_finds_what_is_not_there():
-    text = "sections 1, 2 and 9; exercise 4; equations (1) and (77); Figure 55; sections 5 to 8"
-    assert missing(text, "02") == ["section 9", "equation 77", "Figure 55", "section 7", "section 8"]
+    text = "sections 1, 2 and 9; exercise 4; equations (1) and (77); Figures 55 and D9; Figure D8; sections 5 to 8"
+    assert missing(text, "02") == ["section 9", "equation 77", "Figure 55", "Figure D9", "Figure D8", "section 7",
+                                   "section 8"]
 
 
 @pytest.mark.parametrize("name", build_documents.DOCUMENTS)
