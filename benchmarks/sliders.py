@@ -58,7 +58,7 @@ def draw(i):
 _ = ipywidgets.interact(draw, i=ipywidgets.IntSlider(min=0, max=30))"""
 IN_LAB = {
     "Scrubber in JupyterLab": (SCRUBBER, ".scrubber-picture", ".scrubber-slider"),
-    "Live in JupyterLab, one figure": (LIVE, ".live-picture", ".widget-slider .noUi-handle"),
+    "Live in JupyterLab, one figure": (LIVE, ".live-picture", ".live-slider"),
     "interact in JupyterLab, new figures": (INTERACT, ".jp-RenderedImage img", ".widget-slider .noUi-handle"),
 }
 

@@ -27,6 +27,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from diffusion_lab.course.lessons import read
+from diffusion_lab.view import player
 
 ROOT = Path(__file__).parents[1]
 DATA = {".npz", ".js", ".css", ".json", ".safetensors"}
@@ -36,6 +37,7 @@ FOLDED = {
     "claim": {"source_hidden": True, "outputs_hidden": True},
     "colab": {"source_hidden": True},
 }
+SMALL = 880_000  # bytes: a notebook that is kept has no more
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # of a traceback, for terminals
 FIRST_LINES = {"figure": "# draws the picture below", "claim": "# checks what the text says"}  # all that is seen
 DEEPER = "### Deeper: "
@@ -274,6 +276,28 @@ def tidy(cell):
     cell.metadata.pop("execution", None)
 
 
+def size(notebook):
+    """The bytes that a notebook has in its file."""
+    return len(nbformat.writes(notebook).encode())
+
+
+def lighten(notebook):
+    """Reduce the players, and leave out frames of the heaviest, again and again, until the notebook is small."""
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs
+               if player.data_of(output.get("data", {}).get("text/html", ""))]
+    every = [1] * len(outputs)
+    whole = [player.reduced(player.data_of(output.data["text/html"])) for output in outputs]
+    for output, data in zip(outputs, whole):
+        output.data["text/html"] = player.in_a_notebook(data)
+    while size(notebook) > SMALL and outputs:
+        sizes = [len(output.data["text/html"]) for output in outputs]
+        heaviest = sizes.index(max(sizes))
+        if every[heaviest] > len(whole[heaviest]["frames"]):
+            return
+        every[heaviest] += 1
+        outputs[heaviest].data["text/html"] = player.in_a_notebook(player.thinned(whole[heaviest], every[heaviest]))
+
+
 def execute(notebook, **environment):
     """Run all cells in a kernel of their own, with these environment variables set."""
     NotebookClient(notebook, timeout=1200, kernel_name="python3", record_timing=False,
@@ -282,6 +306,7 @@ def execute(notebook, **environment):
                    resources={"metadata": {"path": str(ROOT / "notebooks")}}).execute(env=os.environ | environment)
     for cell in notebook.cells:
         tidy(cell)
+    lighten(notebook)
 
 
 def code_cells(notebook):

@@ -17,7 +17,7 @@ async (onSlide) => {
   const name = (node) => `<${node.tagName.toLowerCase()}> “${node.textContent.trim().slice(0, 30)}”`;
   const scrolls = (node) => node && node !== document.documentElement
     && (/auto|scroll/.test(getComputedStyle(node).overflowX) || scrolls(node.parentElement));
-  const hidden = onSlide ? ".katex-mathml, svg, .katex-html .vlist-t, .live" : ".katex-mathml, svg";
+  const hidden = onSlide ? ".katex-mathml, svg, .katex-html .vlist-t, .live, .still" : ".katex-mathml, svg, .still";
   for (const node of root.querySelectorAll("*")) {
     if (node.closest(hidden)) continue;
     const { left, top, right, bottom } = box(node);

@@ -21,7 +21,7 @@ TRY = f"import sys\nsys.path.append({str(Path(__file__).parent)!r})\nimport live
 
 def alive():
     """The live pictures of this process."""
-    return [thing for thing in gc.get_objects() if type(thing) is Live]
+    return [thing for thing in gc.get_objects() if issubclass(type(thing), Live)]  # anywidget makes a class for each
 
 
 def has_live(code):
@@ -40,6 +40,8 @@ def lives_of(source):
 
 def ends_of(control):
     """The values of a control that are furthest apart."""
+    if isinstance(control.value, bool):
+        return False, True
     if hasattr(control, "options"):
         return control.options[0], control.options[-1]
     return control.min, control.max
@@ -57,6 +59,8 @@ def try_one(live):
     """Each end of a control gives a picture of its own, of one size; back where it was, the picture is as before."""
     first = live._array
     for name, control in live._controls.items():
+        if isinstance(control.value, str) and not hasattr(control, "options"):
+            continue  # nobody knows what may be typed
         before, seen = control.value, []
         for value in ends_of(control):
             control.value = value

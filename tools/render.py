@@ -8,6 +8,8 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
+from diffusion_lab.view import player
+
 HOLE = re.compile("\x02(\\d+)\x03")
 TOUCHED = re.compile("[(“]?\x02(\\d+)\x03[.,;:!?)”’]*")  # a hole with the punctuation that touches it
 SHORT = 24  # characters of TeX; a formula that is no longer fits into one line, on a phone too
@@ -99,16 +101,27 @@ def code(source):
     return highlight(source, PythonLexer(), HtmlFormatter(cssclass="code"))
 
 
+def results(cell):
+    """What a cell printed and showed, without the players that are for notebooks: pages have their own."""
+    return [result for result in cell.get("outputs", [])
+            if not player.data_of(result.get("data", {}).get("text/html", ""))]
+
+
+def source_of(data):
+    """The address of a picture, which holds all of it."""
+    return "data:image/png;base64," + re.sub(r"\s", "", data["image/png"])
+
+
 def output(data, metadata):
-    """One result of a cell: the player that it brings along, else its picture, else its text."""
+    """One result of a cell: the player that it brings along, with a still for paper; else its picture, or its text."""
+    known = metadata.get("image/png", {})
+    alt = escape(known.get("alt", ""))
     if "text/html" in data:
-        return f'<div class="player">{data["text/html"]}</div>\n'
+        still = f'<img class="still" src="{source_of(data)}" alt="{alt}">' if "image/png" in data else ""
+        return f'<div class="player">{data["text/html"]}{still}</div>\n'
     if "image/png" in data:
-        image = re.sub(r"\s", "", data["image/png"])
-        known = metadata.get("image/png", {})
         width = f' width="{known["width"]}"' if "width" in known else ""  # it has more pixels than it is wide
-        alt = escape(known.get("alt", ""))
-        picture = f'<img class="picture"{width} src="data:image/png;base64,{image}" alt="{alt}">'
+        picture = f'<img class="picture"{width} src="{source_of(data)}" alt="{alt}">'
         live = f'<p class="live">{LIVE}</p>' if data.get("text/plain", "").startswith("Live(") else ""
         return f'<div class="figure">{picture}{live}</div>\n'
     return f'<pre class="output">{escape(data.get("text/plain", ""))}</pre>\n'
@@ -117,7 +130,7 @@ def output(data, metadata):
 def outputs(cell):
     """All that a code cell printed and showed."""
     parts = []
-    for result in cell.get("outputs", []):
+    for result in results(cell):
         if result.output_type == "stream":
             aligned = " aligned" if len(ALIGNED.findall(result.text)) > 1 else ""  # a table: it scrolls, as code does
             parts.append(f'<pre class="output{aligned}">{escape(result.text)}</pre>\n')

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import nbformat
 from build_notebooks import level, tags, without_navigation
-from render import code, output, shown
+from render import code, output, results, shown
 
 IN_PLAYER = (Path(__file__).parent / "web" / "slides.player.html").read_text(encoding="utf-8")
 SEPARATOR = re.compile(r"^---$", flags=re.MULTILINE)
@@ -60,8 +60,7 @@ def slides_of(source, notebook):
 
 def pictures(cell):
     """The pictures and players that a cell shows."""
-    results = [result for result in cell.get("outputs", []) if "data" in result]
-    return [result for result in results if {"text/html", "image/png"} & set(result.data)]
+    return [result for result in results(cell) if {"text/html", "image/png"} & set(result.get("data", {}))]
 
 
 def figure(slide, number):

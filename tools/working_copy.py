@@ -18,6 +18,9 @@ import shutil
 import sys
 from pathlib import Path
 
+import nbformat
+from nbformat.sign import NotebookNotary
+
 ROOT = Path(__file__).parents[1]
 BESIDE = """\
 {folder}/{name}: you have changed this notebook, and there is a newer edition of it.
@@ -84,6 +87,15 @@ def update_all(notebooks, folder):
     return "\n".join(filter(None, told)) or f"{folder.name}/: nothing new"
 
 
+def trust(folder):
+    """Sign the notebooks that are as they were handed out, so that JupyterLab plays their players at once."""
+    notary = NotebookNotary()
+    for path in folder.glob("[0-9][0-9]_*.ipynb"):
+        if handed_out(path).exists() and handed_out(path).read_bytes() == path.read_bytes():
+            notary.sign(nbformat.read(path, as_version=4))
+
+
 if __name__ == "__main__":
     sys.stdout.reconfigure(errors="replace")
     print(update_all(ROOT / "notebooks", ROOT / "my-notebooks"))
+    trust(ROOT / "my-notebooks")

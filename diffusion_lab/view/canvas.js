@@ -1,13 +1,6 @@
 // The pad of a `Canvas`. What is drawn is kept as strokes, lists of points from 0 to 1; Python makes the image of them.
 
-function element(parent, tag, properties = {}, attributes = {}) {
-  const node = Object.assign(document.createElement(tag), properties);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  parent.append(node);
-  return node;
-}
-
-export default {
+const canvas = {
   render({ model, el }) {
     const name = model.get("description"), examples = model.get("_examples");
     el.classList.add("canvas");

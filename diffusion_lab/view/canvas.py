@@ -7,6 +7,8 @@ import numpy as np
 import traitlets
 from PIL import Image, ImageDraw
 
+CONTROLS, SCRIPT, STYLE = (Path(__file__).with_name(name).read_text(encoding="utf-8")
+                           for name in ("controls.js", "canvas.js", "canvas.css"))
 SIZE, BOX = 28, 20  # pixels of an image, and of the square into which MNIST's makers fitted each digit
 PEN = 2.8  # pixels: the width of a stroke, as in the course's digits
 FINE = 8  # a drawing is made this many times as large, and then reduced: its edges become grey
@@ -29,7 +31,7 @@ class Canvas(anywidget.AnyWidget):
     also for those who cannot draw here; the first of them is there at the start. A first stroke replaces an example.
     """
 
-    _esm, _css = (Path(__file__).with_name(f"canvas.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
+    _esm, _css = CONTROLS + SCRIPT + "export default canvas;", STYLE
     value = traitlets.List().tag(sync=True)
     description = traitlets.Unicode().tag(sync=True)
     _examples = traitlets.Dict().tag(sync=True)

@@ -32,4 +32,4 @@ def test_post_build_installs_the_package_alone_and_stops_at_the_first_error(tmp_
     assert done.returncode == ends
     calls = (tmp_path / "calls").read_text().splitlines()
     assert calls[0] == "-m pip install --no-deps --no-cache-dir ."
-    assert len(calls) == (2 if ends == 0 else 1)
+    assert len(calls) == (3 if ends == 0 else 1)

@@ -158,14 +158,15 @@ def test_running_again_leaves_no_dead_widget(two):
     assert two.locator(".scrubber-label").all_inner_texts() == ["t = 1", "t = 0"]
 
 
-def test_a_saved_notebook_has_the_still_and_no_widget_state(two, folder):
+def test_a_saved_notebook_has_the_still_and_the_player_and_no_widget(two, folder):
     menu(two, "File", "Save Notebook")
     two.wait_for_function("document.querySelector('.jp-mod-dirty') === null")
     saved = nbformat.read(folder / "two.ipynb", as_version=4)
     assert "widgets" not in saved.metadata
-    data = saved.cells[2].outputs[0].data
-    assert data["text/plain"] == "Scrubber(31 frames)"
-    assert data["image/png"]
+    still, html = (output.data for output in saved.cells[2].outputs)
+    assert still["text/plain"] == "Scrubber(31 frames)"
+    assert still["image/png"]
+    assert set(html) == {"text/html"}
 
 
 def test_live_draws_the_last_value_without_a_blank_or_a_second_output(chromium, folder, lab, busy):
@@ -176,17 +177,37 @@ def test_live_draws_the_last_value_without_a_blank_or_a_second_output(chromium, 
     outputs = page.locator(".jp-OutputArea-output").count()
     (folder / "wait").touch()
     with watching(page, ".live-picture") as seen:
-        page.locator(".widget-slider .noUi-handle").focus()
+        page.locator(".live-slider").focus()
         for _ in PRESSES:
             page.keyboard.press("ArrowRight")
-        assert page.locator(".widget-slider .widget-readout").inner_text() == "30"
+        assert page.locator(".live-label span").inner_text() == "30"
         busy()
         page.wait_for_function("shown() === 30")
     assert {frame for _, frame, _ in seen} <= {0, 1, 30}, "None would be a blank"
     assert (folder / "drawn").read_text().split() == ["0", "1", "30"], "values gone by during a drawing are not drawn"
     assert page.locator(".jp-OutputArea-output").count() == outputs
-    assert page.get_by_role("img", name="A square of one shade.").is_visible()
+    assert page.get_by_role("img", name="A square of one shade.").last.is_visible()
+    live_has_the_keys_of_a_scrubber(page)
     page.close()
+
+
+def live_has_the_keys_of_a_scrubber(page):
+    """It is called by what it moves, its track is wide, and no key turns the page."""
+    slider, label = page.get_by_role("slider", name="shade", exact=True), page.locator(".live-label span")
+    assert slider.bounding_box()["width"] > 400
+    assert slider.bounding_box()["height"] >= 24
+    scrolled = "document.querySelector('.jp-WindowedPanel-outer').scrollTop"
+    before = page.evaluate(scrolled)
+    for start, key, shown in [("Home", "ArrowRight", "1"), ("Home", "PageUp", "3"), ("End", "PageDown", "27"),
+                              ("End", "ArrowUp", "30"), ("Home", "ArrowDown", "0"), ("End", "Space", "30")]:
+        slider.press(start)
+        page.keyboard.press(key)
+        assert label.inner_text() == shown, (start, key)
+        assert slider.get_attribute("aria-valuetext") == shown
+        assert slider.evaluate("node => node === document.activeElement"), key
+    page.wait_for_function("shown() === 30")
+    assert page.evaluate(scrolled) == before
+    assert slider.evaluate("node => getComputedStyle(node).outlineWidth") == "3px"
 
 
 def player(labels=None):
@@ -261,7 +282,7 @@ def test_speed_is_what_it_says_and_slow_for_those_who_ask_for_less_motion(played
 
 def test_controls_can_be_named_and_seen_without_a_mouse(played):
     page, slider, _ = played()
-    for role, name in [("group", "Grey grows lighter."), ("slider", "Time: Grey grows lighter."), ("button", "Play"),
+    for role, name in [("group", "Grey grows lighter."), ("slider", "t"), ("button", "Play"),
                        ("button", "One step back"), ("button", "One step on"), ("combobox", "Speed"),
                        ("checkbox", "loop"), ("img", "A grey square.")]:
         assert page.get_by_role(role, name=name, exact=True).count() == 1, (role, name)

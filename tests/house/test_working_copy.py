@@ -3,8 +3,10 @@
 import json
 import shutil
 
+import nbformat
 import pytest
-from working_copy import update_all
+from nbformat.sign import NotebookNotary
+from working_copy import trust, update_all
 
 NAME, BESIDE = "02_chain.ipynb", "02_chain.new-edition.ipynb"
 
@@ -99,3 +101,19 @@ def test_without_the_record_and_when_damaged_a_notebook_counts_as_the_readers(re
     (reader.mine / NAME).write_text("{")
     reader.lab("three")
     assert (reader.mine / NAME).read_text() == "{"
+
+
+def test_only_what_is_as_it_was_handed_out_is_trusted(reader, tmp_path, monkeypatch):
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    for name in (NAME, "03_posterior.ipynb"):
+        made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
+        made.cells[0].outputs = [nbformat.v4.new_output("display_data", {"text/html": "<script></script>"})]
+        nbformat.write(made, reader.notebooks / name)
+    (reader.mine / NAME).unlink()
+    update_all(reader.notebooks, reader.mine)
+    made.cells[0].outputs[0].data["text/html"] = "<script>not ours</script>"
+    nbformat.write(made, reader.mine / NAME)
+    trust(reader.mine)
+    known = {path.name: NotebookNotary().check_signature(nbformat.read(path, as_version=4))
+             for path in reader.mine.glob("*.ipynb")}
+    assert known == {NAME: False, "03_posterior.ipynb": True}

@@ -86,6 +86,28 @@ def test_the_player_has_keys_and_buttons(page, site):
     assert max(cut) <= 0
 
 
+def test_on_paper_a_film_strip_stands_for_the_player_and_code_wraps(page, site):
+    open_page(page, site, "00_start_here.html")
+    player, still = page.locator(".player iframe").first, page.locator(".player .still").first
+    assert player.is_visible()
+    assert not still.is_visible()
+    page.emulate_media(media="print")
+    assert not player.is_visible()
+    assert still.bounding_box()["height"] > 40
+    assert page.locator(".code pre").first.evaluate("node => getComputedStyle(node).whiteSpace") == "pre-wrap"
+    page.set_viewport_size({"width": 700, "height": 900})  # A4
+    assert page.evaluate("""[...document.querySelectorAll("pre")].filter(
+        (node) => node.checkVisibility() && node.scrollWidth > node.clientWidth + 1).length""") == 0
+
+
+def test_controls_can_be_hit_with_a_finger(page, site):
+    open_page(page, site, "00_start_here.html")
+    for control in page.frame_locator("iframe").locator(".scrubber :is(button, select, input, label)").all():
+        box = control.bounding_box()
+        least = 18 if control.get_attribute("type") == "checkbox" else 24  # its label, around it, can be hit as well
+        assert min(box["width"], box["height"]) >= least, control.evaluate("node => node.outerHTML")
+
+
 def test_the_search_leads_to_the_place(page, site):
     open_page(page, site, "index.html")
     page.keyboard.press("/")

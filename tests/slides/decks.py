@@ -25,11 +25,16 @@ def notebook(name):
 
 def player(height, width):
     """The HTML that a scrubber brings along where pages are made; its frames have this size."""
+    return bundle(height, width)[0]["text/html"]
+
+
+def bundle(height, width):
+    """What a scrubber shows where pages are made, and its metadata."""
     frames = [np.full((height, width), 8 * i, dtype=np.uint8) for i in range(LAST + 1)]
     scrubber = Scrubber(frames, [f"t = {i} · a long label" for i in range(LAST + 1)], "Grey.", "A grey picture.")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("DIFFUSION_LAB_PLAYER", "1")
-        return scrubber._repr_mimebundle_()[0]["text/html"]
+        return scrubber._repr_mimebundle_()
 
 
 def with_players(name, height, width):
@@ -37,5 +42,6 @@ def with_players(name, height, width):
     made = notebook(name)
     for cell in made.cells:
         if cell.cell_type == "code" and re.search(r"^Scrubber\(", cell.source, flags=re.MULTILINE):
-            cell.outputs = [nbformat.v4.new_output("display_data", {"text/html": player(height, width)})]
+            data, metadata = bundle(height, width)
+            cell.outputs = [nbformat.v4.new_output("display_data", data, metadata=metadata)]
     return made

@@ -152,10 +152,12 @@ def test_the_notes_on_paper_and_the_index(deck, folder):
     page.wait_for_function("window.Reveal && Reveal.isReady()")
 
 
-def test_printed_to_pdf_each_slide_is_a_page(deck, folder):
-    page = deck("02_forward_markov_chain").context.new_page()
-    page.goto((folder / "02_forward_markov_chain.html").as_uri() + "?print-pdf")
+def test_printed_to_pdf_each_slide_is_a_page_and_each_player_a_film_strip(deck, folder):
+    page = deck("03_reverse_posterior").context.new_page()
+    page.goto((folder / "03_reverse_posterior.html").as_uri() + "?print-pdf")
     page.locator(".pdf-page").last.wait_for()
     pdf = page.pdf(prefer_css_page_size=True)
     slides = page.locator(".pdf-page").count()
+    assert not page.locator("iframe").first.is_visible()
+    assert page.locator(".still").first.bounding_box()["height"] > 100, "the film strip, in the place of the player"
     assert pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ") == slides >= 12

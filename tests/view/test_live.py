@@ -5,6 +5,7 @@ import sys
 from base64 import b64decode
 from io import BytesIO
 from pathlib import Path
+from unittest.mock import patch
 
 import ipywidgets as widgets
 import lives
@@ -42,9 +43,64 @@ def shades(shade):
 def test_it_is_drawn_anew_when_a_control_moves():
     made = live(shades)
     made._controls["shade"].value = 99
-    picture = made.children[1].get_state()
-    assert (pixels_of(picture["_png"]) == 99).all()
-    assert picture["_alt"] == "An alt text.", "what a screen reader says for the picture"
+    state = made.get_state()
+    assert (pixels_of(state["_png"]) == 99).all()
+    assert state["_places"] == {"shade": 99}
+    assert state["_alt"] == "An alt text.", "what a screen reader says for the picture"
+
+
+@pytest.mark.parametrize(("control", "labels", "place", "value"), [
+    (widgets.IntSlider(value=20, min=10, max=40, step=10), ["10", "20", "30", "40"], 1, 40),
+    (widgets.FloatSlider(value=0.3, min=0, max=0.3, step=0.1), ["0.00", "0.10", "0.20", "0.30"], 3, 0.3),
+    (widgets.FloatLogSlider(value=0.5, base=2, min=-2, max=1, step=1), ["0.25", "0.5", "1", "2"], 1, 2.0),
+    (widgets.SelectionSlider(options=[1, 5, 25, 125], value=5), ["1", "5", "25", "125"], 1, 125),
+    (widgets.Dropdown(options=[("one", 1), ("two", 2), ("three", 3), ("ten", 10)], value=2),
+     ["one", "two", "three", "ten"], 1, 10),
+])
+def test_each_kind_of_control_has_its_labels_and_goes_where_the_reader_moves_it(control, labels, place, value):
+    seen = []
+    made = Live(lambda which: seen.append(which) or shades(int(2 * which)), "", "", which=control)
+    told = made.get_state()["_told"]["which"]
+    assert told["labels"] == labels
+    assert told["description"] == "which", "without a description, its own name"
+    assert made._places == {"which": place}
+    made.set_state({"_places": {"which": 3}})  # as the browser does
+    assert control.value == seen[-1] == value
+    assert (pixels_of(made._png) == int(2 * value)).all()
+
+
+def test_two_controls_that_move_at_once_are_drawn_once():
+    seen = []
+    made = Live(lambda a, b: seen.append((a, b)) or shades(a + b), "", "", a=widgets.IntSlider(), b=widgets.IntSlider())
+    made.set_state({"_places": {"a": 3, "b": 4}})
+    assert seen == [(0, 0), (3, 4)]
+
+
+def test_a_control_that_it_cannot_show_is_refused():
+    with pytest.raises(ValueError, match="texts and a Canvas, but shade is IntRangeSlider"):
+        Live(shades, "", "", shade=widgets.IntRangeSlider())
+
+
+def test_a_text_is_as_it_was_typed():
+    seen = []
+    made = Live(lambda words: seen.append(words) or shades(len(words)), "", "", words=widgets.Text("one"))
+    made.set_state({"_places": {"words": "three"}})
+    assert seen == ["one", "three"]
+    assert made._places == {"words": "three"}
+
+
+def test_in_jupyterlab_no_output_names_a_widget_that_may_be_gone_another_day(monkeypatch):
+    """An output that does is preferred to the still, and is an error message once the kernel has gone."""
+    def shown():
+        with patch("diffusion_lab.view.live.display") as display:
+            live(shades)._ipython_display_()
+        return [set(call.args[0]) for call in display.call_args_list]
+
+    widget = "application/vnd.jupyter.widget-view+json"
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    assert shown() == [{"text/plain", "image/png", widget}], "elsewhere, as all widgets do"
+    monkeypatch.setenv("JPY_SESSION_NAME", "/a/notebook.ipynb")
+    assert shown() == [{"text/plain", "image/png"}, {"text/html"}]
 
 
 def test_its_still_tells_its_values_and_its_caption(monkeypatch):

@@ -1,0 +1,111 @@
+"""A notebook is opened where no kernel knows its pictures: players play, live pictures show their still."""
+
+import os
+
+import build_notebooks
+import nbformat
+import pytest
+from browser import CHROMIUM, HOW_TO_INSTALL, browser, jupyter_lab, menu, new_page, open_and_run, open_notebook
+from course import NOTEBOOKS
+from nbformat.sign import NotebookNotary
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=HOW_TO_INSTALL)
+
+MAKE = """import ipywidgets
+import numpy as np
+from diffusion_lab.view.live import Live
+from diffusion_lab.view.scrubber import Scrubber
+def draw(shade):
+    return np.full((40, 60), 8 * shade, dtype=np.uint8)"""
+SCRUBBER = """frames = [np.full((40, 60), 8 * i, dtype=np.uint8) for i in range(31)]
+Scrubber(frames, [f"t = {i}" for i in range(31)], "Grey grows lighter.", "A grey square.")"""
+LIVE = 'Live(draw, "Shades.", "A square of one shade.", shade=ipywidgets.IntSlider(max=30))'
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("lab")
+
+
+@pytest.fixture(scope="module")
+def lab(folder):
+    with jupyter_lab(folder) as address:
+        yield address
+
+
+@pytest.fixture
+def page():
+    with browser() as chromium:
+        yield new_page(chromium, viewport={"width": 1280, "height": 900})
+
+
+def small():
+    """A notebook as the course's are: executed when it is built."""
+    cells = [nbformat.v4.new_code_cell(source) for source in (MAKE, SCRUBBER, LIVE)]
+    return nbformat.v4.new_notebook(cells=cells, metadata=build_notebooks.METADATA)
+
+
+def trust(notebook, folder):
+    """As `make lab` does with the copies that it hands out."""
+    NotebookNotary(data_dir=os.fspath(folder / ".data")).sign(notebook)
+
+
+def plays(page, last="t = 30"):
+    page.locator(".scrubber-slider").first.press("End")
+    assert page.locator(".scrubber-label span").first.inner_text() == last
+    page.locator(".scrubber [aria-label='One step back']").first.click()
+    assert page.locator(".scrubber-label span").first.inner_text() != last
+
+
+def no_widget_is_dead(page):
+    assert page.get_by_text("Error displaying widget").count() == 0
+    assert page.get_by_text("Loading widget").count() == 0
+
+
+def test_run_saved_and_opened_another_day(page, folder, lab):
+    nbformat.write(small(), folder / "day.ipynb")
+    open_and_run(page, lab, "day.ipynb", ".live-picture")
+    plays(page)
+    assert page.locator(".jp-RenderedImage img").first.is_hidden(), "the still makes room for the player"
+    menu(page, "File", "Save Notebook")
+    page.wait_for_function("document.querySelector('.jp-mod-dirty') === null")
+    menu(page, "Kernel", "Shut Down Kernel")
+    page.get_by_text("No Kernel").first.wait_for()
+    plays(page)
+
+    page.goto("about:blank")
+    open_notebook(page, lab, "day.ipynb")  # with a new kernel
+    page.locator(".scrubber-slider").wait_for()
+    plays(page)
+    no_widget_is_dead(page)
+    assert page.locator(".live-picture").count() == 0
+    assert [image.is_visible() for image in page.locator(".jp-RenderedImage img").all()] == [False, True]
+    assert "widget-view" not in (folder / "day.ipynb").read_text()
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_opened_for_the_first_time_before_a_cell_has_run(page, folder, lab, trusted):
+    notebook, name = small(), f"first_{trusted}.ipynb"
+    build_notebooks.execute(notebook)
+    nbformat.write(notebook, folder / name)
+    if trusted:
+        trust(notebook, folder)
+    open_notebook(page, lab, name)
+    page.locator(".jp-RenderedImage img").last.wait_for()
+    no_widget_is_dead(page)
+    if trusted:
+        page.locator(".scrubber-slider").wait_for()
+        plays(page)
+    assert [image.is_visible() for image in page.locator(".jp-RenderedImage img").all()] == [not trusted, True]
+    assert page.locator(".scrubber-slider").count() == trusted
+
+
+@pytest.mark.slow
+def test_the_first_notebook_as_it_is_committed(page, folder, lab):
+    notebook = nbformat.read(NOTEBOOKS[0], as_version=4)
+    nbformat.write(notebook, folder / NOTEBOOKS[0].name)
+    trust(notebook, folder)
+    open_notebook(page, lab, NOTEBOOKS[0].name)
+    page.locator(".scrubber-slider").first.wait_for()
+    plays(page, last="t = 0")
+    no_widget_is_dead(page)
