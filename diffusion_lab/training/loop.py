@@ -19,7 +19,7 @@ from diffusion_lab.training.average import update_average
 from diffusion_lab.training.muon import Muon
 from diffusion_lab.training.recipe import Recipe, rate
 
-FACTS = {"data": "digits", "schedule": "cosine", "T": 1000, "predicts": "v", "times": "spread"}
+FACTS = {"data": "digits", "schedule": "cosine", "T": 1000, "predicts": "v"}
 
 
 class Progress(NamedTuple):

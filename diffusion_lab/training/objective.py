@@ -42,31 +42,13 @@ def spread_times(n, schedule, generator):
     return (T * (u % 1)).long().clamp(max=T - 1) + 1
 
 
-def mixed_times(n, schedule, generator):
-    """n times: one half even in t, as `spread_times`; the other half even in log SNR  (Kingma et al. 2021, section 5).
-
-    log SNR_i = (1 - 2 ((u + i/⌊n/2⌋) mod 1)) log SNR_1,  u uniform, and t_i is the first time with no more than that.
-    So the second half reaches from t = 1 to where the noise outweighs the digit as much as the digit does the noise at
-    t = 1. The odd one of n belongs to the first half. Returns int64 (n,).
-    """
-    check_count(n, "n")
-    even = spread_times(n - n // 2, schedule, generator)
-    if n < 2:
-        return even
-    u = torch.rand(1, generator=generator, dtype=torch.float64)
-    u = u + torch.arange(n // 2, dtype=torch.float64) / (n // 2)
-    log_snr = (1 - 2 * (u % 1)) * schedule.log_snr[1]
-    t = torch.searchsorted(-schedule.log_snr[1:].contiguous(), -log_snr) + 1
-    return torch.cat([even, t.clamp(max=schedule.T)])
-
-
 def objective(network, batch, generator, schedule, predicts="v", times=spread_times, drop=0.1):
     """E ‖target - network(x_t, t, label)‖² / d,  target ε, v or x_0   (Ho et al. 2020, eq. 14; Salimans & Ho 2022).
 
     batch: the pair x_0, float (n, …), and label, int64 (n,). Each label is replaced by network.null_label with
     probability `drop` (Ho & Salimans 2022, algorithm 1), so that one network learns p(x_0 given label) and p(x_0).
-    times: `spread_times`, `uniform_times` or `mixed_times`. Everything random is drawn by `generator` on the CPU, and
-    moved to where x_0 is. Returns the mean over batch and pixels, shape (), with its gradient.
+    times: `spread_times` or `uniform_times`. Everything random is drawn by `generator` on the CPU, and moved to where x_0
+    is. Returns the mean over batch and pixels, shape (), with its gradient.
     Raises ValueError for another word in `predicts`, a `drop` outside 0…1 and labels or answers of other shapes.
     """
     x_0, label = batch

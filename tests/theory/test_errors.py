@@ -31,7 +31,7 @@ from diffusion_lab.theory.posterior import posterior_mean, posterior_var, revers
 from diffusion_lab.theory.schedule import Schedule, at, cosine, linear
 from diffusion_lab.training.batches import batch_at, batches_of
 from diffusion_lab.training.muon import Muon, orthogonalised
-from diffusion_lab.training.objective import mixed_times, objective, spread_times, uniform_times
+from diffusion_lab.training.objective import objective, spread_times, uniform_times
 from diffusion_lab.training.recipe import Recipe, rate
 
 S = linear(10)
@@ -44,7 +44,7 @@ DENOISER = MIXTURE.denoiser(S)
 PICTURES = torch.zeros(3, 1, 28, 28)
 UNET, WEIGHT = UNet(8, 8), torch.zeros(2, 2)
 SEEDED = torch.Generator().manual_seed(0)
-TIMES = (uniform_times, spread_times, mixed_times)
+TIMES = (uniform_times, spread_times)
 
 def untouched(x_t, t, label=None):
     """The answer of a network or denoiser that must not be asked."""

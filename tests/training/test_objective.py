@@ -7,10 +7,9 @@ import torch
 from scipy import stats
 
 from diffusion_lab.theory.schedule import cosine, linear
-from diffusion_lab.training.objective import mixed_times, objective, spread_times, uniform_times
+from diffusion_lab.training.objective import objective, spread_times, uniform_times
 
 BOTH = pytest.mark.parametrize("times", [spread_times, uniform_times])
-ALL = pytest.mark.parametrize("times", [mixed_times, spread_times, uniform_times])
 
 
 def seeded(seed=0):
@@ -52,7 +51,7 @@ def by_hand(predicts, x_0, T, seed, times):
     return loss / x_0.numel(), torch.stack(noisy), t
 
 
-@ALL
+@BOTH
 @pytest.mark.parametrize("predicts", ["eps", "v", "x_0"])
 @pytest.mark.parametrize("T", [20, 1000])
 def test_loss_is_that_of_the_definitions(predicts, times, T):
@@ -93,7 +92,7 @@ def test_pixels_and_images_count_alike():
     assert wide.item() == pytest.approx(x_0.square().mean().item(), rel=1e-6)
 
 
-@ALL
+@BOTH
 @pytest.mark.parametrize(("n", "T"), [(1, 1), (4, 10), (64, 1000), (7, 10), (13, 5), (1000, 1000)])
 @pytest.mark.parametrize("schedule", [cosine, linear])
 def test_times_lie_on_the_chain(times, n, T, schedule):
@@ -146,30 +145,6 @@ def test_spread_times_depend_on_one_draw():
     spread_times(50, cosine(), generator)
     torch.rand(1, generator=alone, dtype=torch.float64)
     assert torch.equal(generator.get_state(), alone.get_state())
-
-
-@pytest.mark.parametrize("schedule", [cosine(), linear()], ids=["cosine", "linear"])
-@pytest.mark.parametrize("n", [2, 7, 64])
-def test_mixed_times_are_even_in_t_and_in_log_snr(n, schedule):
-    """The first half are `spread_times`; of the rest, one lies in each part of the log SNR, from that of t = 1 down."""
-    most = schedule.log_snr[1]
-    for seed in range(20):
-        t, generator = mixed_times(n, schedule, seeded(seed)), seeded(seed)
-        assert t.shape == (n,)
-        assert torch.equal(t[:n - n // 2], spread_times(n - n // 2, schedule, generator))
-        u = torch.rand(1, generator=generator, dtype=torch.float64).item()
-        wanted = [most * (1 - 2 * ((u + i / (n // 2)) % 1)) for i in range(n // 2)]
-        first = [next((t for t in range(1, 1001) if schedule.log_snr[t] <= value), 1000) for value in wanted]
-        assert t[n - n // 2:].tolist() == first
-
-
-def test_a_quarter_of_the_half_in_log_snr_falls_where_digits_become_sharp():
-    """And half of it where there is less noise than digit: both by the definition, over many draws."""
-    schedule, generator = cosine(), seeded(3)
-    t = torch.cat([mixed_times(64, schedule, generator)[32:] for _ in range(500)])
-    part = (schedule.log_snr[1] - schedule.log_snr[50]) / (2 * schedule.log_snr[1])
-    assert (t <= 50).double().mean().item() == pytest.approx(part.item(), abs=0.01)
-    assert (schedule.log_snr[t] > 0).double().mean().item() == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize("drop", [0.1, 0.5])

@@ -143,7 +143,7 @@ def test_saving_and_loading_change_nothing_in_the_run(tmp_path):
 
 OTHER = {"steps": 8, "batch": 5, "width": 16, "lr": 0.01, "lr_rest": 1e-3, "warm_up": 9, "decay": 0.9, "augment": 0.25,
          "seed": 4}
-FACTS = {"data": "mnist", "schedule": "linear", "T": 500, "predicts": "eps", "times": "mixed"}
+FACTS = {"data": "mnist", "schedule": "linear", "T": 500, "predicts": "eps"}
 
 
 def test_every_argument_has_another_value_above():

@@ -16,7 +16,7 @@ from diffusion_lab.training import objective as loss
 from diffusion_lab.training.average import update_average
 from diffusion_lab.training.loop import train
 from diffusion_lab.training.muon import Muon
-from diffusion_lab.training.objective import mixed_times, objective, spread_times, uniform_times
+from diffusion_lab.training.objective import objective, spread_times, uniform_times
 from diffusion_lab.training.recipe import Recipe
 from diffusion_lab.weights.pretrained import denoiser_of
 
@@ -56,7 +56,7 @@ def test_augmented(change):
 
 
 @pytest.mark.usefixtures("no_guards")
-@pytest.mark.parametrize("times", [mixed_times, spread_times, uniform_times])
+@pytest.mark.parametrize("times", [spread_times, uniform_times])
 def test_a_training_step(times):
     """Loss, gradient, clipping, Muon and average. (AdamW in one kernel, `fused`, knows no meta device; and times on
     meta cannot be taken back to tables on the CPU, so that these are on meta, too.)"""
