@@ -50,43 +50,44 @@ def check_expected_rate(attempt):
 
 
 @answers
-def check_target_weights(attempt):
-    def right(alpha_bar_t):
-        snr = alpha_bar_t / (1 - alpha_bar_t)
-        return snr, snr + 1, snr * (snr + 1), (1 + snr**0.5) ** 2
+def check_target_weight(attempt):
+    def snr(alpha_bar_t):
+        return alpha_bar_t / (1 - alpha_bar_t)
 
-    def swapped(change):
-        """All four, with some exchanged: change takes ᾱ_t and gives {place: value}."""
-        return lambda a: tuple(change(a).get(i, weight) for i, weight in enumerate(right(a)))
+    def right(a, b, alpha_bar_t):
+        return (a - b * snr(alpha_bar_t) ** 0.5) ** 2
 
     causes = [
-        ("these are the factors of e. The loss squares them.", lambda a: tuple(weight**0.5 for weight in right(a))),
-        ("you squared twice.", lambda a: tuple(weight**2 for weight in right(a))),
-        ("these are the weights on the error of ε: divide by that of ε, and you see. Asked is the error of x_0.",
-         lambda a: tuple(weight * (1 - a) / a for weight in right(a))),
-        ("the SNR is upside down: it is ᾱ_t/(1-ᾱ_t).", lambda a: right(1 - a)),
-        ("the SNR has no roots: it is ᾱ_t/(1-ᾱ_t), a ratio of variances.",
-         swapped(lambda a: {0: (a / (1 - a)) ** 0.5})),
-        ("ε is wrong: its error is -√SNR e, so its weight is the SNR, not ᾱ_t.", swapped(lambda a: {0: a})),
-        ("v is wrong. You squared √(1-ᾱ_t), the factor of x_0 in (3), but ε in (3) changes as well.",
-         swapped(lambda a: {1: 1 - a})),
-        ("v is wrong: 1-ᾱ_t stands below, so the weight is 1/(1-ᾱ_t) and not its root.",
-         swapped(lambda a: {1: (1 - a) ** -0.5})),
-        ("v is wrong: you gave it the weight of ε. Add that of x_0.", swapped(lambda a: {1: a / (1 - a)})),
-        ("the score is wrong: that is the weight of ε divided by √(1-ᾱ_t); it is a square, so divide by 1-ᾱ_t.",
-         swapped(lambda a: {2: a / (1 - a) ** 1.5})),
-        ("the score is wrong: you gave it the weight of ε. It is -ε/√(1-ᾱ_t).", swapped(lambda a: {2: a / (1 - a)})),
-        ("u is wrong: if x_0 is too large, ε is too small, so in x_0 - ε the two errors add up before the square.",
-         swapped(lambda a: {3: 1 + a / (1 - a)})),
-        ("u is wrong: a sign. If x_0 is too large, ε is too small; in x_0 - ε the errors add up.",
-         swapped(lambda a: {3: (1 - (a / (1 - a)) ** 0.5) ** 2})),
-        ("ε and v are swapped.", lambda a: tuple(right(a)[i] for i in (1, 0, 2, 3))),
-        ("the score and u are swapped.", lambda a: tuple(right(a)[i] for i in (0, 1, 3, 2))),
+        ("that is the factor of e. The loss squares it.", lambda a, b, c: a - b * snr(c) ** 0.5),
+        ("that is the factor of e, without its sign. The loss squares it.",
+         lambda a, b, c: (a - b * snr(c) ** 0.5).abs()),
+        ("you squared twice.", lambda a, b, c: right(a, b, c) ** 2),
+        ("a sign. If x_0 is too large, ε must be too small, since x_t is given.",
+         lambda a, b, c: (a + b * snr(c) ** 0.5) ** 2),
+        ("you added the squares, as if the errors of x_0 and ε had nothing to do with each other. Both are e, times a "
+         "factor: add first, and square then.", lambda a, b, c: a**2 + b**2 * snr(c)),
+        ("ε changes by -√SNR e, and you let it change by the SNR itself.", lambda a, b, c: (a - b * snr(c)) ** 2),
+        ("the ratio is upside down: ε changes by -√SNR e, and the SNR is ᾱ_t/(1-ᾱ_t).",
+         lambda a, b, c: (a - b * snr(1 - c) ** 0.5) ** 2),
+        ("ε changes by -√ᾱ_t e, divided by √(1-ᾱ_t): solve (1) for it.", lambda a, b, c: (a - b * c**0.5) ** 2),
+        ("you let ε change by -e: solve (1) for ε, and see what stands before x_0.", lambda a, b, c: (a - b) ** 2),
+        ("you let ε change by e: solve (1) for ε, and see what stands before x_0.", lambda a, b, c: (a + b) ** 2),
+        ("you held ε fixed. But x_t is given: if x_0 is off, ε is off, too.", lambda a, b, c: a**2),
+        ("you forgot the error of x_0 itself.", lambda a, b, c: b**2 * snr(c)),
+        ("a and b have changed places.", lambda a, b, c: (b - a * snr(c) ** 0.5) ** 2),
+        ("that is the weight on the error of ε. Asked is that on the error of x_0.",
+         lambda a, b, c: right(a, b, c) / snr(c)),
+        ("e is the error of x_0, not of √ᾱ_t x_0: one factor √ᾱ_t is too much.",
+         lambda a, b, c: (a * c**0.5 - b * snr(c) ** 0.5) ** 2),
+        ("that is the weight for v, whatever a and b are.", lambda a, b, c: snr(c) + 1 + 0 * a),
     ]
-    diagnosed(attempt, right, causes, "Put x_0 + e for x_0 at a given x_t. By how much does each target change?",
-              [(torch.tensor([0.9, 0.35, 0.1], dtype=torch.float64),),
-               (torch.tensor([0.2, 0.75], dtype=torch.float64),)])
-    return "One error, four opinions of it. That is all that the choice of a target changes."
+
+    def of(*numbers):
+        return tuple(torch.tensor(row, dtype=torch.float64) for row in numbers)
+
+    diagnosed(attempt, right, causes, "Put x_0 + e for x_0 at a given x_t. By how much do ε and the sum change?",
+              [of([1.0, 0.3, -0.7], [-1.0, 0.8, 0.5], [0.9, 0.35, 0.1]), of([0.4, 1.5], [1.2, 0.6], [0.2, 0.75])])
+    return "One formula for every target. Only predicting x_t itself costs nothing, and teaches nothing."
 
 
 @answers
@@ -103,8 +104,12 @@ def check_best_width(attempt):
         return best(points, held_out, widths)
 
     causes = [
-        ("you judged by the training points themselves: they always ask for the smallest width. Judge by `held_out`.",
-         lambda p, x, w: best(p, p, w)),
+        ("that is the first of the widths in every case: is `max` told by what to compare (`key=`)?",
+         lambda p, x, w: w[0]),
+        ("that is the smallest of the widths in every case. So the training points would choose, whatever they are: do "
+         "you judge by `held_out`?", lambda p, x, w: min(w)),
+        ("that is the largest of the widths in every case: do you compare the widths, or their log-densities?",
+         lambda p, x, w: max(w)),
         ("the mixture takes variances: h², not h.", lambda p, x, w: best(p, x, w, lambda h: h)),
         ("the mixture takes variances: h², not √h.", lambda p, x, w: best(p, x, w, lambda h: h**0.5)),
         ("that is the worst width: a large log-density is good.", lambda p, x, w: best(p, x, w, sign=-1)),
@@ -121,12 +126,23 @@ def check_best_width(attempt):
     generator = torch.Generator().manual_seed(31)
     ring = GaussianMixture([0.3, 0.3, 0.4], [[1.3, 0.0], [-0.7, 1.1], [-0.6, -1.2]], [0.03, 0.03, 0.03])
     broad = GaussianMixture([0.6, 0.4], [[3.0, 0.0], [-3.0, 1.0]], [0.5, 0.5])
-    diagnosed(attempt, right, causes, "For each width: a mixture, one component for each point, and its `log_prob`.",
-              [(ring.sample(60, generator), ring.sample(25, generator), [0.01, 0.03, 0.06, 0.12, 0.2, 0.35, 0.6, 1.0]),
-               (broad.sample(15, generator), broad.sample(200, generator), [0.35, 0.55, 0.8, 1.3, 2.5, 900.0]),
+    line = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [0.02, 0.02])
+    space = GaussianMixture([0.7, 0.3], [[1.0, 0.0, 2.0], [-1.0, 1.0, 0.0]], [0.2, 0.2])
+    diagnosed(lambda *case: a_float(attempt(*case)), right, causes,
+              "For each width: a mixture, one component for each point, and its `log_prob`.",
+              [(ring.sample(60, generator), ring.sample(25, generator), [0.03, 0.01, 0.06, 0.12, 0.2, 0.35, 0.6, 1.0]),
+               (broad.sample(15, generator), broad.sample(200, generator), [900.0, 0.35, 0.55, 0.8, 1.3, 2.5]),
                (6 * broad.sample(20, generator), 6 * broad.sample(100, generator),
-                [1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 256.0])])
+                [2.0, 1.0, 4.0, 8.0, 16.0, 64.0, 256.0]),
+               (line.sample(40, generator), line.sample(80, generator), [0.3, 0.02, 0.05, 0.12, 0.7]),
+               (space.sample(50, generator), space.sample(80, generator), [0.1, 0.25, 0.45, 0.9, 2.0])])
     return "Copies are too narrow, a broad blur loses the clouds. Only points that were held out tell where between."
+
+
+def a_float(given):
+    """One real number of any floating type as a Python float, whatever else as it is."""
+    single = getattr(given, "shape", None) == ()
+    return float(given) if single and str(given.dtype).removeprefix("torch.").startswith("float") else given
 
 
 @answers
@@ -233,6 +249,7 @@ def check_training_example(attempt):
                                 / (1 - schedule.alpha_bar[new_t, None]).sqrt(), eps):
         raise Wrong("a second batch has the same times or noise as the first: draw both afresh, and set no seed.")
     require_by_itself([in_order(attempt(x_0, schedule, generator), x_0)[1] for _ in range(20)], schedule.T)
+    require_no_repetition(t, eps)
     again = in_order(attempt(x_0, schedule, generator.set_state(state)), x_0)
     if not all(close(new, old) for new, old in zip(again, (x_t, t, v))):
         raise Wrong("the same seed gave another batch: draw the times and the noise with `generator=generator`.")
@@ -285,6 +302,20 @@ def require_by_itself(batches, T):
         i = int(far.argmax())
         raise Wrong("example {i} has times near {mean:.1f} in every batch, where all from 1 to {T} are due: the times "
                     "depend on where an example stands. Were they sorted?", i=i, mean=mean[i], T=T)
+
+
+def require_no_repetition(t, eps):
+    """Raise Wrong where the times repeat after some number of examples, or a number of the noise occurs twice."""
+    for after in range(1, len(t) // 2 + 1):
+        if bool((t[after:] == t[:-after]).all()):
+            raise Wrong("the times repeat after {after} examples, as if a smaller batch had been copied: draw n of "
+                        "them, one for each example.", after=after)
+    values, order = eps.flatten().sort()
+    same = (values[1:] - values[:-1] < 1e-12).nonzero()
+    if len(same):
+        i, j = sorted((order[same[0]] // eps.shape[1]).item() for order in (order[:-1], order[1:]))
+        raise Wrong("example {i} and example {j} share a number of their noise, as if a smaller batch had been copied: "
+                    "draw as many numbers as x_0 has.", i=i, j=j)
 
 
 def require_noise(eps, x_0, x_t, t, schedule):

@@ -1,4 +1,4 @@
-"""Wrong answers to the exercises of lesson 05, each with words that the check's message must contain."""
+"""Wrong answers to the exercises of notebook 05, each with words that the check's message must contain."""
 
 import torch
 
@@ -6,7 +6,7 @@ from diffusion_lab.exercises.denoiser import (
     check_best_width,
     check_expected_rate,
     check_from_memory,
-    check_target_weights,
+    check_target_weight,
     check_training_example,
     check_what_it_learned,
 )
@@ -116,9 +116,18 @@ def k_of(p, first):
     return torch.arange(first, first + len(p) - 1, dtype=torch.float64)
 
 
-def four(a):
-    snr = a / (1 - a)
-    return snr, snr + 1, snr * (snr + 1), (1 + snr**0.5) ** 2
+def snr(alpha_bar_t):
+    return alpha_bar_t / (1 - alpha_bar_t)
+
+
+def halves(x_0, schedule, generator, times=True, noise=True):
+    """Times, noise or both of one half of the batch, copied to the other."""
+    n = len(x_0)
+    t = torch.randint(1, schedule.T + 1, (n // 2,) if times else (n,), generator=generator)
+    eps = torch.randn(n // 2 if noise else n, x_0.shape[1], generator=generator, dtype=x_0.dtype)
+    t, eps = (t.repeat(2) if times else t), (eps.repeat(2, 1) if noise else eps)
+    x_t = q_sample(x_0, t, eps, schedule)
+    return x_t, t, v_from_x_0(x_t, x_0, t, schedule)
 
 
 def log_prob(points, x, var):
@@ -147,28 +156,34 @@ WRONG = {
         (lambda p: (k_of(p, 1) * p[1:] / p[:-1]).float(), "yours is float32"),
         (lambda p: k_of(p, 1) * p[1:].div_(p[:-1].clone()), "changed p itself"),
     ],
-    check_target_weights: [
-        (lambda a: tuple(weight**0.5 for weight in four(a)), "The loss squares them"),
-        (lambda a: tuple(weight**2 for weight in four(a)), "squared twice"),
-        (lambda a: tuple(weight * (1 - a) / a for weight in four(a)), "the error of ε"),
-        (lambda a: four(1 - a), "the SNR is upside down"),
-        (lambda a: ((a / (1 - a)) ** 0.5, *four(a)[1:]), "the SNR has no roots"),
-        (lambda a: (a, *four(a)[1:]), "ε is wrong"),
-        (lambda a: (four(a)[0], 1 - a, *four(a)[2:]), "ε in (3) changes as well"),
-        (lambda a: (four(a)[0], (1 - a) ** -0.5, *four(a)[2:]), "not its root"),
-        (lambda a: (four(a)[0], four(a)[0], *four(a)[2:]), "Add that of x_0"),
-        (lambda a: (*four(a)[:2], a / (1 - a) ** 1.5, four(a)[3]), "the score is wrong: that"),
-        (lambda a: (*four(a)[:2], four(a)[0], four(a)[3]), "the score is wrong: you"),
-        (lambda a: (*four(a)[:3], four(a)[1]), "add up before the square"),
-        (lambda a: (*four(a)[:3], (1 - four(a)[0] ** 0.5) ** 2), "u is wrong: a sign"),
-        (lambda a: tuple(four(a)[i] for i in (1, 0, 2, 3)), "ε and v are swapped"),
-        (lambda a: tuple(four(a)[i] for i in (0, 1, 3, 2)), "the score and u are swapped"),
-        (lambda a: four(a)[:3], "your function returned 3 results"),
-        (lambda a: (*four(a)[:3], None), "entry 3 of the 4 in a tuple"),
-        (lambda a: tuple(2 * weight for weight in four(a)), "By how much does each"),
+    check_target_weight: [
+        (lambda a, b, c: a - b * snr(c) ** 0.5, "the factor of e. The loss"),
+        (lambda a, b, c: (a - b * snr(c) ** 0.5).abs(), "without its sign"),
+        (lambda a, b, c: (a - b * snr(c) ** 0.5) ** 4, "squared twice"),
+        (lambda a, b, c: (a + b * snr(c) ** 0.5) ** 2, "a sign"),
+        (lambda a, b, c: a**2 + b**2 * snr(c), "added the squares"),
+        (lambda a, b, c: (a - b * snr(c)) ** 2, "the SNR itself"),
+        (lambda a, b, c: (a - b / snr(c) ** 0.5) ** 2, "upside down"),
+        (lambda a, b, c: (a - b * c**0.5) ** 2, "divided by √(1-ᾱ_t)"),
+        (lambda a, b, c: (a - b) ** 2, "change by -e"),
+        (lambda a, b, c: (a + b) ** 2, "change by e:"),
+        (lambda a, b, c: a**2, "held ε fixed"),
+        (lambda a, b, c: b**2 * snr(c), "the error of x_0 itself"),
+        (lambda a, b, c: (b - a * snr(c) ** 0.5) ** 2, "changed places"),
+        (lambda a, b, c: (a / snr(c) ** 0.5 - b) ** 2, "the error of ε"),
+        (lambda a, b, c: (a * c**0.5 - b * snr(c) ** 0.5) ** 2, "is too much"),
+        (lambda a, b, c: snr(c) + 1, "the weight for v"),
+        (lambda a, b, c: 2 * (a - b * snr(c) ** 0.5) ** 2, "By how much do"),
+        (lambda a, b, c: (a - b * snr(c) ** 0.5).float() ** 2, "yours is float32"),
+        (lambda a, b, c: ((a - b * snr(c) ** 0.5) ** 2).mean(), "the shape should be"),
+        (lambda a, b, c: a.sub_(b * snr(c) ** 0.5) ** 2, "changed a itself"),
     ],
     check_best_width: [
-        (lambda p, x, w: best(p, p, w), "judged by the training points"),
+        (lambda p, x, w: best(p, p, w), "the smallest of the widths"),
+        (lambda p, x, w: min(w), "do you judge by `held_out`?"),
+        (lambda p, x, w: w[0], "the first of the widths"),
+        (lambda p, x, w: max(w), "the largest of the widths"),
+        (lambda p, x, w: {h: log_prob(p, x, h**2).mean() for h in w}, "numbers were expected"),
         (lambda p, x, w: best(p, x, w, power=1), "h², not h"),
         (lambda p, x, w: best(p, x, w, power=0.5), "h², not √h"),
         (lambda p, x, w: best(p, x, w, sign=-1), "the worst width"),
@@ -233,6 +248,9 @@ WRONG = {
         (example(times=lambda n, s, g: torch.randint(1, s.T + 1, (2,), generator=g).repeat(n // 2)),
          "equally frequent"),
         (in_place, "changed x_0 itself"),
+        (halves, "the times repeat after 2500 examples"),
+        (lambda *three: halves(*three, noise=False), "the times repeat after 2500 examples"),
+        (lambda *three: halves(*three, times=False), "share a number of their noise"),
         (example(times=lambda n, s, g: torch.randint(1, s.T + 1, (n,), generator=g).sort().values), "they sorted?"),
     ],
     check_from_memory: [
