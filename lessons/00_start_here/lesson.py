@@ -342,7 +342,7 @@ show(course_map(), alt=described())
 #
 # <!-- every lesson -->
 #
-# In a hurry? [Three routes](../docs/routes.md): two hours, a weekend, a month. A word you do not know?
+# In a hurry? [Four routes](../docs/routes.md): two hours, an afternoon, a weekend, a month. A word you do not know?
 # [The glossary](../docs/glossary.md) has it, with the Chinese term and the notebook that defines it.
 #
 # ## How to use the notebooks

@@ -154,7 +154,7 @@ Live(
 # %% [markdown]
 # In the middle no dot lies near the curve, and yet the curve is right.
 #
-# How far from the dots must it stay? Write $x_0-f=(x_0-\hat x_0)+(\hat x_0-f)$ and square. At a given $x_t$ the first
+# How far from the dots must it stay? Let $f(x_t)$ be anybody's answer. Write $x_0-f=(x_0-\hat x_0)+(\hat x_0-f)$ and square. At a given $x_t$ the first
 # bracket has mean 0 and the second is fixed, so the mixed term vanishes:
 #
 # $$\mathbb E\|x_0-f\|^2=\underbrace{\mathbb E\|x_0-\hat x_0\|^2}_{\text{irreducible: the floor}}
@@ -444,7 +444,8 @@ right.legend(loc="upper left")
 show(
     fig,
     alt="Two panels over log SNR, data at the left. Left: five lines that fan out towards the data; x_0 is flat, the score "
-    "steepest. Right: the bound is a flat line, v, which is flow matching, rises from the data to the noise; the other three rise and fall again.",
+    "steepest. Right: the bound is a flat line; v, which is flow matching, rises from the data to the noise; the other three rise and "
+    "fall again.",
 )
 
 # %% [markdown]
@@ -478,8 +479,8 @@ print(f"in x_0: {error_in_x_0:,.0f}; in the next state: {arrives[999]:.0f}, or {
 # ## 4 · A network, trained until theory says stop
 #
 # At $t=10$ a network should hardly touch the point, at $t=900$ nearly ignore it. So $t$ is an input. As a bare number it is a
-# poor one: scaled to the size of the others, $t$ and $t+1$ hardly differ. The **time embedding** turns it into sines and
-# cosines of many speeds, like the hands of a clock:
+# poor one: scaled to the size of the others, $t$ and $t+1$ differ by 0.001. The **time embedding** turns it into sines and
+# cosines of many speeds, like the hands of a clock. Fast hands tell neighbours apart, slow ones early from late:
 #
 # $$e(t)=[\sin\omega_1t,\dots,\sin\omega_mt,\;\cos\omega_1t,\dots,\cos\omega_mt],\qquad
 #   \omega_i=10000^{-2(i-1)/\mathrm{dim}},\quad m=\mathrm{dim}/2\tag{5}$$
@@ -503,8 +504,9 @@ for apart in (1, 10, 100):
     print(f"similarity of two times that are {apart} apart: {similarity[300, 300 + apart]:.2f}")
 
 # %% [markdown]
-# The network is a **multilayer perceptron**: layers of weights, with a non-linearity (SiLU) between them. It knows nothing of
-# a schedule, nor of what its output means.
+# The network is a **multilayer perceptron**: layers $h\mapsto\mathrm{SiLU}(Wh+b)$, whose weights $W$, $b$ are learned. SiLU bends:
+# it is nearly 0 on the left and nearly $h$ on the right. Without a bend three layers would be one matrix, and could draw no
+# staircase. The network knows nothing of a schedule, nor of what its output means.
 
 # %% tags=["export:diffusion_lab.networks.mlp"]
 class MLP(nn.Module):
@@ -524,7 +526,8 @@ class MLP(nn.Module):
 
 # %% [markdown]
 # One step of training: draw a **batch** of examples, each with a time of its own; jump; compare the answer with $v$; go a
-# step downhill. The **optimiser**, here **Adam**, decides how far each weight moves. Its **learning rate** falls to 0
+# step downhill. `backward` finds the slope of the loss in every weight, `step` moves each a little against its slope, and
+# `zero_grad` forgets the old slopes. The **optimiser**, here **Adam**, decides how far each weight moves. Its **learning rate** falls to 0
 # towards the end. Mind `T + 1`: `randint` leaves its upper end out.
 
 # %%
@@ -629,7 +632,7 @@ show(
 # %% [markdown]
 # **Figure 4.** The answer to the first prediction. Left: the loss falls, then jitters around the dashed line, which theory drew.
 # Many a practitioner would now look for a bug. Right: the excess tells that the network was learning all the time, long after
-# the left picture went flat.
+# the left picture went flat. (The thick line may dip below the floor: means of 50 batches jitter, too.)
 #
 # ### Deeper: the floor without a random number
 #
