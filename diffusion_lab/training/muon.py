@@ -1,6 +1,6 @@
 """Muon: an optimiser that makes every direction of a weight matrix learn at the same speed.
 
-Taught in: lessons/07_train
+Taught in: lessons/09_engineering
 """
 
 import torch

@@ -179,6 +179,7 @@ class Stop:
 
     def __enter__(self):
         self.wanted = False
+        self.number = signal.SIGINT  # of the signal that came; another process may have got it instead
         self.before = {number: signal.signal(number, self.note) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
@@ -186,7 +187,8 @@ class Stop:
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
-    def note(self, *_):
+    def note(self, number, _):
         self.wanted = True
+        self.number = number
         if not self.patient:
             self.__exit__()

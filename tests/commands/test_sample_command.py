@@ -12,8 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
-from diffusion_lab import __main__ as command
-from diffusion_lab.__main__ import columns_for, main
+from diffusion_lab.__main__ import main
+from diffusion_lab.commands import arguments
+from diffusion_lab.commands import sample as command
+from diffusion_lab.commands.sample import columns_for
 from diffusion_lab.data.digits import load_digits
 from diffusion_lab.evaluation.judge import load_judge, read_digits
 from diffusion_lab.weights.pretrained import HERE
@@ -102,32 +104,32 @@ def test_guidance_and_steps_change_the_picture(sample):
 
 
 @pytest.mark.parametrize(("words", "said"), [
-    (("--n", 0), "--n: must be a whole number from 1 to 10¹⁸ - 1, but got 0"),
-    (("--n", "many"), "--n: must be a whole number from 1 to 10¹⁸ - 1, but got many"),
-    (("--steps", -3), "--steps: must be a whole number from 1 to 10¹⁸ - 1, but got -3"),
-    (("--steps", 2.5), "--steps: must be a whole number from 1 to 10¹⁸ - 1, but got 2.5"),
-    *((("--digits", words), f"--digits: must be digits as in 7, 0-9 or 1,3,7-9, but got {words}")
+    (("--n", 0), "sample: --n must be a whole number from 1 to 10000, but got 0"),
+    (("--n", "many"), "sample: --n must be a whole number from 1 to 10000, but got many"),
+    (("--steps", -3), "sample: --steps must be a whole number from 1 to 10¹⁸ - 1, but got -3"),
+    (("--steps", 2.5), "sample: --steps must be a whole number from 1 to 10¹⁸ - 1, but got 2.5"),
+    *((("--digits", words), f"sample: --digits must be digits as in 7, 0-9 or 1,3,7-9, but got {words}")
       for words in ("10", "9-0", "seven", "1,,2", "")),
-    (("--sampler", "euler"), "--sampler: invalid choice: 'euler' (choose from "),
-    (("--guidance", "much"), "--guidance: invalid float value: 'much'"),
-    (("--seed", "x"), "--seed: invalid int value: 'x'"),
-    (("--size", 3), "unrecognized arguments: --size 3"),
+    (("--sampler", "euler"), "sample: --sampler has an invalid choice: 'euler' (choose from "),
+    (("--guidance", "much"), "sample: --guidance has an invalid float value: 'much'"),
+    (("--seed", "x"), "sample: --seed has an invalid int value: 'x'"),
+    (("--size", 3), "sample: unrecognized arguments: --size 3"),
 ])
 def test_wrong_arguments_are_refused(sample, words, said):
-    """By argparse: lines that show the usage, and one that says what is wrong."""
+    """By argparse, and in one line, which says what is wrong, and how to see all that is allowed."""
     status, picture, out, err = sample(*words)
-    assert (status, picture, out) == (2, None, "")
-    assert err.splitlines()[-1].startswith(command.command_line())
-    assert said in err.splitlines()[-1]
+    assert (status, picture, out, err.count("\n")) == (2, None, "", 1)
+    assert err.startswith(said)
+    assert err.endswith(f". All there is: {arguments.command_line('sample')} --help\n")
 
 
 @pytest.mark.parametrize(("words", "said"), [
     (("--steps", 1001), "sample: --steps must be at most 1000 (the chain has no more times), but got 1001."),
     *((("--guidance", w), "sample: --guidance must lie within 0…100 (more of it only distorts the digits), but got")
       for w in (-1.0, 100.1, 1e30, "nan", "inf")),
-    (("--n", 10_001), "sample: --n must be at most 10000, but got 10001."),
-    (("--out", "grid.jpg"), "sample: the picture is a PNG file: grid.jpg does not end in .png."),
-    (("--out", "grid"), "sample: the picture is a PNG file: grid does not end in .png."),
+    (("--n", 10_001), "sample: --n must be a whole number from 1 to 10000, but got 10001. All there is: "),
+    *((("--out", name), f"sample: --out must end in .png, for a picture, or in .npz, for numbers, but got {name}.")
+      for name in ("grid.jpg", "grid")),
     (("--checkpoint", "no-such-folder"), "sample: there is no folder no-such-folder. Give one with"),
     (("--seed", 2**70), "sample: --seed must"),
 ])
@@ -143,7 +145,7 @@ def test_a_picture_that_cannot_be_written_is_refused_before_it_is_drawn(sample, 
     def never(*_, **__):
         raise AssertionError("this would have been in vain")
 
-    monkeypatch.setattr("diffusion_lab.__main__.picture_of", never)
+    monkeypatch.setattr("diffusion_lab.commands.sample.drawn", never)
     status, _, out, err = sample("--n", 1, "--steps", 1, "--out", tmp_path / where)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert str(tmp_path) in err
@@ -196,10 +198,10 @@ def test_a_picture_that_fits_no_memory(sample, monkeypatch):
         return fails
 
     for error in (MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9")):
-        monkeypatch.setattr(command, "picture_of", failing(error))
+        monkeypatch.setattr(command, "drawn", failing(error))
         said = "sample: there is not enough memory for this. Choose a smaller --n.\n"
         assert sample("--n", 2) == (2, None, "", said)
-    monkeypatch.setattr(command, "picture_of", failing(RuntimeError("a fault of the program")))
+    monkeypatch.setattr(command, "drawn", failing(RuntimeError("a fault of the program")))
     with pytest.raises(RuntimeError, match="a fault"):
         sample("--n", 2)
 
@@ -207,6 +209,18 @@ def test_a_picture_that_fits_no_memory(sample, monkeypatch):
 def test_a_picture_may_be_in_capitals(tmp_path):
     assert main(["sample", "--n", "1", "--steps", "1", "--out", str(tmp_path / "GRID.PNG")]) == 0
     assert Image.open(tmp_path / "GRID.PNG").format == "PNG"
+
+
+def test_numbers_are_the_digits_of_the_picture(sample, tmp_path):
+    """What `judge` reads: uint8 (n, 28, 28) and the labels that were asked for."""
+    told = ("--n", 4, "--digits", "7,1", "--steps", 2)
+    picture = sample(*told)[1]
+    out = tmp_path / "digits.npz"
+    assert main(["sample", "--out", str(out), *map(str, told)]) == 0
+    with np.load(out) as content:
+        images, labels = content["images"], content["labels"]
+    assert (images.dtype, images.shape, labels.tolist()) == (np.uint8, (4, 28, 28), [7, 1, 7, 1])
+    assert torch.equal(torch.tensor(images[:, None] / 127.5 - 1, dtype=torch.float32), digits_in(picture, 4, 4))
 
 
 LIGHT = """

@@ -12,8 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from diffusion_lab import __main__ as command
+from diffusion_lab import __main__ as program
 from diffusion_lab import __version__
+from diffusion_lab.commands import arguments
+from diffusion_lab.commands import sample as sampling
+from diffusion_lab.commands import train as command
 from diffusion_lab.data import openml
 from diffusion_lab.training import loop
 from diffusion_lab.training.runs import FILE, alone, read_run
@@ -26,12 +29,19 @@ SMALL = ("--steps", str(STEPS), "--batch", "4", "--width", "8", "--device", "cpu
 
 def train(out, *arguments):
     """The exit status of the command, for a few steps of a small network."""
-    return command.main(["train", "--out", str(out), *SMALL, *map(str, arguments)])
+    return program.main(["train", "--out", str(out), *SMALL, *map(str, arguments)])
 
 
 def files(folder):
     """{name: content} of all that is in a folder."""
     return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _a_picture_after_each_step():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "DRAW_EVERY", 1)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +63,24 @@ def test_it_writes_one_file_and_samples(whole):
         assert picture.width / picture.height == pytest.approx(10 / 4, rel=0.05), "40 digits, ten in a row"
 
 
+def test_pictures_are_a_hundred_steps_apart_and_at_most_ten(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "DRAW_EVERY", 100)
+    monkeypatch.setattr(command, "drawn", lambda *_: None)
+    monkeypatch.setattr(command, "picture_of", lambda _: b"png")
+    monkeypatch.setattr(command, "save_run", lambda *_: None)
+    for steps, expected in ((10, [10]), (230, [100, 200, 230]), (2000, list(range(200, 2001, 200)))):
+        out = tmp_path / str(steps)
+        out.mkdir()
+
+        def trained(run, *_, steps=steps):
+            for run.step in range(1, steps + 1):
+                yield loop.Progress(run.step, 0.5, 1.0, 1.0)
+
+        monkeypatch.setattr(loop, "train", trained)
+        assert train(out, "--steps", steps) == 0
+        assert [*files(out)] == [f"samples-{step:06d}.png" for step in expected]
+
+
 def test_the_printed_command_draws_with_the_run(tmp_path, capsys, monkeypatch):
     """In a folder called mnist, as the shipped weights are, and in one whose name a shell would take apart."""
     monkeypatch.chdir(tmp_path)
@@ -62,16 +90,17 @@ def test_the_printed_command_draws_with_the_run(tmp_path, capsys, monkeypatch):
         assert f"Look at {folder}/samples-000003.png" in told.out
         assert re.search(r"100%\|.*\| 3/3 \[.*, loss=\d\.\d{3}\]\n$", told.err)
         line = re.search(r"or draw more: (.*)\n", told.out)[1]
-        assert line == f"{command.command_line()} sample --checkpoint {shown} --out grid.png"
+        assert line == f"{arguments.command_line()} sample --checkpoint {shown} --out grid.png"
         asked = []
 
         def noted(name, device, asked=asked):
             asked.append(load_network(name))
             return load_pretrained(name)
 
-        monkeypatch.setattr("diffusion_lab.weights.pretrained.load_pretrained", noted)
-        monkeypatch.setattr(command, "picture_of", lambda *_, **__: b"")
-        assert command.main(shlex.split(line)[3:]) == 0
+        monkeypatch.setattr(sampling, "load_pretrained", noted)
+        monkeypatch.setattr(sampling, "drawn", lambda *_, **__: None)
+        monkeypatch.setattr(sampling, "picture_of", lambda _: b"")
+        assert program.main(shlex.split(line)[3:]) == 0
         assert asked[0].arguments["fine"] == 8, "not the shipped weights"
         monkeypatch.undo()
         monkeypatch.chdir(tmp_path)
@@ -89,18 +118,22 @@ def test_a_signal_ends_it_with_a_file_and_resume_gives_the_same_files(whole, tmp
         return real(*arguments)
 
     monkeypatch.setattr(command, "picture_of", interrupted)
-    assert train(tmp_path) == 130
-    assert "Stopped after step 2; nothing is lost." in capsys.readouterr().out
+    assert train(tmp_path) == 128 + number
+    told = capsys.readouterr().out
+    again = re.search(r"Stopped after step 2; nothing is lost. Go on with: (.*)\n", told)[1]
+    assert again == arguments.command_line("train", "--out", str(tmp_path), *SMALL, "--resume")
     assert read_run(tmp_path)[1]["step"] == 2
-    assert train(tmp_path, "--resume") == 0
+    assert program.main(shlex.split(again)[3:]) == 0
     assert " 2/3 [" in capsys.readouterr().err, "it begins where it stopped"
     assert files(tmp_path) == files(whole)
 
 
 WAITING = """
 import sys
-from diffusion_lab import __main__ as command
+from diffusion_lab import __main__ as program
+from diffusion_lab.commands import train as command
 
+command.DRAW_EVERY = 1
 real = command.picture_of
 
 def told(*arguments):
@@ -109,7 +142,7 @@ def told(*arguments):
     return real(*arguments)
 
 command.picture_of = told
-sys.exit(command.main(sys.argv[1:]))
+sys.exit(program.main(sys.argv[1:]))
 """
 
 
@@ -121,7 +154,7 @@ def test_a_signal_from_outside(whole, tmp_path):
     assert process.stdout.readline() == "drawing\n"
     process.send_signal(signal.SIGTERM)
     told, progress = process.communicate("go on\n")
-    assert process.returncode == 130, progress
+    assert process.returncode == 143, progress
     assert "Traceback" not in progress
     assert "Stopped after step 1; nothing is lost." in told
     assert train(tmp_path / "run", "--resume") == 0
@@ -204,7 +237,8 @@ def test_a_run_is_not_resumed_with_other_arguments(capsys, whole, arguments, wor
 @pytest.mark.usefixtures("no_training")
 def test_a_run_is_not_written_over(capsys, whole):
     before = files(whole)
-    assert "holds a run already. Go on with it by --resume" in refusal(capsys, whole)
+    again = arguments.command_line("train", "--out", str(whole), *SMALL, "--resume")
+    assert refusal(capsys, whole).endswith(f"holds a run already. Choose another folder, or go on with it: {again}")
     assert files(whole) == before
 
 
@@ -312,14 +346,14 @@ def test_auto_takes_cuda_where_there_is_one(monkeypatch):
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    ("--steps 0", "argument --steps: must be a whole number from 1 to 10¹⁸ - 1, but got 0"),
-    ("--data cifar", "argument --data: invalid choice: 'cifar' (choose from"),
-    ("--device tpu", "argument --device: invalid choice: 'tpu' (choose from"),
-    ("--epochs 3", "unrecognized arguments: --epochs 3"),
+    ("--steps 0", "train: --steps must be a whole number from 1 to 10¹⁸ - 1, but got 0"),
+    ("--data cifar", "train: --data has an invalid choice: 'cifar' (choose from"),
+    ("--device tpu", "train: --device has an invalid choice: 'tpu' (choose from"),
+    ("--epochs 3", "train: unrecognized arguments: --epochs 3"),
 ])
 def test_words_that_are_no_arguments(capsys, tmp_path, arguments, words):
     with pytest.raises(SystemExit) as ended:
-        command.main(["train", "--out", str(tmp_path / "run"), *arguments.split()])
+        program.main(["train", "--out", str(tmp_path / "run"), *arguments.split()])
     assert ended.value.code == 2
     assert words in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "run").exists()
@@ -333,7 +367,7 @@ def test_two_processes_of_torchrun_and_resume_by_one(tmp_path, whole):
                           text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Trained.") == 1
-    assert [*files(tmp_path)] == [*files(whole)]
+    assert [*files(tmp_path)] == [FILE, f"samples-{STEPS:06d}.png"]
     assert read_run(tmp_path)[1] == read_run(whole)[1]
     assert train(tmp_path, "--resume") == 0, "there is nothing left to do, and nothing to refuse"
 
@@ -342,7 +376,25 @@ def test_the_commands_of_the_readme_can_be_given():
     lines = re.findall(r"`[^`\n]*python -m diffusion_lab ([^`]+)`", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert {line.split()[0] for line in lines} >= {"train", "sample"}
     for line in lines:
-        command.parser().parse_args(shlex.split(line))
+        arguments.parser().parse_args(shlex.split(line))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="descriptors are of POSIX")
+def test_with_closed_streams(tmp_path):
+    """Nobody hears what it says; it trains all the same, and no file gets the descriptor of what is closed."""
+    words = shlex.join([sys.executable, "-m", "diffusion_lab", "train", "--out", str(tmp_path / "run"), *SMALL])
+    done = subprocess.run(["sh", "-c", f"{words} >&- 2>&-"], cwd=ROOT, check=False)
+    assert done.returncode == 0
+    assert read_run(tmp_path / "run")[1]["step"] == STEPS
+
+
+def test_usage_is_one_line(capsys):
+    for name in ("train", "sample", "judge"):
+        with pytest.raises(SystemExit):
+            program.main([name, "--help"])
+        usage = capsys.readouterr().out.split("\n\n")[0]
+        assert usage.startswith(f"usage: {arguments.command_line(name)} ")
+        assert "\n" not in usage
 
 
 DOCTOR = """
@@ -362,16 +414,16 @@ def test_the_doctor_needs_nothing_that_may_be_missing():
 
 def test_help_names_every_command(capsys):
     with pytest.raises(SystemExit):
-        command.main(["--help"])
+        program.main(["--help"])
     told = capsys.readouterr().out
-    assert all(f"    {name} " in told for name in ("train", "sample", "doctor"))
-    assert told.startswith(f"usage: {command.command_line()} [-h]")
+    assert all(f"    {name} " in told for name in ("train", "sample", "judge", "doctor"))
+    assert told.startswith(f"usage: {arguments.command_line()} COMMAND")
 
 
 def test_help_shows_the_defaults_that_there_are(capsys):
-    for name in ("train", "sample"):
+    for name in ("train", "sample"):  # judge has none but --data
         with pytest.raises(SystemExit):
-            command.main([name, "--help"])
+            program.main([name, "--help"])
         told = capsys.readouterr().out
         assert "(default: 0)" in told
         assert not re.search(r"default:\s+(None|False|==)", told)
@@ -379,7 +431,7 @@ def test_help_shows_the_defaults_that_there_are(capsys):
 
 def test_the_version(capsys):
     with pytest.raises(SystemExit) as ended:
-        command.main(["--version"])
+        program.main(["--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"Diffusion Lab {__version__}\n"
 
@@ -388,10 +440,10 @@ def test_a_missing_package_names_the_doctor(capsys, monkeypatch):
     def missing():
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
-    monkeypatch.setattr(command, "parser", missing)
+    monkeypatch.setattr(arguments, "parser", missing)
     for words in (["--help"], []):
-        assert command.main(words) == 2
-        assert capsys.readouterr().err.endswith(f"'torch'. The remedy is told by: {command.command_line('doctor')}\n")
+        assert program.main(words) == 2
+        assert capsys.readouterr().err.endswith(f"'torch'. The remedy is told by: {arguments.command_line('doctor')}\n")
 
 
 TORCH = """

@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "view": set(),
     "exercises": EVERY_ROOM - {"view"},
     "course": EVERY_ROOM,
-    "__main__": EVERY_ROOM | {"course"},
+    "commands": EVERY_ROOM,
+    "__main__": {"commands", "course"},
     "__init__": set(),
 }
 PICTURES = {"matplotlib", "IPython", "ipywidgets", "anywidget"}

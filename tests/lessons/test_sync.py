@@ -19,8 +19,7 @@ PLUMBING = {  # public, and taught by no lesson: no idea hides in it
         "log_joint", "score", "sample", "marginal", "expected_x_0"))},
     "diffusion_lab.theory.posterior": {"weight_of"},
     "diffusion_lab.networks.unet": {"UNet.ends"},
-    "diffusion_lab.training.objective": {"mixed_times"},
-    "diffusion_lab.sampling.chain": {"Step", "pairs", "draw", "spaced_in_log_snr"},
+    "diffusion_lab.sampling.chain": {"Step", "pairs", "draw"},
     "diffusion_lab.evaluation.likelihood": {
         "Bound", "Bound.total", "Bound.standard_error", "bound", "calibrated", "chain_bound", "grey_levels", "joined",
         "nll_levels", "strata"},
