@@ -1,282 +1,399 @@
 """The checks of the exercises of lessons/07_train."""
 
+import math
+from functools import cache
+
 import numpy as np
 import torch
 
-from diffusion_lab.exercises.feedback import Wrong, answers, diagnosed, tensor_like
+from diffusion_lab.exercises.feedback import Wrong, answers, as_tensor, diagnosed, require_letters
+from diffusion_lab.theory.schedule import cosine, linear
+from diffusion_lab.training.recipe import Recipe, rate
 
-W = torch.tensor([[1.0, -2.0], [0.5, 4.0]], dtype=torch.float64)
-V = torch.tensor([[-0.7, 1.6], [2.2, -0.3]], dtype=torch.float64)
 
-BATCHES = 2000  # so many are drawn to see whether all times are equally frequent
+def mu(k, decay):
+    """Equation (3)."""
+    return min(decay, (1 + k) / (10 + k))
 
 
 @answers
-def check_average(attempt):
-    def mixture(share):
-        """The average with another μ, a function of step and decay."""
-        return lambda a, w, step, decay: share(step, decay) * a + (1 - share(step, decay)) * w
-
-    def mu(step, decay):
-        return min(decay, (1 + step) / (10 + step))
-
-    def right(average, weight, step, decay):
-        return mixture(mu)(average, weight, step, decay)
+def check_left_of_the_start(attempt):
+    def by(share, first=0, end=0):
+        """An answer in which the warm μ is another function of k and decay, and k goes from `first` to n-1+end."""
+        return lambda n, decay: (decay**n, math.prod(share(k, decay) for k in range(first, n + end)))
 
     causes = [
-        ("old and new are swapped: μ is the share of the old one, and most is forgotten at each step.",
-         lambda a, w, step, decay: right(w, a, step, decay)),
-        ("without a warm-up the first, random weights keep a share for hundreds of steps: "
-         "μ = min(decay, (1 + step) / (10 + step)), with all these brackets.", mixture(lambda step, decay: decay)),
-        ("right at first; but later μ goes on to 1, and the average stands still. `decay` is its limit.",
-         mixture(lambda step, decay: (1 + step) / (10 + step))),
-        ("that is the new value alone: nothing is averaged.", lambda a, w, step, decay: w),
-        ("that is the old average: the new weight is not in it.", lambda a, w, step, decay: a),
+        ("the two are in the wrong order: first with μ = decay, then by (3).",
+         lambda n, decay: by(mu)(n, decay)[::-1]),
+        ("those are the fractions that are *new*: 1 minus what is left. What is left is a product of the μ.",
+         lambda n, decay: tuple(1 - left for left in by(mu)(n, decay))),
+        ("1-μ is the weight of what comes in at a step. What was there before is multiplied by μ.",
+         lambda n, decay: ((1 - decay) ** n, math.prod(1 - mu(k, decay) for k in range(n)))),
+        ("the second one is μ of the last step alone; each step multiplies by its own.",
+         lambda n, decay: (decay**n, mu(n - 1, decay))),
+        ("both are μ of the last step alone; each step multiplies by its own.",
+         lambda n, decay: (decay, mu(n - 1, decay))),
+        ("the second one takes μ of the last step for all; each step has its own.",
+         lambda n, decay: (decay**n, mu(n - 1, decay) ** n)),
+        ("right at first; but μ does not grow beyond decay: μ is the smaller of the two.",
+         by(lambda k, decay: (1 + k) / (10 + k))),
         ("μ is the smaller of the two, `min`, and you took the larger.",
-         mixture(lambda step, decay: max(decay, (1 + step) / (10 + step)))),
-        ("decay limits μ, `min`; you multiplied by it.", mixture(lambda step, decay: decay * (1 + step) / (10 + step))),
-        ("without brackets the division comes first: μ = min(decay, (1 + step) / (10 + step)).",
-         mixture(lambda step, decay: min(decay, (1 + step) / 10 + step))),
-        ("the factor of the new weight is 1-μ; you took μ for both.",
-         lambda a, w, step, decay: mu(step, decay) * (a + w)),
-        ("the factor 1-μ of the new weight is missing.", lambda a, w, step, decay: mu(step, decay) * a + w),
-        ("that is the plain mean of the two; they have the shares μ and 1-μ.", mixture(lambda step, decay: 0.5)),
+         by(lambda k, decay: max(decay, (1 + k) / (10 + k)))),
+        ("decay limits μ, `min`; you multiplied by it.", by(lambda k, decay: decay * (1 + k) / (10 + k))),
+        ("steps are counted from 0: at the first one μ is 1/10.", by(mu, first=1, end=1)),
+        ("n steps are k = 0, …, n-1; the first one is missing.", by(mu, first=1)),
+        ("n steps are k = 0, …, n-1; yours are one more.", by(mu, end=1)),
+        ("both are the plain average: by (3), μ is smaller at first.", lambda n, decay: (decay**n, decay**n)),
+        ("the weight of the start is a product, and you added up.",
+         lambda n, decay: (n * decay, sum(mu(k, decay) for k in range(n)))),
     ]
-    diagnosed(attempt, right, causes,
-              "μ is the smaller of decay and (1 + step) / (10 + step); the average is μ · average + (1-μ) · weight.",
-              [(W, V, step, decay) for step, decay in ((0, 0.99), (5, 0.2), (40, 0.99), (100_000, 0.99), (40, 0.6))])
-    return "Short memory at first, long memory later."
+    diagnosed(attempt, by(mu), causes,
+              "Each step multiplies what is left by its μ: decay, or min(decay, (1+k)/(10+k)).",
+              [(3, 0.99), (30, 0.6), (12, 0.5), (1, 0.05)], tolerance=1e-9)
+    return "A product of n factors. The warm one forgets its start within a few steps."
 
 
-@answers
-def check_drop_labels(attempt):
-    mixed = torch.randint(7, (80_000,), generator=torch.Generator().manual_seed(1))  # so many tell 0.35 from 1/3
-    for label, null_label, p in ((torch.arange(20_000) % 10, 10, 0.1), (mixed, 7, 0.35)):
-        generator = torch.Generator().manual_seed(0)
-        given = labels(attempt(label, null_label, p, generator), label)
-        require_dropped(given, label, null_label, p)
-        if torch.equal(given, labels(attempt(label, null_label, p, generator), label)):
-            raise Wrong("the same labels are dropped each time: draw them with the generator.")
-        equal = [labels(attempt(label, null_label, p, torch.Generator().manual_seed(1)), label) for _ in range(2)]
-        if not torch.equal(*equal):
-            raise Wrong("two equal generators gave different labels: without `generator=generator` no run can be "
-                        "resumed.")
-        counts = {int((labels(attempt(label, null_label, p, generator), label) == null_label).sum()) for _ in range(4)}
-        if len(counts) == 1:
-            raise Wrong("the number of dropped labels never varies: draw for each label by itself, not a fixed share.")
-    require_copy(getattr(attempt, "__wrapped__", attempt))
-    return "One network now learns both: digits of a given kind, and digits of any kind."
+# A problem with two tensors of weights: a line through 3 points in the plane, other points in each step.
+X = torch.tensor([[[1.0, 0.5], [2.0, -1.0], [-1.0, 0.2]], [[0.3, 1.2], [-0.8, 0.4], [1.5, 1.0]],
+                  [[-0.5, 2.0], [0.9, -0.6], [0.1, 0.7]]], dtype=torch.float64)
+Y = torch.tensor([[2.0, 1.0, 0.5], [-1.0, 0.3, 2.2], [0.7, -0.4, 1.1]], dtype=torch.float64)
 
 
-def labels(given, label):
-    """What the reader's function returned, as whole numbers; raises Wrong where it is something else."""
-    given = tensor_like(given, label)
-    if given.dtype != torch.int64:
-        raise Wrong("labels are whole numbers (int64), but yours are {kind}.", kind=given.dtype)
-    return given
+def in_order(*parts, share=rate, average=mu, later=0, swapped=False):
+    """A loop: in each step these parts, in this order; `later` is added to k in the average."""
 
+    def fit(weights, averages, loss_of, optimizer, recipe):
+        losses = []
+        for k in range(recipe.steps):
+            loss = loss_of(k)
+            losses.append(loss.item())
+            for part in parts:
+                if part == "rate":
+                    optimizer.param_groups[0]["lr"] = optimizer.defaults["lr"] * share(k, recipe)
+                elif part == "average":
+                    new = 1 - average(k + later, recipe.decay)
+                    for old, weight in zip(averages, weights):
+                        old.lerp_(weight.detach(), 1 - new if swapped else new)
+                else:
+                    PARTS[part](weights, loss, optimizer)
+            if "loss after" in parts:
+                losses[-1] = loss_of(k).item()
+        return losses
 
-def require_copy(attempt):
-    """Raise Wrong unless p = 0 drops nothing, and still gives a copy. attempt: what gets the very tensor itself."""
-    label = torch.arange(10)
-    given = labels(attempt(label, 10, 0.0, torch.Generator().manual_seed(0)), label)
-    if not torch.equal(given, torch.arange(10)):
-        raise Wrong("with p = 0 no label is dropped, but yours changes some.")
-    if given.data_ptr() == label.data_ptr():
-        raise Wrong("with p = 0 your function returned the tensor that it got, and asked is a copy: who changes one "
-                    "of them would change the other. `label.clone()`.")
-
-
-def require_dropped(given, label, null_label, p):
-    """Raise Wrong unless about a share p of each kind of label became null_label, and all others are kept."""
-    changed = given != label
-    share, became = changed.double().mean().item(), given[changed].unique().tolist()
-    if became == [0]:
-        raise Wrong("dropped labels became 0, which is a digit. The null label is a number of its own.")
-    if became == [-1]:
-        raise Wrong("dropped labels became -1, which has no row in the embedding. Use null_label.")
-    if became and null_label not in became and set(became) <= set(label.tolist()):
-        raise Wrong("dropped labels became other digits: the network would learn wrong names. They become null_label.")
-    if became and became != [null_label]:
-        raise Wrong("with null_label = {null_label} some labels became {other}. Dropped ones become null_label, all "
-                    "others stay as they are.", null_label=null_label, other=min(set(became) - {null_label}))
-    if abs(share - (1 - p)) < 0.02:
-        raise Wrong("you dropped {share:.0%} and kept {kept:.0%}: it is the other way round.",
-                    share=share, kept=1 - share)
-    if share in (0, 1):
-        raise Wrong("{share:.0%} of the labels were dropped, and with p = {p} it should be about {p:.0%}. Draw for "
-                    "each label alone: a draw made once for the batch drops all or none.", share=share, p=p)
-    error = (p * (1 - p) / len(label)) ** 0.5
-    if abs(share - p) > 5 * error:
-        raise Wrong("with p = {p} the share of dropped labels should be {p:.0%}, but yours is {share:.1%}.",
-                    p=p, share=share)
-    for kind in label.unique().tolist():
-        of_kind = changed[label == kind].double()
-        if abs(of_kind.mean().item() - p) > 5 * (p * (1 - p) / len(of_kind)) ** 0.5:
-            raise Wrong("of the labels {kind}, {share:.1%} were dropped, and not about {p:.0%} as of all: which are "
-                        "dropped should not depend on what they are, or where they stand.",
-                        kind=kind, share=of_kind.mean().item(), p=p)
-    for apart in (1, len(label) // 2):  # draws that were repeated one by one, or all together
-        both = (changed & changed.roll(apart)).double().mean().item()
-        if abs(both - p**2) > 6 * p / len(label) ** 0.5:  # at least five standard errors
-            raise Wrong("labels that stand {apart} apart are both dropped in {both:.1%} of cases, where p² = {due:.1%} "
-                        "is due: does one draw decide for several labels? Draw one number for each.",
-                        apart=apart, both=both, due=p**2)
-
-
-@answers
-def check_stratified_times(attempt):
-    for n, T in ((20, 1000), (8, 50), (8, 20)):  # n does not divide 50 and 20; at 20 rounded stretches differ most
-        generator = torch.Generator().manual_seed(0)
-        t = torch.stack([times(attempt(n, T, generator), n) for _ in range(BATCHES)])
-        require_stratified(t, n, T)
-        if not torch.equal(*(times(attempt(n, T, torch.Generator().manual_seed(1)), n) for _ in range(2))):
-            raise Wrong("two equal generators gave different times: without `generator=generator` no run can be "
-                        "resumed.")
-    return "One in each stretch, and every time as likely as any other."
-
-
-def times(given, n):
-    """What the reader's function returned, as whole numbers; raises Wrong where it is something else."""
-    given = tensor_like(given, torch.zeros(n, dtype=torch.int64))
-    if given.dtype != torch.int64:
-        raise Wrong("times are whole numbers (int64), but yours are {kind}: `.long()` makes them so, and rounds down.",
-                    kind=given.dtype)
-    return given
-
-
-def require_stratified(t, n, T):
-    """Raise Wrong unless each row of t has one time of each stretch, in order, and all times are equally frequent."""
-    if bool((t == t[0, 0]).all()) and int(t[0, 0]) in (0, 1):
-        raise Wrong("all your times are {t}. (i + u_i)/n is below 1: was it rounded down before it was multiplied by "
-                    "T? Round last.", t=int(t[0, 0]))
-    if bool((t == t[0]).all()):
-        raise Wrong("the same times each time: draw u with the generator, and add it inside, T (i + u_i) / n.")
-    if bool((t == t[:, :1]).all()):
-        raise Wrong("all times of a batch are the same: draw one in each stretch.")
-    if t.min() == 0:
-        end = "" if t.max() >= T else f", and T = {T}, where sampling starts, is never trained"
-        raise Wrong("t = 0 occurs, where there is nothing to denoise{end}. Times go from 1 to T: round down, then "
-                    "add 1.", end=end)
-    if t.min() < 1 or t.max() > T:
-        raise Wrong("with n = {n} times must lie within 1…{T}, but yours reach from {least} to {most}. Compare with "
-                    "T (i + u_i) / n: divide by n, round down, add 1.", n=n, T=T, least=int(t.min()), most=int(t.max()))
-    ordered = t.sort(dim=1).values
-    if bool(((ordered.diff(dim=1) - T / n).abs() <= 1).all()):
-        raise Wrong("your times move all together: one u for all is equation (1). Here each draws its own.")
-    i = torch.arange(n)
-    first, last = T * i // n + 1, -(-T * (i + 1) // n)  # of each stretch; at its ends two may share a time
-    outside = (ordered < first) | (ordered > last)
-    if bool(outside.any()):
-        row, k = outside.nonzero()[0].tolist()
-        raise Wrong("with n = {n} and T = {T} stretch {k} (of 0…{end}) is {first}…{last}, but a batch of yours, put in "
-                    "order, has {time} at that place. So two of its times lie in one stretch, and another is empty.",
-                    n=n, T=T, k=k, end=n - 1, first=int(first[k]), last=int(last[k]), time=int(ordered[row, k]))
-    if not bool(((t >= first) & (t <= last)).all()):
-        raise Wrong("each stretch has one time, but not in order: the i-th of them belongs in the i-th stretch.")
-    counts, due = torch.bincount(t.flatten(), minlength=T + 1)[1:], t.numel() / T
-    if float((counts - due).abs().max()) > 6 * due**0.5:  # six standard errors
-        k = int((counts - due).abs().argmax())
-        raise Wrong("not all times are equally frequent: with n = {n} and T = {T}, t = {t} occurs {given} times in "
-                    "{batches} batches, where about {due:.0f} are due. Is u drawn with `torch.rand`, uniform on 0…1, "
-                    "and the rounding done last? Stretches whose ends were rounded before are not equally long.",
-                    n=n, T=T, t=k + 1, given=int(counts[k]), batches=len(t), due=due)
-
-
-X, Y = torch.tensor([[1.0, 0.5], [2.0, -1.0], [-1.0, 0.2]]), torch.tensor([2.0, 1.0, 0.5])
-
-
-@answers
-def check_train_step(attempt):
-    def two_steps(step, losses=False):
-        """A function of a start: the weight after one and after two steps of it, or the losses that it returned."""
-
-        def run(start, left, lr, momentum):
-            weight = torch.nn.Parameter(torch.tensor(start))
-            optimizer = torch.optim.SGD([weight], lr=lr, momentum=momentum)
-            weight.grad = torch.tensor(left)  # what an earlier, careless step left behind
-            after, returned = [], []
-            for _ in range(2):
-                returned.append(step(weight, lambda: ((X @ weight - Y) ** 2).mean(), optimizer))
-                after.append(weight.detach().clone())
-            return returned if losses else torch.stack(after).double()
-
-        return run
-
-    def numbers(weight, loss_of, optimizer):
-        loss = attempt(weight, loss_of, optimizer)
-        if loss is None:
-            raise Wrong("your function returned None. `loss.backward()` and `optimizer.step()` return nothing; return "
-                        "the loss as a number, `loss.item()`.")
-        if isinstance(loss, torch.Tensor) and loss.requires_grad:
-            raise Wrong("return a number, `loss.item()`: a tensor with its record keeps every step's memory alive.")
-        if not isinstance(loss, (float, np.floating)):
-            raise Wrong("return the loss as a number, `loss.item()`; your function returned {kind}.",
-                        kind=type(loss).__name__)
-        return loss
-
-    causes = [
-        ("the weight has not moved: is `optimizer.step()` missing, or the gradient cleared before it?",
-         two_steps(lambda weight, loss_of, optimizer: None)),
-        ("the gradient was not clipped: `clip_grad_norm_([weight], 1.0)` between backward and step.",
-         two_steps(in_order("clear", "backward", "step"))),
-        ("the gradient of an earlier step was added: `optimizer.zero_grad()` before `backward`.",
-         two_steps(in_order("backward", "clip", "step"))),
-        ("at the first call the gradient of an earlier step was added: clear it first, and not last.",
-         two_steps(in_order("backward", "clip", "step", "clear"))),
-        ("neither cleared nor clipped: `optimizer.zero_grad()` before `backward`, `clip_grad_norm_` after it.",
-         two_steps(in_order("backward", "step"))),
-        ("not clipped, and at the first call the gradient of an earlier step was added: clear it first, and not last.",
-         two_steps(in_order("backward", "step", "clear"))),
-        ("the gradient is multiplied by the loss: `loss.backward(loss)` does that; leave it empty.",
-         two_steps(in_order("clear", "backward by the loss", "step"))),
-        ("you clipped each entry to -1…1, which turns the gradient. Its length is to be clipped: all "
-         "entries are divided by one number.", two_steps(in_order("clear", "backward", "clip each", "step"))),
-        ("a gradient shorter than 1 was stretched to 1. Clipping shortens long ones only.",
-         two_steps(in_order("clear", "backward", "stretch", "step"))),
-        ("the gradient is multiplied by the loss, and then clipped: `loss.backward(loss)` does that; leave it empty.",
-         two_steps(in_order("clear", "backward by the loss", "clip", "step"))),
-        ("you moved the weight yourself, without `optimizer.step()`. An optimiser may remember earlier steps, as the "
-         "check's does in its last case, and a step by hand leaves that out.",
-         two_steps(in_order("clear", "backward", "clip", "by hand"))),
-        ("you went up: the optimiser turns the sign itself.",
-         two_steps(in_order("clear", "backward", "clip", "up", "step"))),
-        ("two steps were taken at each call: call `optimizer.step()` once.",
-         two_steps(in_order("clear", "backward", "clip", "step", "step"))),
-    ]
-    starts = [([3.0, -1.0], [-100.0, 50.0], 0.1, 0.0), ([0.7, 0.6], [-100.0, 50.0], 0.1, 0.0),
-              ([2.0, 1.5], [30.0, 0.0], 0.05, 0.9)]  # gradients that must be clipped, and others that must not
-    right = in_order("clear", "backward", "clip", "step")
-    diagnosed(two_steps(numbers), two_steps(right), causes,
-              "Clear, backward, clip to length 1, step. (Entry [i, j] is weight j after i+1 steps from `start`; before "
-              "the first, the gradient was `left`.)", starts)
-    later = [("the step is right; but you returned the loss after the step, and asked is that before it.",
-              two_steps(lambda *given: (right(*given), given[1]().item())[1], losses=True))]
-    diagnosed(two_steps(numbers, losses=True), two_steps(right, losses=True), later,
-              "The step is right, but not the loss that you returned: it is the one whose slope was taken.", starts)
-    return "Clear, backward, clip, step. Cleared last, as in section 3, it is the same from the second step on."
-
-
-def in_order(*parts):
-    """A training step: these parts, in this order."""
-
-    def step(weight, loss_of, optimizer):
-        loss = loss_of()
-        for part in parts:
-            PARTS[part](weight, loss, optimizer)
-        return loss.item()
-
-    return step
+    return fit
 
 
 PARTS = {
-    "clear": lambda weight, loss, optimizer: optimizer.zero_grad(),
-    "backward": lambda weight, loss, optimizer: loss.backward(),
-    "backward by the loss": lambda weight, loss, optimizer: loss.backward(loss),
-    "clip": lambda weight, loss, optimizer: torch.nn.utils.clip_grad_norm_([weight], 1.0),
-    "clip each": lambda weight, loss, optimizer: weight.grad.clamp_(-1, 1),
-    "stretch": lambda weight, loss, optimizer: weight.grad.div_(weight.grad.norm()),
-    "up": lambda weight, loss, optimizer: weight.grad.neg_(),
-    "by hand": lambda weight, loss, optimizer: weight.data.sub_(optimizer.param_groups[0]["lr"] * weight.grad),
-    "step": lambda weight, loss, optimizer: optimizer.step(),
+    "clear": lambda weights, loss, optimizer: optimizer.zero_grad(),
+    "clear the first": lambda weights, loss, optimizer: setattr(weights[0], "grad", None),
+    "backward": lambda weights, loss, optimizer: loss.backward(),
+    "clip": lambda weights, loss, optimizer: torch.nn.utils.clip_grad_norm_(weights, 1.0),
+    "clip each": lambda weights, loss, optimizer: [torch.nn.utils.clip_grad_norm_([weight], 1.0) for weight in weights],
+    "clip entries": lambda weights, loss, optimizer: torch.nn.utils.clip_grad_value_(weights, 1.0),
+    "stretch": lambda weights, loss, optimizer: torch._foreach_div_(
+        [weight.grad for weight in weights], torch.cat([weight.grad for weight in weights]).norm().item()),
+    "step": lambda weights, loss, optimizer: optimizer.step(),
+    "loss after": lambda weights, loss, optimizer: None,
 }
+STEP = ("rate", "clear", "backward", "clip", "step", "average")
+
+
+def without(part, instead=()):
+    return [one for name in STEP for one in (instead if name == part else (name,))]
+
+
+@answers
+def check_fit(attempt):
+    def run(loop):
+        """A function of a setting: the losses that a loop returns, the weights, and the averages after it."""
+
+        def outcome(left, scale, lr, momentum, steps, warm_up, decay):
+            weights = [torch.nn.Parameter(torch.tensor(start, dtype=torch.float64)) for start in ([3.0, -1.0], [0.5])]
+            averages = [weight.detach().clone() for weight in weights]
+            optimizer = torch.optim.SGD(weights, lr=lr, momentum=momentum)
+            for weight, entries in zip(weights, left or ()):
+                weight.grad = torch.tensor(entries, dtype=torch.float64)  # what somebody has left behind
+
+            def loss_of(k):
+                return scale * ((X[k % 3] @ weights[0] + weights[1] - Y[k % 3]) ** 2).mean()
+
+            recipe = Recipe(steps=steps, warm_up=warm_up, decay=decay)
+            losses = loop(weights, averages, loss_of, optimizer, recipe)
+            return (losses, torch.cat([weight.detach() for weight in weights]), torch.cat(averages))
+
+        return outcome
+
+    def mine(weights, averages, loss_of, optimizer, recipe):
+        return losses(attempt(weights, averages, loss_of, optimizer, recipe), recipe.steps)
+
+    def right(*setting):
+        due = run(in_order(*STEP))(*setting)
+        return (torch.tensor(due[0], dtype=torch.float64), *due[1:])
+
+    def cause(words, loop):
+        def outcome(*setting):
+            found = run(loop)(*setting)
+            return (torch.tensor(found[0], dtype=torch.float64), *found[1:])
+
+        return words, outcome
+
+    causes = [
+        cause("the weights have not moved: is `optimizer.step()` missing, or the gradient cleared before it?",
+              in_order("rate", "average")),
+        cause("the gradients of earlier steps are added: `optimizer.zero_grad()` before `backward`.",
+              in_order(*without("clear"))),
+        cause("at the first step a gradient that was left behind is added: clear before `backward`, and not after the "
+              "step.", in_order("rate", "backward", "clip", "step", "clear", "average")),
+        cause("one of the weights keeps its earlier gradients: `optimizer.zero_grad()` clears all of them.",
+              in_order(*without("clear", ["clear the first"]))),
+        cause("the gradient is not clipped: `clip_grad_norm_(weights, 1.0)` between `backward` and the step.",
+              in_order(*without("clip"))),
+        cause("each weight is clipped by itself, which turns the gradient. All their numbers together have one norm.",
+              in_order(*without("clip", ["clip each"]))),
+        cause("each entry is clipped, which turns the gradient. Its norm is to be clipped: all entries are divided by "
+              "one number.", in_order(*without("clip", ["clip entries"]))),
+        cause("a gradient shorter than 1 was stretched to 1. Clipping shortens long ones only.",
+              in_order(*without("clip", ["stretch"]))),
+        cause("the rate stays at its peak: `optimizer.param_groups[0][\"lr\"]` must be set in each step.",
+              in_order(*without("rate"))),
+        cause("the rate of a step is set after it, and serves the next: set it before `optimizer.step()`.",
+              in_order("clear", "backward", "clip", "step", "rate", "average")),
+        cause("the rates are those of the next step: k goes from 0.",
+              in_order(*STEP, share=lambda k, recipe: rate(k + 1, recipe))),
+        cause("the rate was multiplied by each share in turn. It is the *peak*, optimizer.defaults[\"lr\"], times the "
+              "share of this step.",
+              in_order(*STEP, share=lambda k, recipe: math.prod(rate(i, recipe) for i in range(k + 1)))),
+        cause("the averages have not moved: (3) is missing, or it made new tensors; `lerp_`, with its underscore, "
+              "changes them in place.", in_order(*without("average"))),
+        cause("the averages take in the weights from before the step: average after it.",
+              in_order("rate", "clear", "backward", "clip", "average", "step")),
+        cause("old and new are swapped in the average: μ is the weight of the old one. `a.lerp_(b, w)` is "
+              "(1-w) a + w b.",
+              in_order(*STEP, swapped=True)),
+        cause("the averages use μ_max from the start: μ = min(μ_max, (1 + k) / (10 + k)).",
+              in_order(*STEP, average=lambda k, decay: decay)),
+        cause("μ goes on to 1; recipe.decay is its limit.",
+              in_order(*STEP, average=lambda k, decay: (1 + k) / (10 + k))),
+        cause("in μ, steps are counted from 0: at the first one it is 1/10.", in_order(*STEP, later=1)),
+        cause("the averages are the weights themselves: μ of the old ones stays.",
+              in_order(*STEP, average=lambda k, decay: 0.0)),
+        cause("weights and averages are right; but the losses are those after each step, and asked are those before.",
+              in_order(*STEP, "loss after")),
+    ]
+    settings = [(None, 1.0, 0.1, 0.0, 5, 2, 0.99), ([[-100.0, 50.0], [20.0]], 1.0, 0.1, 0.0, 6, 3, 0.25),
+                ([[30.0, 0.0], [-7.0]], 0.05, 0.05, 0.9, 14, 4, 0.4)]  # long gradients and short ones; with a memory
+    diagnosed(run(mine), right, causes,
+              "In each step: rate, loss, clear, backward, clip, step, average. (Results 1, 2 and 3 are the losses, the "
+              "weights, and the averages; `left` are gradients from before, `scale` multiplies the loss.)", settings)
+    return "That is a training loop. The one of this notebook does the same, with two optimisers."
+
+
+def losses(given, steps):
+    """The losses that a reader's loop returned, as float64 (steps,); raises Wrong where they cannot be that."""
+    if given is None:
+        raise Wrong("your function returned None: collect the losses in a list, and return it.")
+    if any(torch.is_tensor(one) and one.requires_grad for one in (given if isinstance(given, (list, tuple)) else ())):
+        raise Wrong("collect numbers, `loss.item()`: tensors with their record keep every step's memory alive.")
+    if isinstance(given, (float, np.floating)) or getattr(given, "shape", None) == ():
+        raise Wrong("one number was returned, where a list is due: the loss of each of the {steps} steps.", steps=steps)
+    given = as_tensor(given, torch.zeros(steps, dtype=torch.float64)).double()
+    if given.shape != (steps,):
+        raise Wrong("there should be {steps} losses, one for each step, but yours have the shape {shape}.",
+                    steps=steps, shape=tuple(given.shape))
+    return given
+
+
+@cache
+def jitter_of(name, n):
+    """Over many batches of n times: what there is to be found, and what a few mistakes find. {name: float}."""
+    schedule, generator = SCHEDULES[name](), torch.Generator().manual_seed(11)
+    T, batches, i = schedule.T, 20_000, torch.arange(n)
+    u = torch.rand(batches, n, generator=generator, dtype=torch.float64)
+    ways = {"uniform": u, "spread": (u[:, :1] + i / n) % 1, "stretches": (i + u) / n,
+            "neighbours": (i + u[:, : n // 2].repeat_interleave(2, dim=1)) / n,
+            "halves": (i + u[:, : n // 2].repeat(1, 2)) / n}
+    found = {}
+    for way, place in ways.items():
+        t = (T * place).long().clamp(max=T - 1) + 1
+        a = schedule.alpha_bar[t]
+        found[way], found[f"{way}, of each"] = a.mean(dim=1).std().item(), a.std().item()
+        found[f"{way}, of t"] = t.double().mean(dim=1).std().item()
+    return found
+
+
+SCHEDULES = {"cosine": cosine, "linear": linear}
+SETS = (("cosine", 32), ("linear", 8))
+
+
+@answers
+def check_jitters(attempt):
+    given = []
+    for name, n in SETS:
+        schedule, generator = SCHEDULES[name](), torch.Generator().manual_seed(3)
+        mine = attempt(schedule, n, generator)
+        if mine is None:
+            raise Wrong("your function returned None: is the `return` missing?")
+        if not hasattr(mine, "__len__") or isinstance(mine, (str, dict)) or len(mine) != 3:
+            raise Wrong("return three numbers: for uniform_times, for spread_times, for one time in each stretch.")
+        mine = as_tensor(list(mine), torch.zeros(3, dtype=torch.float64)).double()
+        if mine.shape != (3,) or not bool(torch.isfinite(mine).all()):
+            raise Wrong("three finite numbers were expected, but yours are {mine}.", mine=mine.tolist())
+        given.append(mine)
+    due = [torch.tensor([jitter_of(*one)[way] for way in ("uniform", "spread", "stretches")]) for one in SETS]
+    for words, wrong in JITTER_CAUSES:
+        values = [torch.tensor(wrong(jitter_of(*one)), dtype=torch.float64) for one in SETS]
+        differ = [not near(value, right) for value, right in zip(values, due)]
+        if any(differ) and all(near(mine, value) for mine, value in zip(given, values)):
+            raise Wrong(words)
+    for mine, right, (name, n) in zip(given, due, SETS):
+        if not near(mine, right):
+            i = int((mine / right - 1).abs().argmax())
+            raise Wrong("with {n} times and the {name} schedule, number {i} should be near {due:.4f}, but yours is "
+                        "{given:.4f}. Draw 1,000 batches; of each take the mean of schedule.alpha_bar[t]; of these "
+                        "means the standard deviation. A stretch of your own: 1 + ⌊T (i + u_i) / n⌋.",
+                        n=n, name=name, i=i + 1, due=right[i], given=mine[i])
+    again = attempt(SCHEDULES["linear"](), 8, torch.Generator().manual_seed(3))
+    if not torch.equal(as_tensor(list(again), torch.zeros(3, dtype=torch.float64)).double(), given[1]):
+        raise Wrong("two equal generators gave different numbers: draw everything with `generator=generator`.")
+    return "One time in each stretch is steadiest. With one number for all, the times still move together."
+
+
+def near(given, due):
+    """Whether numbers agree to within what 1,000 batches can tell."""
+    return bool(((given / due - 1).abs() < 0.12).all())
+
+
+JITTER_CAUSES = [
+    ("those are variances; the standard deviation is the root.",
+     lambda of: [of["uniform"] ** 2, of["spread"] ** 2, of["stretches"] ** 2]),
+    ("your third one jumps as much as uniform times do: it draws each time from the whole chain.",
+     lambda of: [of["uniform"], of["spread"], of["uniform"]]),
+    ("your third one jumps as much as spread times do: one number moves all of its times together. Draw n of them.",
+     lambda of: [of["uniform"], of["spread"], of["spread"]]),
+    ("your second and third jump alike, as much as uniform times: are they drawn one by one?",
+     lambda of: [of["uniform"], of["uniform"], of["uniform"]]),
+    ("two neighbouring stretches share a random number in your third: draw n of them, and not n/2.",
+     lambda of: [of["uniform"], of["spread"], of["neighbours"]]),
+    ("the stretches i and i + n/2 share a random number in your third: draw n of them, and not n/2.",
+     lambda of: [of["uniform"], of["spread"], of["halves"]]),
+    ("that is how much ᾱ_t differs between single times. First the mean over each batch, then the deviation of these "
+     "means.", lambda of: [of["uniform, of each"], of["spread, of each"], of["stretches, of each"]]),
+    ("that is the jitter of the mean *time*; asked is that of the mean of ᾱ_t, `schedule.alpha_bar[t]`.",
+     lambda of: [of["uniform, of t"], of["spread, of t"], of["stretches, of t"]]),
+    ("the first two are in each other's place: uniform_times, spread_times, stretches.",
+     lambda of: [of["spread"], of["uniform"], of["stretches"]]),
+    ("the numbers come in another order: uniform_times, spread_times, stretches.",
+     lambda of: [of["stretches"], of["spread"], of["uniform"]]),
+]
+
+
+@answers
+def check_step_in_parts(attempt):
+    def steps(step):
+        """A function of a setting: the weight after each of three steps, and the losses that came back."""
+
+        def outcome(lengths, left, lr, momentum):
+            weight = torch.nn.Parameter(torch.tensor([2.0, -1.0], dtype=torch.float64))
+            optimizer = torch.optim.SGD([weight], lr=lr, momentum=momentum)
+            weight.grad = None if left is None else torch.tensor(left, dtype=torch.float64)
+            returned, after = [], []
+            for k in range(3):
+                points = POINTS.roll(k, dims=0)[: sum(lengths)]
+                parts = [part.clone() for part in points.split(lengths)]
+                returned.append(step(parts, lambda part: ((part @ weight - 1) ** 2).mean(), optimizer))
+                after.append(weight.detach().clone())
+            return torch.stack(after), torch.tensor(returned, dtype=torch.float64)
+
+        return outcome
+
+    def mine(parts, loss_of, optimizer):
+        loss = attempt(parts, loss_of, optimizer)
+        if loss is None:
+            raise Wrong("your function returned None: return the loss of the whole batch, a float.")
+        if torch.is_tensor(loss) and loss.requires_grad:
+            raise Wrong("return a number, `loss.item()`: a tensor with its record keeps every step's memory alive.")
+        if not isinstance(loss, (int, float, np.floating)) and getattr(loss, "shape", None) != ():
+            raise Wrong("return the loss as one number; your function returned {kind}.", kind=type(loss).__name__)
+        return float(loss)
+
+    def by(clear="first", weigh=lambda m, n, parts: m / n, told=None, step="last"):
+        """A step: when it clears, how it weighs a part of m of n examples, how the returned loss does."""
+
+        def one(parts, loss_of, optimizer):
+            n, total = sum(map(len, parts)), 0.0
+            if clear == "first":
+                optimizer.zero_grad()
+            for part in parts:
+                if clear == "each":
+                    optimizer.zero_grad()
+                value = loss_of(part)
+                (value * weigh(len(part), n, len(parts))).backward()
+                total += value.item() * (told or weigh)(len(part), n, len(parts))
+                if step == "each":
+                    optimizer.step()
+            if step == "last":
+                optimizer.step()
+            if clear == "last":
+                optimizer.zero_grad()
+            return total
+
+        return one
+
+    def alone(m, n, parts):
+        return 1.0
+
+    def equal(m, n, parts):
+        return 1 / parts
+
+    def right(m, n, parts):
+        return m / n
+
+    never = "gradients of earlier steps are never cleared: `optimizer.zero_grad()` once, before the first part."
+    added = "the gradients of the parts are added up as if each were the whole: weigh each by len(part) / n."
+    unequal = "each part has the weight 1/(number of parts), but they are not equally large: weigh by len(part) / n."
+    cases = [
+        ("that is the step as it was: earlier gradients are never cleared, and each part counts as a whole.",
+         by("never", alone)),
+        (f"{never} The weights of the parts are right.", by("never")),
+        (f"{never} And {unequal}", by("never", equal)),
+        (added, by("first", alone)),
+        (f"{added} (The loss that you return is right.)", by("first", alone, right)),
+        (f"{added} (The loss that you return has another weight, 1/(number of parts).)", by("first", alone, equal)),
+        (f"the gradient is right. But of the returned loss: {unequal}", by("first", right, equal)),
+        ("the gradient is right. But the returned loss is a sum over the parts, not the loss of the whole batch.",
+         by("first", right, alone)),
+        (unequal, by("first", equal)),
+        ("cleared before each part, only the last part counts: clear once, before the first.", by("each")),
+        ("cleared before each part, only the last part counts; and the weights of the parts are missing.",
+         by("each", alone)),
+        ("a step is taken after each part: one step, after all of them.", by("each", alone, right, "each")),
+        ("a step is taken after each part: one step, after all of them.", by("first", right, right, "each")),
+        ("a step is taken after each part: one step, after all of them.", by("first", alone, right, "each")),
+        ("a step is taken after each part: one step, after all of them.", by("first", alone, alone, "each")),
+        ("at the first step a gradient that was left behind is added: clear before the first part, and not at the end.",
+         by("last")),
+        ("the weights have not moved: is `optimizer.step()` missing?", by(step="never")),
+    ]
+    diagnosed(steps(mine), steps(by()), [(words, steps(wrong)) for words, wrong in cases],
+              "Clear once; weigh the loss of each part by len(part) / n; step once. (Result 1: entry [k, j] is weight "
+              "j after k+1 steps; result 2 are the losses returned.)",
+              [([3, 2, 1], [-40.0, 20.0], 0.05, 0.0), ([4, 1], None, 0.02, 0.9), ([1, 1, 2, 1], [5.0, 5.0], 0.1, 0.0)])
+    return "In parts or as a whole: the same step, to the last digit."
+
+
+POINTS = torch.tensor([[1.0, 0.5], [2.0, -1.0], [-1.0, 0.2], [0.3, 1.2], [-0.8, 0.4], [1.5, 1.0]], dtype=torch.float64)
+
+REASONS = {
+    "A": "A follows: the fewer digits, the larger is the distance even of real ones. That is what the floor is for.",
+    "B": "B does not follow: the two distances belong to different floors.",
+    "C": "C does not follow: who draws the training digits themselves has which distance?",
+    "D": "D follows: on known digits far lower than on new ones. Whose lines part in Figure 4?",
+    "E": "E does not follow: who has the lowest loss that there is, and what does he draw?",
+    "F": "F follows: how far down is the dashed line of Figure 3, and who can get below it?",
+}
+
+
+@answers
+def check_what_follows(attempt):
+    require_letters(attempt(), "ADF", REASONS)
+    return "Two distances with two floors cannot be compared, and the lowest loss is not the aim."
