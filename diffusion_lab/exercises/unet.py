@@ -2,9 +2,8 @@
 
 import torch
 import torch.nn.functional as F
-from torch.overrides import TorchFunctionMode
 
-from diffusion_lab.exercises.feedback import NONE, NOT_SO_MANY, Wrong, answers, diagnosed, how_many, require_no_none
+from diffusion_lab.exercises.feedback import Wrong, answers, diagnosed, require_letters, several
 
 CONVOLUTIONS = [(28, 1, 8, 3, 1, 1), (14, 4, 6, 3, 2, 1), (7, 6, 4, 1, 1, 0), (28, 3, 5, 5, 2, 0), (9, 2, 2, 3, 1, 0),
                 (7, 6, 4, 3, 2, 1), (20, 5, 7, 4, 3, 1)]
@@ -74,13 +73,7 @@ def part(attempt, i):
     """One of the reader's two numbers as a float, whole or not: a cause says more than that it should be whole."""
 
     def answer(*case):
-        given = attempt(*case)
-        if given is None:
-            raise Wrong(NONE)
-        if not hasattr(given, "__len__") or len(given) != 2:
-            raise Wrong(NOT_SO_MANY, n=2, kind=how_many(given))
-        require_no_none(given)
-        return float(given[i])
+        return float(several(attempt(*case), 2)[i])
 
     return answer
 
@@ -92,200 +85,300 @@ def as_float(whole):
     return due
 
 
-@answers
-def check_modulate(attempt):
-    def right(h, scale, shift):
-        return modulated(1 + scale, shift)(h)
+def random(*shape, seed=0):
+    """Standard normal float64 numbers, the same at every call."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
-    def modulated(factor, term):
-        """h times a factor plus a term, two tensors (n, c) or fewer."""
-        return lambda h: factor.expand(h.shape[:2])[:, :, None, None] * h + term.expand(h.shape[:2])[:, :, None, None]
 
-    causes = [
-        ("the 1 is missing: with scale 0, which is how a block begins, all would be 0.",
-         lambda h, scale, shift: modulated(scale, shift)(h)),
-        ("scale and shift are swapped.", lambda h, scale, shift: right(h, shift, scale)),
-        ("the scale is missing.", lambda h, scale, shift: right(h, 0 * scale, shift)),
-        ("the shift is missing.", lambda h, scale, shift: right(h, scale, 0 * shift)),
-        ("the shift is added, and you subtracted it.", lambda h, scale, shift: right(h, scale, -shift)),
-        ("the factor is 1 + scale, and yours is 1 - scale.", lambda h, scale, shift: right(h, -scale, shift)),
-        ("that is exp(scale); here it is 1 + scale.", lambda h, scale, shift: modulated(scale.exp(), shift)(h)),
-        ("without brackets, only scale is multiplied with h, and 1 is added: write (1 + scale) * h.",
-         lambda h, scale, shift: 1 + modulated(scale, shift)(h)),
-        ("you added the scale; h is multiplied by 1 + scale.",
-         lambda h, scale, shift: modulated(torch.ones_like(scale), scale + shift)(h)),
-        ("first scale, then shift: here the shift was scaled, too.",
-         lambda h, scale, shift: modulated(1 + scale, (1 + scale) * shift)(h)),
-        ("each picture has a time of its own: do not average over the batch.",
-         lambda h, scale, shift: modulated(1 + scale.mean(0), shift.mean(0))(h)),
-        ("you averaged scale and shift; each channel of each picture has its own.",
-         lambda h, scale, shift: modulated(1 + scale.mean(), shift.mean())(h)),
-        ("all pictures got the scale and shift of the first one.",
-         lambda h, scale, shift: modulated(1 + scale[:1], shift[:1])(h)),
-        ("all channels got the scale and shift of the first one.",
-         lambda h, scale, shift: modulated(1 + scale[:, :1], shift[:, :1])(h)),
-        ("(n, c) was aligned with (height, width), for broadcasting begins at the right. It raised no error only "
-         "because all sizes are equal here. Add two axes: `scale[:, :, None, None]`.",
-         lambda h, scale, shift: (1 + scale) * h + shift),
-        ("the channels' numbers went along the width: the two new axes belong behind, not between.",
-         lambda h, scale, shift: (1 + scale)[:, None, None] * h + shift[:, None, None]),
-        ("pictures and channels are swapped: scale has shape (n, c), as the first two axes of h.",
-         lambda h, scale, shift: right(h, scale.T, shift.T)),
-    ]
-    look = "Multiply channel c of picture n by 1 + scale[n, c], then add shift[n, c]."
-    equal = [(random(4, 4, 4, 4), *random(2, 4, 4)), (random(3, 3, 3, 3), *random(2, 3, 3))]
-    diagnosed(attempt, right, causes, look, equal)
-    diagnosed(attempt, right, [], f"Right where all sizes are equal, but not where they differ. {look}",
-              [(random(2, 3, 5, 4), *random(2, 2, 3)), (random(3, 1, 2, 6), *random(2, 3, 1))])
-    return "Zeros change nothing, and each channel of each picture has a dial of its own."
+def attend_once(h):
+    """An attention that looks at all positions, without weights of its own."""
+    return torch.softmax(h @ h.mT / h.shape[2] ** 0.5, dim=2) @ h
+
+
+def mlp_once(h):
+    """A small network that looks at each position by itself."""
+    return torch.tanh(2 * h) - 0.3 * h.square()
 
 
 @answers
-def check_join(attempt):
-    def right(coarse, fine):
-        return torch.cat([grown(coarse), fine], dim=1)
-
-    def grown(coarse):
-        return coarse.repeat_interleave(2, 2).repeat_interleave(2, 3)
-
-    def with_zeros(coarse):
-        return grown(coarse) * torch.tensor([[1.0, 0], [0, 0]]).repeat(*coarse.shape[2:])
-
-    def resized(mode, **how):
-        return lambda coarse, fine: torch.cat([F.interpolate(coarse, scale_factor=2, mode=mode, **how), fine], dim=1)
-
-    single = ("that has the channels of one of the two. Lay them side by side, `torch.cat`, and add nothing up: the "
-              "next block decides what to take from each.")
-    mixes = "that is bilinear upsampling, which mixes neighbours. Repeat each place 2×2, unmixed."
-    causes = [
-        (single, lambda coarse, fine: grown(coarse) + fine),
-        (single, lambda coarse, fine: grown(coarse)),
-        (single, lambda coarse, fine: fine),
-        ("you put them together along the pictures of the batch. The channels are axis 1.",
-         lambda coarse, fine: torch.cat([grown(coarse), fine])),
-        ("you put them together along the rows. The channels are axis 1.",
-         lambda coarse, fine: torch.cat([grown(coarse), fine], dim=2)),
-        ("you put them together along the columns. The channels are axis 1.",
-         lambda coarse, fine: torch.cat([grown(coarse), fine], dim=3)),
-        ("`torch.stack` makes an axis of its own for the two; `torch.cat` lays them along one that is there, dim=1.",
-         lambda coarse, fine: torch.stack([grown(coarse), fine], dim=1)),
-        ("`torch.stack` makes an axis of its own for the two; `torch.cat` lays them along one that is there, dim=1.",
-         lambda coarse, fine: torch.stack([grown(coarse), fine])),
-        ("the fine channels come first; the weights of the next block expect the coarse ones there.",
-         lambda coarse, fine: torch.cat([fine, grown(coarse)], dim=1)),
-        ("`repeat` lays four copies of the picture side by side. Each place must be repeated where it is: "
-         "`repeat_interleave`.", lambda coarse, fine: torch.cat([coarse.repeat(1, 1, 2, 2), fine], dim=1)),
-        ("the fine channels are right, but of each 2×2 places of the coarse ones only the first is filled. Repeat it.",
-         lambda coarse, fine: torch.cat([with_zeros(coarse), fine], dim=1)),
-        ("you made the fine channels small; the coarse ones are to grow.",
-         lambda coarse, fine: torch.cat([coarse, F.avg_pool2d(fine, 2)], dim=1)),
-        ("you made the fine channels small; the coarse ones are to grow.",
-         lambda coarse, fine: torch.cat([coarse, F.max_pool2d(fine, 2)], dim=1)),
-        (mixes, resized("bilinear")), (mixes, resized("bilinear", align_corners=True)),
-        ("that is bicubic upsampling, which mixes neighbours. Repeat each place 2×2, unmixed.", resized("bicubic")),
-    ]
-    look = ("The first channels are the coarse ones, grown, so that place (i, j) belongs at rows 2i, 2i+1 and columns "
-            "2j, 2j+1; the others are the fine ones, unchanged.")
-    diagnosed(joined(attempt), right, causes, look,
-              [(random(3, 3, 2, 4), random(3, 3, 4, 8)), (random(2, 2, 3, 2), random(2, 2, 6, 4))])
-    diagnosed(joined(attempt), right, [], f"Right for as many coarse channels as fine ones, but not else. {look}",
-              [(random(2, 4, 3, 2), random(2, 1, 6, 4)), (random(1, 2, 2, 3), random(1, 5, 4, 6))])
-    return "What is there, and where exactly, side by side for the next block."
-
-
-def joined(attempt):
-    """The reader's function; raises Wrong where the two parts were left apart (a list of two may be a batch of two)."""
-
-    def answer(coarse, fine):
-        given = attempt(coarse, fine)
-        if isinstance(given, (tuple, list)) and len(given) == 2 and len(coarse) != 2:
-            raise Wrong("one tensor was expected, but your function returned two things. `torch.cat` lays tensors side "
-                        "by side.")
+def check_transformer_block(attempt):
+    def with_functions(x, modulation):
+        given = attempt(x, modulation, attend_once, mlp_once)
+        if torch.is_tensor(given) and given.shape == (len(x), x.shape[2] * x.shape[3], x.shape[1]) != x.shape:
+            raise Wrong("your result still has a row for each position, {given}: turn it back into a picture, "
+                        "{expected}.", given=tuple(given.shape), expected=tuple(x.shape))
         return given
 
-    return answer
+    def norm(places):
+        return F.layer_norm(places, places.shape[2:])
 
+    def half(places, scale, shift, gate, f, change=norm):
+        return places + gate * f((1 + scale) * change(places) + shift)
 
-def random(*shape):
-    """Standard normal float64 numbers, the same at every call."""
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    def block(one=half, other=half, order=(0, 1, 2, 3, 4, 5), first=attend_once, second=mlp_once, parts=None):
+        """The right block, with something exchanged: a half, the order of the six parts, the functions."""
 
+        def built(x, modulation):
+            places = x.flatten(2).transpose(1, 2)
+            six = parts(modulation) if parts else modulation[:, None].chunk(6, dim=2)
+            six = [six[k] for k in order]
+            places = one(places, *six[:3], first)
+            return other(places, *six[3:], second).transpose(1, 2).reshape(x.shape)
 
-class ByHand(TorchFunctionMode):
-    """While it is active: the library's own attention is refused, and so is `.T` of a tensor of three axes."""
+        return built
 
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        if function is F.scaled_dot_product_attention:
-            raise Wrong("that is the library's own function. Write out what it does: likenesses, shares, mixture.")
-        if function == torch.Tensor.T.__get__ and args[0].ndim == 3:
-            raise Wrong("`.T` turns round all three axes. The batch must stay first: `k.transpose(1, 2)`.")
-        return function(*args, **(kwargs or {}))
+    def both(half):
+        return block(half, half)
+
+    def interleaved(modulation):
+        return modulation[:, None].unflatten(2, (-1, 6)).unbind(dim=3)
+
+    def side_by_side(x, modulation):
+        """Both halves see the block's input, and are added."""
+        places = x.flatten(2).transpose(1, 2)
+        six = modulation[:, None].chunk(6, dim=2)
+        added = half(places, *six[:3], attend_once) + half(places, *six[3:], mlp_once) - places
+        return added.transpose(1, 2).reshape(x.shape)
+
+    def not_turned(x, modulation):
+        """Positions cut by reshape, without a transpose."""
+        n, channels, height, width = x.shape
+        turned = x.reshape(n, height * width, channels).transpose(1, 2).reshape(x.shape)
+        return block()(turned, modulation)
+
+    def not_turned_back(x, modulation):
+        return block()(x, modulation).flatten(2).transpose(1, 2).reshape(x.shape)
+
+    def never_turned(x, modulation):
+        return not_turned(x, modulation).flatten(2).transpose(1, 2).reshape(x.shape)
+
+    mixes = ("`reshape` alone cuts a picture into rows that mix positions and channels: flatten the positions, then "
+             "`transpose(1, 2)`.")
+
+    causes = [
+        ("the gates are missing: each f is multiplied by its gate before it is added, so that gates of 0 leave x as "
+         "it was.", both(lambda x, scale, shift, gate, f: x + f((1 + scale) * norm(x) + shift))),
+        ("the shortcuts are missing: a block adds to its input.",
+         both(lambda x, scale, shift, gate, f: gate * f((1 + scale) * norm(x) + shift))),
+        ("the second shortcut is missing: both halves add.",
+         block(other=lambda x, scale, shift, gate, f: gate * f((1 + scale) * norm(x) + shift))),
+        ("the norm is missing.", both(lambda x, scale, shift, gate, f: x + gate * f((1 + scale) * x + shift))),
+        ("the norm is missing in the second half.",
+         block(other=lambda x, scale, shift, gate, f: x + gate * f((1 + scale) * x + shift))),
+        ("the 1 is missing: with scale 0, which is how a block begins, f would see nothing but the shift.",
+         both(lambda x, scale, shift, gate, f: x + gate * f(scale * norm(x) + shift))),
+        ("the gate is 0 at the start, and yours is 1 + gate.",
+         both(lambda x, scale, shift, gate, f: x + (1 + gate) * f((1 + scale) * norm(x) + shift))),
+        ("the shift is missing.", both(lambda x, scale, shift, gate, f: x + gate * f((1 + scale) * norm(x)))),
+        ("the shift comes after the scaling, and here it was scaled, too.",
+         both(lambda x, scale, shift, gate, f: x + gate * f((1 + scale) * (norm(x) + shift)))),
+        ("the gate belongs outside: it multiplies what f returns.",
+         both(lambda x, scale, shift, gate, f: x + f(gate * ((1 + scale) * norm(x) + shift)))),
+        ("the gate multiplies what f returns, and not the shortcut.",
+         both(lambda x, scale, shift, gate, f: gate * (x + f((1 + scale) * norm(x) + shift)))),
+        ("the scaled and shifted norm was added on to, in place of x itself: the shortcut leads past the norm.",
+         both(lambda x, scale, shift, gate, f: (1 + scale) * norm(x) + shift
+              + gate * f((1 + scale) * norm(x) + shift))),
+        ("scale and shift are swapped: the docstring has scale, shift, gate.", block(order=(1, 0, 2, 4, 3, 5))),
+        ("the order of the six is scale, shift, gate, and once more; you took the gates first.",
+         block(order=(1, 2, 0, 4, 5, 3))),
+        ("the first three vectors belong to attend, the last three to mlp; yours are the other way round.",
+         block(order=(3, 4, 5, 0, 1, 2))),
+        ("the six are scale, shift, gate, and once more; you took them as two scales, two shifts, two gates.",
+         block(order=(0, 2, 4, 1, 3, 5))),
+        ("both halves got the first three vectors.", block(order=(0, 1, 2, 0, 1, 2))),
+        ("each of the six is a block of `channels` numbers in a row; you took every sixth number.",
+         block(parts=interleaved)),
+        ("first attend, then mlp; yours are the other way round.", block(first=mlp_once, second=attend_once)),
+        ("attend stands in both halves; the second is mlp's.", block(second=attend_once)),
+        ("mlp stands in both halves; the first is attend's.", block(first=mlp_once)),
+        ("the second half is missing.", block(other=lambda x, *_: x)),
+        ("the second half sees the block's input; it should see what the first half has made.", side_by_side),
+        ("all pictures got the modulation of the first one.",
+         lambda x, modulation: block()(x, modulation[:1].expand(modulation.shape))),
+        ("the norm runs over the channels of one position; yours runs over the positions.",
+         both(lambda x, *rest: half(x, *rest, change=lambda h: F.layer_norm(h.mT, h.shape[1:2]).mT))),
+        ("the norm runs over the channels of one position; yours runs over all positions together.",
+         both(lambda x, *rest: half(x, *rest, change=lambda h: F.layer_norm(h, h.shape[1:])))),
+        (mixes, not_turned),
+        (mixes, never_turned),
+        ("the way back lacks its transpose: (n, positions, channels) must be turned before it is reshaped.",
+         not_turned_back),
+    ]
+    look = ("Make a row of each position; then twice: norm, times 1 + scale, plus shift, through f, times gate, added "
+            "to what there was; then a picture again.")
+    diagnosed(with_functions, block(), causes, look,
+              [(random(2, 3, 2, 3), random(2, 18, seed=1)), (random(3, 4, 3, 2), random(3, 24, seed=2))])
+    return "With gates of 0 it changes nothing; with others, each position has heard of all."
 
 
 @answers
 def check_attend(attempt):
-    def by_hand(*case):
-        with ByHand():
-            return attempt(*case)
-
-    def shared(likeness, dim=2):
-        """The mixture of the values with shares from another likeness, a function of q, k and v."""
-        return lambda q, k, v: torch.softmax(likeness(q, k, v), dim=dim) @ v
-
     def scores(q, k):
-        return q @ k.transpose(1, 2)
+        return q @ k.mT / q.shape[3] ** 0.5
 
-    def scaled(q, k, v):
-        return scores(q, k) / q.shape[2] ** 0.5
+    def side_by_side(found):
+        return found.transpose(1, 2).flatten(2)
 
-    def shares(q, k, v):
-        return torch.softmax(scaled(q, k, v), dim=2)
+    def mixed(weigh, join=side_by_side):
+        return lambda q, k, v: join(weigh(q, k) @ v)
 
-    def right(q, k, v):
-        return shares(q, k, v) @ v
+    def softmax(q, k, dim=3):
+        return torch.softmax(scores(q, k), dim=dim)
 
-    no_softmax = "the softmax is missing: the likenesses must become shares that add up to 1."
+    def reshaped(found):
+        n, heads, positions, d = found.shape
+        return found.reshape(n, positions, heads * d)
+
+    def channels_first(found):
+        return found.permute(0, 2, 3, 1).flatten(2)
+
+    def unsafe(q, k):
+        exp = scores(q, k).exp()
+        return exp / exp.sum(dim=3, keepdim=True)
+
+    def from_the_largest_of_all(q, k):
+        exp = (scores(q, k) - scores(q, k).max()).exp()
+        return exp / exp.sum(dim=3, keepdim=True)
+
+    wrong_axis = ("the softmax still runs over the positions that ask. In each row, for one that asks, the weights of "
+                  "those that answer must add up to 1.")
+    wrong_join = ("the softmax is right now. But `reshape` reads the numbers head by head, so that positions and heads "
+                  "get mixed: `transpose(1, 2)` first.")
     causes = [
-        ("those are the shares. Mix the values with them: `shares @ v`.", shares),
-        ("1/√d is missing.", shared(lambda q, k, v: scores(q, k))),
-        ("you divided by d; its root is the deviation of the inner products.",
-         shared(lambda q, k, v: scores(q, k) / q.shape[2])),
-        ("d is the length of a query, not the number of places.",
-         shared(lambda q, k, v: scores(q, k) / q.shape[1] ** 0.5)),
-        ("d is the length of a query, not the number of examples.",
-         shared(lambda q, k, v: scores(q, k) / len(q) ** 0.5)),
-        ("you multiplied by √d; divide.", shared(lambda q, k, v: scores(q, k) * q.shape[2] ** 0.5)),
-        ("your shares add up to 1 over the places that ask. They must do so over those that answer.",
-         shared(scaled, dim=1)),
-        ("your softmax runs over the examples of the batch.", shared(scaled, dim=0)),
-        ("queries and keys are swapped: each row belongs to one query.", shared(lambda q, k, v: scaled(k, q, v))),
-        ("the shares are turned round: each row of them, one query's, mixes the values.",
-         lambda q, k, v: shares(q, k, v).transpose(1, 2) @ v),
-        ("the likest places get the smallest shares: the sign is turned.", shared(lambda q, k, v: -scaled(q, k, v))),
-        ("the queries are compared with the values; compare them with the keys.",
-         shared(lambda q, k, v: scores(q, v) / q.shape[2] ** 0.5)),
-        ("the queries are compared with themselves; compare them with the keys.",
-         shared(lambda q, k, v: scores(q, q) / q.shape[2] ** 0.5)),
-        ("you made all queries and keys of length 1, and compared angles alone; asked are inner products over √d.",
-         shared(lambda q, k, v: scores(F.normalize(q, dim=2), F.normalize(k, dim=2)))),
-        ("every example got the shares of the first one.", lambda q, k, v: shares(q[:1], k[:1], v) @ v),
-        ("each query is compared with the keys of all examples, not with those of its own: the batch stays an axis.",
-         lambda q, k, v: right(*(part.flatten(0, 1)[None] for part in (q, k, v)))[0].unflatten(0, q.shape[:2])),
-        ("divide by √d before the softmax, not after: shares that are divided no longer add up to 1.",
-         lambda q, k, v: torch.softmax(scores(q, k), dim=2) @ v / q.shape[2] ** 0.5),
-        ("that is the softmax of a softmax: once is enough.", shared(shares)),
-        (no_softmax, lambda q, k, v: scaled(q, k, v) @ v),
-        (no_softmax, lambda q, k, v: scores(q, k) @ v),
-        ("exp alone makes no shares: divide each row by its sum, as softmax does.",
-         lambda q, k, v: scaled(q, k, v).exp() @ v),
-        ("a sigmoid weighs each key by itself; shares that add up to 1 come from the softmax.",
-         lambda q, k, v: scaled(q, k, v).sigmoid() @ v),
-        ("those are the logarithms of the shares (log_softmax); mix with the shares themselves.",
-         lambda q, k, v: shares(q, k, v).log() @ v),
-        ("you mixed the keys. They say how much of each place is taken; what is taken are the values.",
-         lambda q, k, v: shares(q, k, v) @ k),
+        ("that is still the faulty function: both faults are in it.", mixed(lambda q, k: softmax(q, k, 2), reshaped)),
+        (wrong_axis, mixed(lambda q, k: softmax(q, k, 2))),
+        (wrong_join, mixed(softmax, reshaped)),
+        ("your softmax runs over the heads.", mixed(lambda q, k: softmax(q, k, 1))),
+        ("your softmax runs over the pictures of the batch.", mixed(lambda q, k: softmax(q, k, 0))),
+        ("the numbers of the heads lie interleaved; each head's d numbers belong side by side.",
+         mixed(softmax, channels_first)),
+        ("the root was right: d is the length of a query in one head, not of all heads together.",
+         mixed(lambda q, k: torch.softmax(q @ k.mT / (q.shape[1] * q.shape[3]) ** 0.5, dim=3))),
+        ("1/√d is missing.", mixed(lambda q, k: torch.softmax(q @ k.mT, dim=3))),
+        ("you divided by d; it is its root.", mixed(lambda q, k: torch.softmax(q @ k.mT / q.shape[3], dim=3))),
+        ("queries and keys are swapped: each row belongs to one query.", mixed(lambda q, k: softmax(k, q))),
+        ("the weights are turned round: each row of them, one query's, mixes the values.",
+         mixed(lambda q, k: softmax(q, k).mT)),
+        ("the heads were averaged; they stand side by side.",
+         lambda q, k, v: (softmax(q, k) @ v).mean(dim=1).repeat(1, 1, q.shape[1])),
+        ("the softmax is missing.", mixed(scores)),
+        ("a sigmoid weighs each key by itself; weights that add up to 1 come from the softmax.",
+         mixed(lambda q, k: scores(q, k).sigmoid())),
+        ("you mixed the keys. They say how much of each position is taken; what is taken are the values.",
+         lambda q, k, v: side_by_side(softmax(q, k) @ k)),
     ]
-    diagnosed(by_hand, right, causes,
-              "Compare each query with all keys (q kᵀ), divide by √d, softmax over the keys, mix the values.",
-              [tuple(random(3, 2, 5, 3)), tuple(random(3, 3, 4, 6))])
-    return "The same as the library's, which is faster and needs less memory."
+    look = ("Weights: softmax over the last axis of q kᵀ / √d. Then weights times v, and the heads side by side: "
+            "transpose, then flatten.")
+    numbers = [tuple(random(3, 2, 2, 5, 3)), tuple(random(3, 2, 3, 3, 4, seed=1))]
+    diagnosed(attempt, mixed(softmax), causes, look, numbers)
+    large = [(60 * q, 60 * k, v) for q, k, v in numbers]
+    diagnosed(attempt, mixed(softmax),
+              [("right for small numbers. For large ones exp overflows, and ∞/∞ is not a number: subtract the largest "
+                "of each row first, or let `torch.softmax` do it.", mixed(unsafe)),
+               ("right for small numbers. For large ones exp overflows: subtract the largest of each *row*, or let "
+                "`torch.softmax` do it.", mixed(from_the_largest_of_all))],
+              f"Right for small numbers, but not for large ones. {look}", large)
+    return "Each row of weights adds up to 1, and each head's answer lies where it belongs."
+
+
+class Toy:
+    """A denoiser of known reach: the middle pixel listens to its neighbours, less the further away, and to all."""
+
+    def __init__(self, falls, whole):
+        far = (torch.arange(28, dtype=torch.float64) - 14).abs()
+        sign = torch.where(far[:, None] + far == 1, -1.0, 1.0)  # next to the middle the slopes are negative
+        self.near = torch.exp(-falls * torch.maximum(far[:, None], 1.3 * far)) * sign
+        self.whole = whole
+
+    def __call__(self, x_t, t):
+        near = (x_t[:, 0] * self.near).sum(dim=(1, 2))
+        answer = torch.tanh(x_t).roll((1, 2), dims=(2, 3)) * 0.5
+        answer[:, 0, 14, 14] = near + near.square() / 7 + self.whole * t / 1000 * x_t.mean(dim=(1, 2, 3)) * 28
+        return answer
+
+
+@answers
+def check_reach(attempt):
+    toys = {"a": Toy(0.4, 3.0), "b": Toy(1.1, 1.0)}
+    states = {"a": random(3, 1, 28, 28), "b": random(2, 1, 28, 28, seed=1)}
+
+    def of_toy(case, t, radius):
+        given = attempt(toys[case], states[case].clone(), t, radius)
+        return given.item() if torch.is_tensor(given) and given.numel() == 1 else given
+
+    def slopes_of(case, t, of=lambda answers: answers[:, 0, 14, 14].sum()):
+        x = states[case].clone().requires_grad_()
+        (slopes,) = torch.autograd.grad(of(toys[case](x, t)), x)
+        return slopes
+
+    def share(size=torch.square, low=0, high=1, of=lambda answers: answers[:, 0, 14, 14].sum(), middle=14):
+        """The right share, with something exchanged."""
+
+        def measured(case, t, radius):
+            values = size(slopes_of(case, t, of))
+            window = slice(middle - radius - low, middle + radius + high)
+            return (values[:, 0, window, window].sum() / values.sum()).item()
+
+        return measured
+
+    def each(case, t, radius):
+        squares = slopes_of(case, t).square()
+        window = slice(14 - radius, 15 + radius)
+        return (squares[:, 0, window, window].sum(dim=(1, 2)) / squares.sum(dim=(1, 2, 3))).mean().item()
+
+    def round_window(case, t, radius):
+        squares = slopes_of(case, t).square()
+        far = (torch.arange(28) - 14).square()
+        return (squares[:, 0, far[:, None] + far <= radius**2].sum() / squares.sum()).item()
+
+    right = share()
+    causes = [
+        ("that is the share outside of the window; asked is the one inside.", lambda *case: 1 - right(*case)),
+        ("the slopes are to be squared; you took their absolute values.", share(torch.abs)),
+        ("the slopes are to be squared, or those of both signs cancel.", share(lambda slopes: slopes)),
+        ("your window lacks its last row and column: a slice leaves its upper end out, so it goes to 14 + radius + 1.",
+         share(high=0)),
+        ("your window is one row and column too large on each side.", share(low=1, high=2)),
+        ("your window is twice as wide: radius counts from the middle to one side.",
+         lambda case, t, radius: right(case, t, 2 * radius)),
+        ("your window is half as wide: radius counts from the middle to each side.",
+         lambda case, t, radius: right(case, t, radius // 2)),
+        ("those are the slopes of the sum of all pixels of the answer; take one pixel's, row 14 and column 14.",
+         share(of=lambda answers: answers.sum())),
+        ("those are the slopes of the loss; take those of one pixel of the answer.",
+         share(of=lambda answers: answers.square().mean())),
+        ("that is pixel 13; the middle is row 14 and column 14.",
+         share(of=lambda answers: answers[:, 0, 13, 13].sum(), middle=13)),
+        ("you squared the pixel's answer: its slope is then another one.",
+         share(of=lambda answers: answers[:, 0, 14, 14].square().sum())),
+        ("you took the first picture alone.", share(of=lambda answers: answers[0, 0, 14, 14])),
+        ("you averaged the shares of the pictures; asked is one share of all their squared slopes together.", each),
+        ("your window is round; asked is a square: at most radius rows *and* at most radius columns away.",
+         round_window),
+        ("that is the sum inside the window; divide by the sum of all.",
+         lambda case, t, radius: right(case, t, radius) * slopes_of(case, t).square().sum().item()),
+        ("the time is not handed on as it was given.", lambda case, t, radius: right(case, 1000, radius)),
+    ]
+    diagnosed(of_toy, right, causes,
+              "Slopes of answer[:, 0, 14, 14], summed over the pictures, with respect to x_t; squared; those in rows "
+              "and columns 14 - radius to 14 + radius, over all.",
+              [("a", 200, 2), ("b", 700, 3), ("a", 900, 4)], tolerance=1e-5)
+    return "The rest of the slopes lies further away. Now ask the trained network, at little noise and at much."
+
+
+REASONS = {
+    "A": "A is justified: a sixth of the weights is a second difference, and either may be the cause.",
+    "B": "B is justified: after a tenth of the steps the whole network, too, would be far from done.",
+    "C": "C is justified: without a second seed nobody knows how far apart two equal networks come out.",
+    "D": "D is not justified: the training loss looks at known digits, and at no drawn one.",
+    "E": "E is justified: a row holds for what was tried.",
+    "F": "F is not justified: networks that differ in one part, with all else equal, are what one wants to compare.",
+    "G": "G is justified: a rate that was chosen for one network favours that one.",
+}
+
+
+@answers
+def check_justified(attempt):
+    require_letters(attempt(), "ABCEG", REASONS)
+    return "All else equal, long enough, more than one seed; and then it answers for what was tried."

@@ -70,9 +70,9 @@ class ResidualBlock(nn.Module):
 
 
 class Attention(nn.Module):
-    """x + attention(x): every place looks at every other and takes what it finds  (Vaswani et al. 2017, eq. 1).
+    """x + attention(x): every position looks at every other and takes what it finds  (Vaswani et al. 2017, eq. 1).
 
-    softmax(q kᵀ / √d) v over the h·w places, in `heads` independent groups of d = channels / heads numbers.
+    softmax(q kᵀ / √d) v over the h·w positions, in `heads` independent groups of d = channels / heads numbers.
     x: (n, channels, h, w). Returns the same shape.
     """
 
@@ -87,8 +87,8 @@ class Attention(nn.Module):
 
     def forward(self, x):
         n, channels, height, width = x.shape
-        places = self.norm(x).flatten(2).transpose(1, 2)
-        q, k, v = self.to_qkv(places).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        positions = self.norm(x).flatten(2).transpose(1, 2)
+        q, k, v = self.to_qkv(positions).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         found = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         return x + self.leave(found).transpose(1, 2).reshape(n, channels, height, width)
 
@@ -96,8 +96,8 @@ class Attention(nn.Module):
 class UNet(nn.Module):
     """(x_t, t, label) → a tensor like x_t, by way of 14×14 and 7×7  (Ronneberger et al. 2015; Ho et al. 2020, app. B).
 
-    What the output means (ε, v, x_0) is for `as_denoiser` to say. Each 2×2 pixels become the 4 channels of one place at
-    once: half the places, half the time. fine, coarse: channels at 14×14 and at 7×7, multiples of 8.
+    What the output means (ε, v, x_0) is for `as_denoiser` to say. Each 2×2 pixels become the 4 channels of one
+    position: a quarter of the positions, and of the time. fine, coarse: channels at 14×14 and at 7×7, multiples of 8.
     """
 
     def __init__(self, fine=48, coarse=96, dim=128, labels=10):
