@@ -67,7 +67,7 @@ for optimiser, colour, style in (("AdamW", GREY, ":"), ("Muon", ORANGE, "-")):
                 label=optimiser if i == 0 else None)
 ax.set(xlabel="seconds of one core", ylabel="loss, mean of ten batches", yscale="log")
 ax.legend()
-show(fig, alt="Two bundles of falling curves over a minute; the orange one, of Muon, lies below the dotted grey one.")
+show(fig, alt="Two bundles of falling curves over a minute; the orange one, of Muon, ends a little below the grey one.")
 
 # %% [markdown]
 # **Figure 1.** Two trainings, measured by `benchmarks/optimisers.py`; one line for each seed. Grey: AdamW, which nearly
@@ -242,23 +242,23 @@ class Muon(torch.optim.Optimizer):
 # its floor by both judges. (AdamW has PyTorch's weight decay, 0.01; Muon has none.)
 
 # %% tags=["check"]
-print("optimiser   rate  seeds  steps    loss   two judges")
+print("optimiser   rate  seeds  seconds  steps    loss   two judges")
 found = {}
 for optimiser in ("AdamW", "Muon"):
     mine = best_rows(optimiser)
-    for key in ("steps", "test_loss", "first", "second"):
+    keys = ("taken", "steps", "test_loss", "first", "second")
+    for key in keys:
         found[optimiser, key] = sum(row[key] for row in mine) / len(mine)
-    steps, loss, first, second = [found[optimiser, key] for key in
-                                  ("steps", "test_loss", "first", "second")]
-    print(f"{optimiser:9} {mine[0]['rate']:6}  {len(mine):5}  {steps:5.0f}  {loss:6.4f}   "
+    taken, steps, loss, first, second = [found[optimiser, key] for key in keys]
+    print(f"{optimiser:9} {mine[0]['rate']:6}  {len(mine):5}  {taken:7.0f}  {steps:5.0f}  {loss:6.4f}   "
           f"{first:4.1f}  {second:4.1f}")
 assert found["Muon", "test_loss"] < found["AdamW", "test_loss"]
-assert found["Muon", "second"] < found["AdamW", "second"]
 
 # %% [markdown]
-# That is a gain for this network, on these digits, in a short run on one kind of processor, with as many seeds as the table says. It
-# is not a law. On your network the only evidence is a run of yours, with both rates tuned. If you take one habit from this
-# notebook, let it be that table.
+# By the loss Muon is ahead, by a few hundredths of it. By the judges nothing is settled: after a minute both draw poor digits, and
+# rate and seed move the distances as much as the optimiser does. An earlier version of this table gave AdamW a single rate, half
+# of its best, and Muon looked far better. So it goes. On your network the only evidence is a run of yours, with both rates
+# tuned. If you take one habit from this notebook, let it be that table.
 #
 # ## 2 · Come to rest: rate and average, as digits
 #
@@ -356,7 +356,7 @@ def of_the_last():
     def draw_average(n):
         if n not in known:
             network = average_of(visited[-n:])
-            known[n] = gallery({f"{n}: loss {held_out_loss(network):.3f}": ten_digits(network)}, size=1.05)
+            known[n] = gallery({f"{n:2}: loss {held_out_loss(network):.3f}": ten_digits(network)}, size=1.05)
         return known[n]
 
     return draw_average
