@@ -56,13 +56,14 @@ class Setting(NamedTuple):
 
 
 ENDS = (-2.7, 3.4)
-CHOSEN = [Setting("DPM-Solver++", 10, ENDS, 0.2), Setting("DPM-Solver++", 20, ENDS, 0.2)]
+CHOSEN = [Setting("DPM-Solver++", 10, ENDS, 0.25), Setting("DPM-Solver++", 20, ENDS, 0.25)]
 SETTINGS = [
-    Setting("DPM-Solver++", 10), Setting("DPM-Solver++", 10, weight=0.5), Setting("DDIM", 20, weight=0.5),
-    Setting("DPM-Solver++", 10, weight=0.5, until=700), Setting("DPM-Solver++", 10, ENDS),
-    Setting("DPM-Solver++", 10, ENDS, 0.5), Setting("DPM-Solver++", 10, ENDS, 0.2, until=850),
-    Setting("DPM-Solver++", 10, (-2.7, 2.2), 0.2), Setting("DPM-Solver++", 10, (-2.2, 3.4), 0.2),
-    Setting("DPM-Solver++", 5, ENDS, 0.2), Setting("DDIM", 10, ENDS, 0.2), Setting("DDPM", 20, ENDS, 0.2), *CHOSEN,
+    Setting("DPM-Solver++", 10), Setting("DPM-Solver++", 10, ENDS), *CHOSEN, Setting("DDPM", 10, ENDS),
+    Setting("DDPM", 10, ENDS, 0.25), *(Setting("DPM-Solver++", 10, ENDS, weight) for weight in (1.0, 3.0, 8.0)),
+    Setting("DPM-Solver++", 10, ENDS, 0.5), Setting("DPM-Solver++", 10, ENDS, 0.25, until=850),
+    Setting("DPM-Solver++", 10, (-2.7, 2.2), 0.25), Setting("DPM-Solver++", 10, (-2.2, 3.4), 0.25),
+    Setting("DPM-Solver++", 5, ENDS, 0.25), Setting("DDIM", 10, ENDS, 0.25), Setting("DDIM", 20, weight=0.5),
+    Setting("DPM-Solver++", 10, weight=0.5), Setting("DPM-Solver++", 10, weight=0.5, until=700),
 ]
 
 

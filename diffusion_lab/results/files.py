@@ -1,4 +1,4 @@
-"""Measured numbers by name: "steps", "ablation", "likelihood", "sampling", "optimisers". Each file names the command that made it."""
+"""Measured numbers by name: "steps", "ablation", "likelihood", "sampling", "optimisers". Each file names its command."""
 
 import json
 from pathlib import Path

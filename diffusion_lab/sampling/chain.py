@@ -1,6 +1,6 @@
 """A sampler's chain: which times it visits, what it tells you at each step, and what comes out of it.
 
-Taught in: lessons/03_reverse_posterior
+Taught in: lessons/03_reverse_posterior, lessons/08_sampling
 """
 
 from typing import NamedTuple

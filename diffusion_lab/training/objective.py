@@ -47,8 +47,8 @@ def objective(network, batch, generator, schedule, predicts="v", times=spread_ti
 
     batch: the pair x_0, float (n, …), and label, int64 (n,). Each label is replaced by network.null_label with
     probability `drop` (Ho & Salimans 2022, algorithm 1), so that one network learns p(x_0 given label) and p(x_0).
-    times: `spread_times` or `uniform_times`. Everything random is drawn by `generator` on the CPU, and moved to where x_0
-    is. Returns the mean over batch and pixels, shape (), with its gradient.
+    times: `spread_times` or `uniform_times`. Everything random is drawn by `generator` on the CPU, and moved to where
+    x_0 is. Returns the mean over batch and pixels, shape (), with its gradient.
     Raises ValueError for another word in `predicts`, a `drop` outside 0…1 and labels or answers of other shapes.
     """
     x_0, label = batch

@@ -5,120 +5,140 @@ import math
 import numpy as np
 import torch
 
-from diffusion_lab.exercises.sampling import check_better_guess, check_ddim_step, check_guide, check_noise_shares
+from diffusion_lab.exercises.sampling import (
+    check_about_the_weight,
+    check_five_times,
+    check_heun,
+    check_repaired_ddim,
+    check_two_factors,
+)
 
 
-def step(eps=lambda x, y, a, b: (x - a**0.5 * y) / (1 - a) ** 0.5,
-         mix=lambda y, e, a, b: b**0.5 * y + (1 - b) ** 0.5 * e):
-    """An answer to the exercise on DDIM, with one part exchanged. a, b: ᾱ_t and ᾱ_s."""
-    return lambda x_t, x_0_hat, a, b: mix(x_0_hat, eps(x_t, x_0_hat, a, b), a, b)
-
-
-def shares(amount=lambda eta: eta**2, beta=lambda a, b: 1 - a / b, total=lambda a, b: 1 - b,
-           beta_tilde=lambda beta, a, b: beta * (1 - b) / (1 - a), kept=lambda total, var: total - var,
-           roots=lambda kept, fresh: (kept**0.5, fresh**0.5)):
-    """An answer to the exercise on the factors, with one part exchanged. a, b: ᾱ_t and ᾱ_s."""
-    def answer(a, b, eta):
-        var = amount(eta) * beta_tilde(beta(a, b), a, b)
-        return roots(kept(total(a, b), var), var)
+def factors(of_x_0=lambda a, b, v: math.sqrt(a * b) * v, of_eps=lambda a, b: math.sqrt((1 - a) * (1 - b)),
+            over=lambda a, b, v: a * v + 1 - a, path=lambda c_t, c_s: math.sqrt(c_s / c_t),
+            form=lambda one, two: (one, two)):
+    """An answer to the exercise on the two factors, with one part exchanged. a, b: ᾱ_t and ᾱ_s."""
+    def answer(a, b, v):
+        return form((of_x_0(a, b, v) + of_eps(a, b)) / over(a, b, v), path(a * v + 1 - a, b * v + 1 - b))
     return answer
 
 
-def by_logarithms(log, back, number=float):
-    """A step of DDIM with log(ᾱ_s/(1-ᾱ_s)), which is infinite at the data."""
-    def answer(x, y, a, b):
-        a, b = number(a), number(b)
-        alpha_bar_s = back(log(b / (1 - b)))
-        return alpha_bar_s**0.5 * y + ((1 - alpha_bar_s) / (1 - a)) ** 0.5 * (x - a**0.5 * y)
+def twice(D=lambda one, two: (one + two) / 2, ask=lambda denoise, x_t, x_s, t, s: denoise(x_s, s),
+          start=lambda x_t, x_s: x_t, share=lambda e: 1 - e, shrink=lambda a: a**0.5,
+          ends=lambda times: times[1:] + [0], last=False):
+    """A sampler that asks twice, with one part exchanged."""
+    def answer(denoise, x_T, times, alpha_bar):
+        x = x_T
+        for t, s in zip(times, ends(times)):
+            a, b = alpha_bar[t], alpha_bar[s]
+            e = ((1 - b) * a / ((1 - a) * b)) ** 0.5
+            kept = ((1 - b) / (1 - a)) ** 0.5
+            first = denoise(x, t)
+            end = kept * x + shrink(b) * share(e) * first
+            if s > 0 or last:
+                both = D(first, ask(denoise, x, end, t, s))
+                end = kept * start(x, end) + shrink(b) * share(e) * both
+            x = end
+        return x
     return answer
+
+
+def repaired(eps_hat=lambda x, o, a: (x - a**0.5 * o) / (1 - a) ** 0.5, amount=lambda eta, var: eta**2 * var,
+             less=lambda var: var, alpha=lambda a, t, s: a[t] / a[s], root=lambda var: var**0.5):
+    """A step of DDIM for a network that predicts x_0, with one part exchanged."""
+    def answer(x, o, t, s, a, eta, eps):
+        var = amount(eta, (1 - a[s]) / (1 - a[t]) * (1 - alpha(a, t, s)))
+        return a[s] ** 0.5 * o + (1 - a[s] - less(var)).clamp(min=0) ** 0.5 * eps_hat(x, o, a[t]) + root(var) * eps
+    return answer
+
+
+def by_logarithms(x, o, t, s, a, eta, eps):
+    """Right in between; at s = 0 it takes the logarithm of 0, and infinity less infinity is not a number."""
+    log_snr = torch.log(a) - torch.log(1 - a)
+    ratio = torch.exp((log_snr[t] - log_snr[s]) / 2) * (a[s] / a[t]).sqrt()
+    var = eta**2 * (1 - a[s]) / (1 - a[t]) * (1 - a[t] / a[s])
+    kept = (1 - var / (1 - a[s])).sqrt() * ratio
+    return a[s].sqrt() * o + kept * (x - a[t].sqrt() * o) + var.sqrt() * eps
 
 
 WRONG = {
-    check_guide: [
-        (lambda x, y, w: (1 + w) * y - w * x, "swapped"),
-        (lambda x, y, w: w * x + (1 - w) * y, "w and 1 - w"),
-        (lambda x, y, w: y + w * (x - y), "ignores the label"),
-        (lambda x, y, w: (1 - w) * x + w * y, "towards the answer without"),
-        (lambda x, y, w: (1 + w) * x + w * y, "add up to 1"),
-        (lambda x, y, w: x + w * y, "the *difference*"),
-        (lambda x, y, w: w * (x - y), "the difference alone"),
-        (lambda x, y, w: x, "no effect"),
-        (lambda x, y, w: None, "return"),
-        (lambda x, y, w: (1 + w) * (x - y), "add up to 0"),
-        (lambda x, y, w: (1 + w) * x - y, "1 + w and -1"),
-        (lambda x, y, w: w * x - (1 - w) * y, "w and w - 1"),
-        (lambda x, y, w: x + w / 2 * (x - y), "entry [3] should be 1.6, but yours is 0.4"),
-        (lambda x, y, w: ((1 + w) * x - w * y).float(), "should be float64"),
-        (lambda x, y, w: x.mul_(1 + w).sub_(w * y), "changed x itself"),
+    check_two_factors: [
+        (factors(form=lambda one, two: (two, one)), "in each other's place"),
+        (factors(form=lambda one, two: [one**2, two**2]), "factors of the variance"),
+        (lambda a, b, v: factors()(b, a, v), "the wrong way"),
+        (lambda a, b, v: factors()(a, b, 1.0), "that is the answer for v = 1"),
+        (lambda a, b, v: factors()(a, b, v**2), "v is a variance"),
+        (factors(of_eps=lambda a, b: 0.0), "the noise is missing"),
+        (factors(of_x_0=lambda a, b, v: 0.0), "x̂_0 is missing"),
+        (factors(of_x_0=lambda a, b, v: math.sqrt(a * b)), "v is missing from x̂_0"),
+        (factors(over=lambda a, b, v: 1.0), "not divided by c_t"),
+        (factors(over=lambda a, b, v: b * v + 1 - b), "divided by c_s"),
+        (factors(of_x_0=lambda a, b, v: a**0.5 * v), "√ᾱ_s is missing"),
+        (factors(of_x_0=lambda a, b, v: a * b * v, of_eps=lambda a, b: (1 - a) * (1 - b)), "left out the roots"),
+        (lambda a, b, v: (math.cos(math.acos(a**0.5) - math.acos(b**0.5)), factors()(a, b, v)[1]), "that for v = 1"),
+        (lambda a, b, v: (math.sqrt(a * b) * v / (a * v + 1 - a) + math.sqrt((1 - a) * (1 - b)), factors()(a, b, v)[1]),
+         "you took ε̂ = √(1-ᾱ_t) x_t"),
+        (lambda a, b, v: (math.sqrt(a * b) + math.sqrt((1 - a) * (1 - b)) / (a * v + 1 - a), factors()(a, b, v)[1]),
+         "you took x̂_0 = √ᾱ_t x_t"),
+        (factors(path=lambda c_t, c_s: c_s / c_t), "take the root"),
+        (factors(path=lambda c_t, c_s: math.sqrt(c_t / c_s)), "upside down"),
+        (factors(path=lambda c_t, c_s: 1.0), "stands still"),
+        (factors(form=lambda one, two: (one, one)), "not DDIM in one step"),
+        (lambda a, b, v: (factors()(a, b, v)[0], math.sqrt(b / a)), "forgot the noise"),
+        (lambda a, b, v: torch.tensor([factors()(a, b, v)[0], math.sqrt((1 - b) / (1 - a))]), "forgot the data"),
+        (lambda a, b, v: factors()(a, b, v)[0], "2 results were expected"),
     ],
-    check_noise_shares: [
-        (shares(roots=lambda kept, fresh: (kept, fresh)), "roots"),
-        (shares(roots=lambda kept, fresh: (fresh**0.5, kept**0.5)), "swapped"),
-        (shares(kept=lambda total, var: total), "add up"),
-        (shares(roots=lambda kept, fresh: ((kept + fresh) ** 0.5 - fresh**0.5, fresh**0.5)), "not deviations"),
-        (shares(kept=lambda total, var: total - var**0.5), "subtract σ²"),
-        (shares(amount=lambda eta: eta), "you have η"),
-        (shares(beta_tilde=lambda beta, a, b: beta), "β for β tilde"),
-        (shares(beta_tilde=lambda beta, a, b: beta * (1 - a) / (1 - b)), "upside down"),
-        (shares(beta_tilde=lambda beta, a, b: beta, roots=lambda *two: tuple(map(math.sqrt, two))), "β for β tilde"),
-        (shares(beta_tilde=lambda beta, a, b: beta, roots=lambda *two: tuple(map(np.sqrt, two))), "β for β tilde"),
-        (shares(beta_tilde=lambda beta, a, b: beta, roots=lambda *two: torch.tensor(two).sqrt()), "β for β tilde"),
-        (shares(beta_tilde=lambda beta, a, b: beta * (1 - a) / (1 - b), roots=lambda *two: np.sqrt(two)),
-         "upside down"),
-        (lambda a, b, eta: (shares()(a, b, eta)[0], shares()(a, b, 1.0)[1] ** 2 * eta),
-         "the old noise is right. For the fresh one a root"),
-        (lambda a, b, eta: ((1 - b - shares()(a, b, 1.0)[1] ** 4 * eta**2) ** 0.5, shares()(a, b, 1.0)[1] ** 2 * eta),
-         "a root is forgotten"),
-        (lambda a, b, eta: ((1 - b) ** 0.5 * (1 - eta**2) ** 0.5, eta * (1 - b) ** 0.5), "your σ² is η² (1-ᾱ_s)"),
-        (shares(beta=lambda a, b: 1 - a), "not 1-ᾱ_t"),
-        (shares(amount=lambda eta: 1), "no effect"),
-        (shares(total=lambda a, b: 1 - a), "that of time s"),
-        (shares(beta=lambda a, b: 1 - a / b - 0.01), "but yours is"),
-        (lambda a, b, eta: (1 - b) ** 0.5, "2 results were expected"),
-        (lambda a, b, eta: (*shares()(a, b, eta), eta), "your function returned 3 results"),
-        (shares(total=lambda a, b: 1), "subtracted σ² from 1"),
-        (lambda a, b, eta: (shares()(a, b, eta)[0], eta * shares()(a, b, eta)[1]), "you have η²"),
-        (lambda a, b, eta: (shares()(a, b, eta)[0], shares(beta_tilde=lambda beta, a, b: beta)(a, b, eta)[1]),
-         "you took β for β tilde"),
-        (lambda a, b, eta: (((1 - b) * (1 - eta**2)) ** 0.5, shares()(a, b, eta)[1]), "not η² (1-ᾱ_s)"),
-        (shares(amount=lambda eta: eta**2 * 0.9), "With alpha_bar_t = 0.6"),
-        (lambda a, b, eta: shares()(a, b - 1e-9, eta), "not where the step ends at the data"),
+    check_heun: [
+        (twice(D=lambda one, two: one), "that is DDIM: the second answer is not used"),
+        (twice(D=lambda one, two: two), "the second answer alone"),
+        (twice(D=lambda one, two: one + two), "take their mean"),
+        (twice(ask=lambda denoise, x_t, x_s, t, s: denoise(x_t, s)), "the state where the step begins"),
+        (twice(ask=lambda denoise, x_t, x_s, t, s: denoise(x_s, t)), "asked at time t"),
+        (twice(start=lambda x_t, x_s: x_s), "*anew*"),
+        (twice(ends=lambda times: times[1:]), "you stopped at times[-1]"),
+        (twice(share=lambda e: e), "that is e^{-h}"),
+        (twice(share=lambda e: e - 1), "a sign is turned"),
+        (twice(share=lambda e: 1 - e**2), "h is half the difference"),
+        (twice(shrink=lambda a: 1.0), "√ᾱ_s is missing"),
+        (twice(last=True), "you asked the network at t = 0"),
+        (lambda denoise, x_T, times, alpha_bar: None, "is the `return` missing"),
     ],
-    check_ddim_step: [
-        (step(mix=lambda y, e, a, b: b**0.5 * y + (1 - b) * e), "its root"),
-        (step(mix=lambda y, e, a, b: b * y + (1 - b) ** 0.5 * e), "not ᾱ_s"),
-        (step(mix=lambda y, e, a, b: y + (1 - b) ** 0.5 * e), "still shrunk"),
-        (step(eps=lambda x, y, a, b: x), "not x_t itself"),
-        (step(eps=lambda x, y, a, b: x - a**0.5 * y), "not rescaled"),
-        (step(eps=lambda x, y, a, b: (x - y) / (1 - a) ** 0.5), "in x_t the digit is shrunk"),
-        (step(eps=lambda x, y, a, b: (x - b**0.5 * y) / (1 - b) ** 0.5), "back at x_t"),
-        (step(mix=lambda y, e, a, b: a**0.5 * y + (1 - a) ** 0.5 * e), "back at x_t"),
-        (step(mix=lambda y, e, a, b: b**0.5 * y), "noise is missing"),
-        (step(eps=lambda x, y, a, b: torch.randn_like(x)), "two calls with the same numbers"),
-        (step(eps=lambda x, y, a, b: (x - a**0.5 * y) / (1 - a)), "divide by its root"),
-        (step(eps=lambda x, y, a, b: (x - a * y) / (1 - a) ** 0.5), "you took out ᾱ_t x̂_0"),
-        (lambda x, y, a, b: step()(x, y, b, a), "times are swapped"),
-        (step(mix=lambda y, e, a, b: b**0.5 * y - (1 - b) ** 0.5 * e), "the sign of the noise"),
-        (step(mix=lambda y, e, a, b: b**0.5 * y + (1 - b**0.5) * e), "subtract first, then take the root"),
-        (step(mix=lambda y, e, a, b: b**0.5 * e + (1 - b) ** 0.5 * y), "factors of the mixture are swapped"),
-        (by_logarithms(math.log, lambda snr: 1 / (1 + math.exp(-snr))), "stopped with ZeroDivisionError"),
-        (by_logarithms(lambda ratio: torch.log(ratio), lambda snr: snr.exp() / (1 + snr.exp()), torch.tensor),
-         "yours is not a number"),
-        (lambda x, y, a, b: step()(x, y, a, min(b, 0.999)), "Right in between"),
-        (lambda x, y, a, b: (b / a) ** 0.5 * x, "entry [1] should be -0.4478, but yours is -0.8165"),
+    check_five_times: [
+        (lambda: [1000, 800, 600, 400, 200], "these are the times even in t"),
+        (lambda: torch.tensor([1000, 908, 625, 196, 39]), "these are off by 0.0"),
+        (lambda: [200, 400, 600, 800, 1000], "turn your list around"),
+        (lambda: [801, 601, 401, 201, 1], "your walk starts at t = 801"),
+        (lambda: [1000, 750, 500, 250], "five times were asked for"),
+        (lambda: [1000, 700, 500, 300, 100, 0], "five times were asked for"),
+        (lambda: [1000, 700, 400, 100, 0], "0 is no time to ask at"),
+        (lambda: np.array([1000, 700.5, 400, 100, 50]), "whole numbers"),
+        (lambda: [1000, 700, 700, 400, 100], "smaller than the one before"),
+        (lambda: 5, "a list of five whole numbers was expected"),
+        (lambda: [1001, 700, 500, 300, 100], "within 1…1000"),
     ],
-    check_better_guess: [
-        (lambda p, c, a, b, e: c + (c - p) * (e - b) / (b - a), "the *end* of the step"),
-        (lambda p, c, a, b, e: c + (c - p) * (b - a) / (2 * (e - b)), "the wrong length"),
-        (lambda p, c, a, b, e: c + (c - p) / 2, "equally long"),
-        (lambda p, c, a, b, e: c - (c - p) * (e - b) / (2 * (b - a)), "the sign"),
-        (lambda p, c, a, b, e: p + (c - p) * (e - b) / (2 * (b - a)), "present answer"),
-        (lambda p, c, a, b, e: (p + c) / 2, "in the past"),
-        (lambda p, c, a, b, e: c, "that is DDIM"),
-        (lambda p, c, a, b, e: c + (c - p) / (b - a) * (b + e) / 2, "where the middle lies"),
-        (lambda p, c, a, b, e: c + (c - p) / (b - a) / 2, "half a unit of λ"),
-        (lambda p, c, a, b, e: c + (c - p) / (b - a) * (e - a) / 2, "the step begins at λ_t"),
-        (lambda p, c, a, b, e: c + (c - p) / (e - a) * (e - b) / 2, "divided their difference by λ_s - λ_prev"),
-        (lambda p, c, a, b, e: (c - p) / (b - a), "the slope alone"),
+    check_repaired_ddim: [
+        (repaired(eps_hat=lambda x, o, a: o, less=lambda var: var**0.5), "both faults"),
+        (repaired(eps_hat=lambda x, o, a: o), "still stands where ε̂ is due"),
+        (repaired(less=lambda var: var**0.5), "a standard deviation is subtracted"),
+        (repaired(less=lambda var: 0 * var), "nothing is subtracted"),
+        (repaired(eps_hat=lambda x, o, a: (x - a**0.5 * o) / (1 - a)), "divided by 1-ᾱ_t"),
+        (repaired(eps_hat=lambda x, o, a: x - a**0.5 * o), "not rescaled"),
+        (repaired(eps_hat=lambda x, o, a: (x - o) / (1 - a) ** 0.5), "take √ᾱ_t x̂_0 out of it"),
+        (repaired(eps_hat=lambda x, o, a: (x - a * o) / (1 - a) ** 0.5), "not by ᾱ_t"),
+        (repaired(eps_hat=lambda x, o, a: x), "not x_t itself"),
+        (repaired(eps_hat=lambda x, o, a: a**0.5 * o + (1 - a) ** 0.5 * x), "as if it were v"),
+        (repaired(alpha=lambda a, t, s: a[t] / a[t - 1]), "one step of the full chain"),
+        (repaired(alpha=lambda a, t, s: a[t]), "you took 1-ᾱ_t"),
+        (repaired(amount=lambda eta, var: (eta * var) ** 2), "take the root of β̃"),
+        (repaired(amount=lambda eta, var: eta**4 * var), "η² √β̃"),
+        (by_logarithms, "in the last step, to s = 0"),
+    ],
+    check_about_the_weight: [
+        (lambda: {"A", "B", "D"}, "F is true"),
+        (lambda: {"A", "D", "F"}, "B is true"),
+        (lambda: "ABDFC", "C is false"),
+        (lambda: ["A", "B", "D", "E", "F"], "E is false"),
+        (lambda: {"A", "B", "D", "F", "G"}, "G is false"),
+        (lambda: {"C", "E", "G"}, "7 letters are wrong or missing"),
     ],
 }

@@ -52,6 +52,29 @@ def test_ddim_with_eta_1_over_all_thousand_steps_is_ddpm(make):
 
 
 @both
+@pytest.mark.parametrize("n", [1, 5, 10])
+def test_ddim_is_eulers_step_in_the_noise_level(make, n):
+    """y = x_t/√ᾱ_t and σ = √((1-ᾱ_t)/ᾱ_t) obey dy/dσ = ε̂, whatever the denoiser says."""
+    a = make().alpha_bar
+    for step in ddim(waves(make()), normal(5, 3), spaced(1000, n)):
+        y, sigma = step.x_t / a[step.t].sqrt(), ((1 - a) / a).sqrt()
+        eps_hat = (y - step.x_0_hat) / sigma[step.t]
+        y = y + (sigma[step.s] - sigma[step.t]) * eps_hat
+        assert torch.allclose(step.x_s, a[step.s].sqrt() * y, rtol=1e-9, atol=1e-9)
+
+
+@both
+@pytest.mark.parametrize("n", [1, 5, 10, 50])
+def test_on_the_normal_distribution_ddim_loses_the_cosines_of_the_angles_it_turns_by(make, n):
+    """The exact path stands still; a step multiplies x_t by cos(θ_t - θ_s), with cos θ = √ᾱ."""
+    angle, x_T = torch.acos(make().alpha_bar.sqrt()), normal(5, 3)
+    *_, step = ddim(gaussian(make(), 0.0, 1.0), x_T, spaced(1000, n))
+    kept = torch.stack([torch.cos(angle[t] - angle[s]) for t, s in pairs(spaced(1000, n), 1000)]).prod()
+    assert torch.allclose(step.x_s, kept * x_T, rtol=1e-9, atol=1e-9)
+    assert n == 50 or kept < 0.95
+
+
+@both
 @pytest.mark.parametrize("T", [3, 14])
 def test_the_first_order_form_of_dpm_solver_is_ddim(make, T):
     """Where there is no answer before, or the answers do not change, the line is flat: at every step of every chain."""
