@@ -42,7 +42,8 @@ def main(rows=ROWS):
     judge, second, denoiser, test = load_judge(), load_second_judge(), load_pretrained("mnist"), load_digits("test")[0]
     floor = {size: floor_distance(judge, load_digits("train"), test, n=size) for size in (400, 1000)}
     floor_2 = {size: floor_distance(second, load_digits("train"), test, n=size) for size in (400, 1000)}
-    facts = {"command": "python benchmarks/steps.py", "weights": weights, "floor": floor, "floor_second": floor_2, "rows": []}
+    facts = {"command": "python benchmarks/steps.py", "weights": weights, "floor": floor, "floor_second": floor_2,
+             "rows": []}
     before = results.read("steps")
     if before["weights"] == weights:
         facts = before

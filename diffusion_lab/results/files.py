@@ -1,4 +1,4 @@
-"""Measured numbers by name: "steps", "ablation", "likelihood", "sampling", "optimisers". Each file names its command."""
+"""Measured numbers by name: "steps", "ablation", "likelihood", "sampling", "optimisers". Each names its command."""
 
 import json
 from pathlib import Path

@@ -250,8 +250,8 @@ for optimiser in ("AdamW", "Muon"):
     for key in keys:
         found[optimiser, key] = sum(row[key] for row in mine) / len(mine)
     taken, steps, loss, first, second = [found[optimiser, key] for key in keys]
-    print(f"{optimiser:9} {mine[0]['rate']:6}  {len(mine):5}  {taken:7.0f}  {steps:5.0f}  {loss:6.4f}   "
-          f"{first:4.1f}  {second:4.1f}")
+    print(f"{optimiser:9} {mine[0]['rate']:6}  {len(mine):5}  {taken:7.0f}  {steps:5.0f}  "
+          f"{loss:6.4f}   {first:4.1f}  {second:4.1f}")
 assert found["Muon", "test_loss"] < found["AdamW", "test_loss"]
 
 # %% [markdown]

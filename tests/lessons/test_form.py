@@ -62,7 +62,7 @@ def test_the_file_is_small(path):
 
 @each_notebook
 def test_it_has_something_to_scrub(path):
-    shown = [cell.outputs[-1].get("data", {}).get("text/plain", "") for cell in cells(path) if cell.outputs]
+    shown = [output.get("data", {}).get("text/plain", "") for cell in cells(path) for output in cell.outputs]
     assert any(re.match(r"(Scrubber|Live)\(", text) for text in shown)
 
 
