@@ -153,14 +153,13 @@ def check_heun(attempt):
         return x_t
 
     causes = [
-        ("that is DDIM: the second answer is not used.", walk(mix=lambda first, again: first)),
+        ("that is DDIM: the second answer is not used, or both questions were the same (ask it with x_s at time s).",
+         walk(mix=lambda first, again: first)),
         ("you used the second answer alone; take the mean of the two.", walk(mix=lambda first, again: again)),
         ("you added the two answers; take their mean.", walk(mix=lambda first, again: first + again)),
         ("the second question was asked with x_t, the state where the step begins. Ask where it ends, with x_s.",
          walk(asked=lambda x_t, x_s: x_t)),
         ("the second question was asked at time t; where the step ends it is s.", walk(at_time=lambda t, s: t)),
-        ("the second question was asked with x_t at time t once more, so both answers are the same: that is DDIM.",
-         walk(asked=lambda x_t, x_s: x_t, at_time=lambda t, s: t)),
         ("you stepped on from x_s. Take the step *anew*, from x_t.", walk(anew=False)),
         ("you stopped at times[-1]. A last step goes from there to 0.", unfinished),
         ("that is e^{-h} where 1 - e^{-h} is due.", walk(fraction=lambda ratio: ratio)),

@@ -89,7 +89,7 @@ WRONG = {
         (lambda a, b, v: factors()(a, b, v)[0], "2 results were expected"),
     ],
     check_heun: [
-        (twice(D=lambda one, two: one), "that is DDIM: the second answer is not used"),
+        (twice(D=lambda one, two: one), "that is DDIM: the second answer is not used, or both"),
         (twice(D=lambda one, two: two), "the second answer alone"),
         (twice(D=lambda one, two: one + two), "take their mean"),
         (twice(ask=lambda denoise, x_t, x_s, t, s: denoise(x_t, s)), "the state where the step begins"),

@@ -153,7 +153,7 @@ def test_another_network_and_loss_on_points_in_the_plane():
 
 
 def test_facts_that_are_none_are_refused():
-    with pytest.raises(ValueError, match="the facts of a run are data, schedule, T, predicts, times, but got date"):
+    with pytest.raises(ValueError, match="the facts of a run are data, schedule, T, predicts, but got date"):
         start(Recipe(), small, date="mnist")
 
 
