@@ -89,7 +89,7 @@ def check_gradient_in_pieces(attempt):
     diagnosed(attempt, right_gradient, causes,
               "For each piece: the sum of the squares, divided by the size of the whole batch; then add the gradients "
               "up.", cases)
-    return "Piece by piece, and the last piece smaller: the gradient of the whole batch."
+    return "The gradient of the whole batch. How many rows you took at a time, this check cannot see."
 
 
 def trained(share=lambda k, n: min(1, (k + 1) / n), kind=torch.float32, sign=-1):

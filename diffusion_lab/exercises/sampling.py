@@ -210,11 +210,11 @@ def check_five_times(attempt):
                     first=times[0])
     found = off(times)
     if times == spaced(1000, 5).tolist():
-        raise Wrong("these are the times even in t. They are off by {found:.3f}; find times that are off by less than "
+        raise Wrong("these are the times even in t. They are off by {found:.4f}; find times that are off by less than "
                     "{goal}.", found=found, goal=GOAL)
     if found >= GOAL:
-        raise Wrong("these are off by {found:.3f}; find times that are off by less than {goal}. With the last one at "
-                    "{other} in place of {last} it would be {moved:.3f}.", found=found, goal=GOAL, last=times[-1],
+        raise Wrong("these are off by {found:.4f}; find times that are off by less than {goal}. With the last one at "
+                    "{other} in place of {last} it would be {moved:.4f}.", found=found, goal=GOAL, last=times[-1],
                     **other_last(times))
     return f"Off by {found:.3f}; evenly in t it is {off(spaced(1000, 5)):.3f}. No formula, a search."
 
