@@ -348,7 +348,7 @@ def check_reach(attempt):
          share(of=lambda answers: answers.sum())),
         ("those are the slopes of the loss; take those of one pixel of the answer.",
          share(of=lambda answers: answers.square().mean())),
-        ("that is pixel 13; the middle is row 14 and column 14.",
+        ("that is all of it, as for pixel 13; of row 14 and column 14 a part lies outside of the window.",
          share(of=lambda answers: answers[:, 0, 13, 13].sum(), middle=13)),
         ("you squared the pixel's answer: its slope is then another one.",
          share(of=lambda answers: answers[:, 0, 14, 14].square().sum())),

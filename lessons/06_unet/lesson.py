@@ -1240,7 +1240,7 @@ def reach(denoiser, x_t, t, radius):
     """The fraction, a float between 0 and 1, over all pictures together.
 
     denoiser: called as denoiser(x_t, t); each picture is answered by itself. x_t: (n, 1, 28, 28).
-    t, radius: ints.
+    t, radius: ints, radius at most 13.
     """
     raise NotImplementedError
 
