@@ -4,9 +4,7 @@ import pytest
 from browser import (
     CHROMIUM,
     HOW_TO_INSTALL,
-    browser,
     choose_theme,
-    jupyter_lab,
     menu,
     new_page,
     open_and_run,
@@ -44,24 +42,12 @@ SHADE = """() => {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("lab")
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as chromium:
-        yield chromium
-
-
-@pytest.fixture(scope="module")
-def page(chromium, folder):
+def page(chromium, folder, lab):
     write_notebook(folder / "pad.ipynb", MAKE, SAY)
-    with jupyter_lab(folder) as address:
-        page = new_page(chromium, viewport={"width": 1280, "height": 900}, has_touch=True)
-        open_and_run(page, address, "pad.ipynb", ".canvas-pad")
-        yield page
-        page.close()
+    page = new_page(chromium, viewport={"width": 1280, "height": 900}, has_touch=True)
+    open_and_run(page, lab, "pad.ipynb", ".canvas-pad")
+    yield page
+    page.close()
 
 
 def strokes_are(page, n):

@@ -10,9 +10,7 @@ import pytest
 from browser import (
     CHROMIUM,
     HOW_TO_INSTALL,
-    browser,
     choose_theme,
-    jupyter_lab,
     menu,
     new_page,
     open_and_run,
@@ -59,23 +57,6 @@ def every_frame_is_shown(page):
     assert None not in shown, "the picture was blank"
     assert shown == sorted(shown), "a frame came back"
     assert len({scroll for *_, scroll in seen}) == 1, "the page jumped"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as chromium:
-        yield chromium
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("lab")
-
-
-@pytest.fixture(scope="module")
-def lab(folder):
-    with jupyter_lab(folder) as address:
-        yield address
 
 
 @pytest.fixture

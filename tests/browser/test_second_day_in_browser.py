@@ -5,7 +5,7 @@ import os
 import build_notebooks
 import nbformat
 import pytest
-from browser import CHROMIUM, HOW_TO_INSTALL, browser, jupyter_lab, menu, new_page, open_and_run, open_notebook
+from browser import CHROMIUM, HOW_TO_INSTALL, browser, menu, new_page, open_and_run, open_notebook
 from course import NOTEBOOKS
 from nbformat.sign import NotebookNotary
 
@@ -20,17 +20,6 @@ def draw(shade):
 SCRUBBER = """frames = [np.full((40, 60), 8 * i, dtype=np.uint8) for i in range(31)]
 Scrubber(frames, [f"t = {i}" for i in range(31)], "Grey grows lighter.", "A grey square.")"""
 LIVE = 'Live(draw, "Shades.", "A square of one shade.", shade=ipywidgets.IntSlider(max=30))'
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("lab")
-
-
-@pytest.fixture(scope="module")
-def lab(folder):
-    with jupyter_lab(folder) as address:
-        yield address
 
 
 @pytest.fixture
