@@ -5,9 +5,12 @@ import torch
 from samplers import SAMPLERS, normal, seeded
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from diffusion_lab.sampling.chain import spaced
+from diffusion_lab.sampling.chain import last, spaced
+from diffusion_lab.sampling.ddim import ddim
+from diffusion_lab.sampling.ddpm import ddpm
 from diffusion_lab.sampling.dpm_solver import dpm_solver
-from diffusion_lab.sampling.guidance import guided
+from diffusion_lab.sampling.guidance import autoguided, classifier_guided, guided
+from diffusion_lab.theory.denoiser import Denoiser
 from diffusion_lab.theory.mixture import GaussianMixture
 from diffusion_lab.theory.schedule import cosine, linear
 
@@ -144,3 +147,112 @@ def test_guidance_draws_away_from_the_other_labels():
     assert found[0][0] == pytest.approx(0.841, abs=0.06), "Φ(1)"
     assert found[0][0] < found[1][0] < found[2][0]
     assert found[0][1] > found[1][1] > found[2][1], "at the cost of diversity"
+
+
+# What guided samples are samples of, on Gaussians: three closed forms
+
+V, LABELS_VAR = 1.0, 0.5  # of all data, and of those with the label
+
+
+def halved():
+    """All data is N(0, 1), that with the label N(1, 1/2)."""
+    whole = GaussianMixture([1.0], [[0.0]], [V]).denoiser(cosine())
+    part = GaussianMixture([1.0], [[1.0]], [LABELS_VAR]).denoiser(cosine())
+    return Denoiser(lambda x_t, t, label: (whole if label is None else part)(x_t, t), cosine())
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0, 2.0])
+def test_on_the_smooth_path_the_variance_of_a_gaussian_is_a_product_of_powers(weight):
+    ends = last(ddim(guided(halved(), weight), torch.tensor([[0.0], [1.0]]).double(), label=0))
+    expected = LABELS_VAR ** (1 + weight) * V**-weight
+    assert (ends[1] - ends[0]).item() ** 2 == pytest.approx(expected, rel=0.006)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_with_fresh_noise_it_is_another_one_and_neither_is_that_of_the_tilted_density(weight):
+    samples = last(ddpm(guided(halved(), weight), normal(20_000, 1), spaced(1000, 500), label=0, generator=seeded()))
+    v = LABELS_VAR
+    expected = v * (V - v * (v / V) ** (2 * weight)) / ((2 * weight + 1) * (V - v))
+    assert samples.var().item() == pytest.approx(expected, rel=0.04)
+    tilted = 1 / ((1 + weight) / v - weight / V)
+    assert abs(tilted / expected - 1) > 0.1 or weight == 0
+
+
+# Autoguidance
+
+def believes(var):
+    return GaussianMixture([1.0], [[0.0]], [var]).denoiser(cosine())
+
+
+def test_autoguidance_at_its_best_weight_repairs_the_variance_of_a_gaussian():
+    """Both networks blur; (v + d_1)^(1+w) (v + d_0)^(-w) = v at w = log(1.1) / log(1.3/1.1)."""
+    best = 0.57053
+    ends = last(ddim(autoguided(believes(1.1), believes(1.3), best), torch.ones(1, 1, dtype=torch.float64)))
+    assert ends.item() ** 2 == pytest.approx(1.0, abs=0.004)
+    assert last(ddim(believes(1.1), torch.ones(1, 1, dtype=torch.float64))).item() ** 2 == pytest.approx(1.1, abs=0.004)
+
+
+@pytest.mark.parametrize("label", [None, 2])
+@pytest.mark.parametrize("until", [None, 400, 399])
+def test_autoguidance_asks_both_with_the_label_where_it_guides(label, until):
+    blurred = GaussianMixture(CLOUDS.weight, CLOUDS.mean, 2 * CLOUDS.var)
+    good, weak = labelled(CLOUDS, cosine()), labelled(blurred, cosine())
+    x = normal(4, 2)
+    given = autoguided(good, weak, 1.5, until)(x, 400, label)
+    guides = until != 399
+    assert (good.calls, weak.calls) == ([label], [label] if guides else [])
+    expected = 2.5 * good(x, 400, label) - 1.5 * weak(x, 400, label) if guides else good(x, 400, label)
+    assert torch.allclose(given, expected, rtol=1e-12)
+
+
+def test_autoguidance_refuses_a_weaker_denoiser_of_another_schedule():
+    with pytest.raises(ValueError, match="the same schedule"):
+        autoguided(labelled(CLOUDS, cosine()), labelled(CLOUDS, linear()), 1.0)
+    with pytest.raises(ValueError, match="a denoiser is due"):
+        autoguided(labelled(CLOUDS, cosine()), None, 1.0)
+    with pytest.raises(ValueError, match="guidance_weight"):
+        autoguided(labelled(CLOUDS, cosine()), labelled(CLOUDS, cosine()), -1.0)
+
+
+# Classifier guidance
+
+def exact_classifier(x_t, t):
+    """log of weight times density of each label, from torch.distributions; its softmax is Bayes' rule."""
+    a = cosine().alpha_bar[int(t[0])]
+    parts = Independent(Normal(a.sqrt() * CLOUDS.mean, (a * CLOUDS.var + 1 - a).sqrt()[:, None].expand(3, 2)), 1)
+    return parts.log_prob(x_t[:, None]) + CLOUDS.weight.log()
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 3.0])
+@pytest.mark.parametrize("label", [1, torch.tensor([2, 0, 1, 1])])
+@pytest.mark.parametrize("t", [1, 300, 900])
+def test_with_the_exact_classifier_it_is_classifier_free_guidance(weight, label, t):
+    denoiser, x = labelled(CLOUDS, cosine()), normal(4, 2)
+    with torch.no_grad():  # as samplers call it
+        given = classifier_guided(denoiser, exact_classifier, weight)(x, t, label)
+    assert denoiser.calls == [None]
+    assert torch.allclose(given, guided(denoiser, weight)(x, t, label), atol=1e-8)
+
+
+def test_a_classifier_guides_until_a_time_and_never_without_a_label():
+    denoiser, x = labelled(CLOUDS, cosine()), normal(4, 2)
+    late = classifier_guided(denoiser, exact_classifier, 1.0, until=400)
+    assert torch.equal(late(x, 401, 2), denoiser(x, 401))
+    assert not torch.allclose(late(x, 400, 2), denoiser(x, 400))
+    assert torch.equal(late(x, 400, None), denoiser(x, 400))
+
+
+def test_each_example_follows_its_own_gradient_whatever_is_beside_it():
+    guide, x = classifier_guided(labelled(CLOUDS, cosine()), exact_classifier, 1.0), normal(3, 2)
+    together = guide(x, 500, torch.tensor([2, 0, 1]))
+    alone = torch.cat([guide(x[i : i + 1], 500, label) for i, label in enumerate((2, 0, 1))])
+    assert torch.allclose(together, alone)
+
+
+def test_classifier_guidance_keeps_the_dtype_and_refuses_what_is_no_classifier():
+    denoiser = labelled(CLOUDS, cosine())
+    assert classifier_guided(denoiser, exact_classifier, 1.0)(normal(3, 2).float(), 500, 1).dtype == torch.float32
+    with pytest.raises(ValueError, match="a classifier is due"):
+        classifier_guided(denoiser, None, 1.0)
+    with pytest.raises(ValueError, match="guidance_weight"):
+        classifier_guided(denoiser, exact_classifier, -0.5)

@@ -37,9 +37,18 @@ def a_run(build=None, **facts):
 
 
 def test_the_shipped_weights_are_those_that_the_results_were_measured_with():
-    assert SHIPPED == ["mnist"]
-    for name in ("steps", "likelihood"):
+    assert SHIPPED == ["early", "mnist"]
+    for name in ("steps", "likelihood", "sampling", "guidance"):
         assert results.read(name)["weights"] == read_facts("mnist")["sha256"]
+    assert results.read("guidance")["early"] == read_facts("early")["sha256"]
+
+
+def test_the_early_weights_are_those_of_the_shipped_run_after_a_sixteenth_of_its_steps():
+    early, late = read_facts("early"), read_facts("mnist")
+    assert early["step"] == 625 == late["step"] // 16
+    assert all(early[name] == late[name] for name in ("network", "arguments", "recipe", "data", "schedule", "T"))
+    x_t = torch.randn(2, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    assert load_pretrained("early")(x_t, 500, 3).shape == x_t.shape
 
 
 def test_the_shipped_weights_load_without_touching_the_global_state():
@@ -124,7 +133,7 @@ def test_a_folder_called_as_shipped_weights_is_told_from_them_by_its_path(tmp_pa
 ])
 def test_where_there_are_no_weights(tmp_path, monkeypatch, name, words):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=words + r".* shipped weights \(mnist\)"):
+    with pytest.raises(ValueError, match=words + r".* shipped weights \(early, mnist\)"):
         load_pretrained(name)
 
 
