@@ -11,7 +11,9 @@ from diffusion_lab.guard import (
     check_generator,
     check_mixture,
     check_no_label,
+    check_number,
     check_points,
+    check_positive,
     check_schedule,
     check_times,
     require,
@@ -125,6 +127,30 @@ class GaussianMixture:
         """Σ_k r_k S_k, (n, d, d)."""
         left = self.var / (self.var + noise_var) * noise_var
         return (r * left).sum(dim=1)[:, None, None] * torch.eye(self.mean.shape[1], dtype=torch.float64)
+
+    def given(self, A, y, std):
+        """p(x_0 | y) for a measurement y = A x_0 + std ε, ε ~ N(0, I): again a mixture, exactly.
+
+        With S_k = A C_k Aᵀ + std² I and the gain G_k = C_k Aᵀ S_k⁻¹, its means are m_k + G_k (y - A m_k), its
+        covariances C_k - G_k A C_k, its weights proportional to w_k N(y; A m_k, S_k)   (Bishop 2006, eqs. 2.113–2.117).
+        A: float (m, d). y: float (m,). std: positive. Raises ValueError for another shape or std.
+        """
+        A, y = (torch.as_tensor(table, dtype=torch.float64) for table in (A, y))
+        d = self.mean.shape[1]
+        require(A.ndim == 2 and A.shape[1] == d and y.shape == A.shape[:1],
+                f"a measurement of points in {d} dimensions needs A (m, {d}) and y (m,), but got {tuple(A.shape)} and "
+                f"{tuple(y.shape)}.")
+        check_number(std, "std")
+        check_positive(std=std)
+        C = self.var if self.var.ndim == 3 else self.var[:, None, None] * torch.eye(d, dtype=torch.float64)
+        S = A @ C @ A.mT + std**2 * torch.eye(len(A), dtype=torch.float64)
+        gain = torch.linalg.solve(S, A @ C).mT
+        surprise = y - self.mean @ A.mT
+        evidence = torch.distributions.MultivariateNormal(torch.zeros_like(y), S).log_prob(surprise)
+        weight = torch.softmax(self.weight.log() + evidence, dim=0)
+        mean = self.mean + (gain @ surprise[..., None])[..., 0]
+        var = C - gain @ A @ C
+        return GaussianMixture(weight.clamp(min=torch.finfo(torch.float64).tiny), mean, (var + var.mT) / 2)
 
     def denoiser(self, schedule):
         """`expected_x_0` as a Denoiser. A mixture has no labels: one that is not None raises ValueError."""
