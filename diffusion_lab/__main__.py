@@ -1,4 +1,4 @@
-"""The commands: python -m diffusion_lab train … | sample … | judge … | doctor
+"""The commands: python -m diffusion_lab train … | sample … | restore … | judge … | doctor
 
 Each is a module of `commands`, and imports what it needs when it runs: `doctor` must run where packages are missing,
 and `sample` needs few of them.
@@ -35,7 +35,8 @@ def main(argv=None):
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not re.search("allocate|out of memory", str(error)):
             raise
-        smaller = {"train": "--batch or --width", "sample": "--n", "judge": "number of images"}[argv[0]]
+        smaller = {"train": "--batch or --width", "sample": "--n", "restore": "picture",
+                   "judge": "number of images"}[argv[0]]
         return refused(argv, f"there is not enough memory for this. Choose a smaller {smaller}.")
 
 

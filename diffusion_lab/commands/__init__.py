@@ -1,1 +1,1 @@
-"""What can be asked for in a terminal: train, sample, judge. A module for each, and one for their arguments."""
+"""What can be asked for in a terminal: train, sample, restore, judge. A module for each; one for their arguments."""

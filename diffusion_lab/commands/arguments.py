@@ -1,4 +1,4 @@
-"""The words of the commands: what may be given to train, sample and judge, and how a wrong one is refused.
+"""The words of the commands: what may be given to train, sample, restore and judge, and how a wrong one is refused.
 
 Nothing that may be missing is imported before `parser` is called: `doctor` must run without it.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 DATA = ("digits", "mnist", "fashion-mnist")
 REAL = ("digits", "fashion-mnist")
 SAMPLERS = ("ddpm", "ddim", "dpm_solver")
+TASKS = ("inpaint", "sr4", "denoise", "deblur")
 MOST_DIGITS = 10_000  # Pillow, among others, takes larger pictures for an attack
 MOST_GUIDANCE = 100  # from here on, the judge reads fewer and fewer of them as what was asked for
 
@@ -77,10 +78,10 @@ def parser():
     from diffusion_lab import __version__
 
     whole = Parser(prog=command_line(), allow_abbrev=False, usage="%(prog)s COMMAND [--help] …",
-                   description="Train a U-Net on digits; draw digits with it; judge digits.")
+                   description="Train a U-Net on digits; draw digits with it; restore digits with it; judge digits.")
     whole.add_argument("--version", action="version", version=f"Diffusion Lab {__version__}")
     commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (add_train, add_sample, add_judge):
+    for add in (add_train, add_sample, add_restore, add_judge):
         add(commands)
     commands.add_parser("doctor", help="examine the environment, and name the remedy for each problem")
     return whole
@@ -121,10 +122,14 @@ def add_train(commands):
                    help="go on with the run in --out, with the same arguments")
 
 
-def add_sample(commands):
-    p = new(commands, "sample", "draw digits with a trained network", "[options]")
+def add_checkpoint(p):
     p.add_argument("--checkpoint", default="mnist", help='shipped weights, "mnist", or the folder of a run; '
                                                          'a folder that is called mnist is "./mnist"')
+
+
+def add_sample(commands):
+    p = new(commands, "sample", "draw digits with a trained network", "[options]")
+    add_checkpoint(p)
     p.add_argument("--n", type=digit_count, default=60, help=f"how many digits, at most {MOST_DIGITS}")
     p.add_argument("--digits", type=digits, default="0-9", help="which ones, in turn: 7, or 0-9, or 1,3,7-9")
     p.add_argument("--steps", type=natural, default=20, help="steps of the sampler, spaced in log SNR")
@@ -134,6 +139,30 @@ def add_sample(commands):
     add_device(p)
     p.add_argument("--out", type=path, default=Path("grid.png"),
                    help="a picture, PNG; or numbers for `judge`, NPZ: images and labels")
+
+
+def add_restore(commands):
+    p = new(commands, "restore", "repair a picture of a digit: eight answers, and their mean",
+            "--task TASK --in PICTURE [options]")
+    p.set_defaults(mask=None, noise=None, digit=None)
+    p.add_argument("--task", choices=TASKS, required=True, default=argparse.SUPPRESS,
+                   help="what is wrong with the picture. inpaint: pixels are missing; sr4: it has 7×7 pixels alone; "
+                        "denoise: it is noisy; deblur: it is blurred, by a Gaussian of 1.5 pixels")
+    p.add_argument("--in", dest="picture", type=path, required=True, default=argparse.SUPPRESS, metavar="PICTURE",
+                   help="PNG or JPEG, grey or in colours: one digit, in the middle, about 20 of 28 pixels high")
+    p.add_argument("--out", type=path, default=Path("grid.png"), help="a picture, PNG: what was given, mean, answers")
+    p.add_argument("--mask", type=path, default=argparse.SUPPRESS, metavar="PICTURE",
+                   help="for inpaint: as large as the picture, and white where it is missing (default: what is "
+                        "transparent, or else a box in the middle)")
+    p.add_argument("--noise", type=float, default=argparse.SUPPRESS, metavar="STD",
+                   help="standard deviation of the noise in the picture, where black is -1 and white is 1 "
+                        "(default: 0.05, or for denoise what it seems to be)")
+    p.add_argument("--digit", type=int, choices=range(10), default=argparse.SUPPRESS,
+                   help="which digit it is, if you know")
+    p.add_argument("--steps", type=natural, default=50, help="steps of the sampler, spaced in log SNR")
+    add_checkpoint(p)
+    p.add_argument("--seed", type=int, default=0, help="of the noise")
+    add_device(p)
 
 
 def add_judge(commands):
