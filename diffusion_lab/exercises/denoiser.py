@@ -396,7 +396,7 @@ REASONS = {
     "B": "B follows: the number 0.72 says nothing before it is compared with the floor of these 25 points.",
     "C": "C follows: which denoiser alone has the lowest loss on a training set?",
     "D": "D does not follow: where the weight is not 0, the best answer is the same for every weight.",
-    "E": "E follows, about the gap: whose lines part in Figure 6, and whose do not?",
+    "E": "E follows, about the gap: whose lines part in Figure 5, and whose do not?",
     "F": "F does not follow: the lowest training loss there is belongs to the memoriser, which only copies.",
 }
 

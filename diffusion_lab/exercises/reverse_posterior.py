@@ -410,7 +410,7 @@ def check_repaired_step(attempt):
 
 REASONS = {
     "A": "A is false: the same denoiser works with a thousand steps. An exact one makes both errors, too.",
-    "B": "B is true, and you left it out. It is about the shape of a long step: look at Figure 5, left.",
+    "B": "B is true, and you left it out. It is about the shape of a long step: look at Figure 4, left.",
     "C": "C is true, and you left it out. It is about the width: what is the variance of the step if x_0 is known?",
     "D": "D is false: both walks start from N(0, I).",
     "E": "E is false: β is too wide for some data, and leaves points between, too.",

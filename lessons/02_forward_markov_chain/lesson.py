@@ -221,7 +221,7 @@ show(fig, alt="A curve with two sharp peaks, and a second curve with two low bro
               "moved towards the middle.")
 
 # %% [markdown]
-# **Figure 2.** One large step. Both peaks move towards 0, because the signal shrinks. They get wider, because noise is
+# **Figure D1.** One large step. Both peaks move towards 0, because the signal shrinks. They get wider, because noise is
 # added. The area is still 1.
 #
 # ## 2 · The schedule: how much noise at which time
@@ -300,7 +300,7 @@ show(fig, alt="Left: alpha bar falls from 1 to 0, for linear early, for cosine e
               "Right: log SNR falls from 9 to -10, for cosine from 10 to -20 with a plunge at the end.")
 
 # %% [markdown]
-# **Figure 3.** Left: under the linear schedule the last third of the chain has almost nothing left to destroy. Right:
+# **Figure 2.** Left: under the linear schedule the last third of the chain has almost nothing left to destroy. Right:
 # both curves plunge at the start, and the cosine once more at the end.
 
 # %% tags=["claim"]
@@ -324,7 +324,7 @@ assert 1e-4 < abs(in_single / 1e-4 - 1) < 3e-4
 # the curve of log SNR keeps its shape over $t/T$. Then the straight line breaks, because its $\beta$ would rise above 1.
 #
 # **Why at most 0.999.** At the end of the cosine $\bar\alpha_T$ would be 0, and $\beta_T$ would be 1: a last step that erases
-# everything, and through which no formula can walk back. The limit comes at a price that you can see in Figure 3: the last
+# everything, and through which no formula can walk back. The limit comes at a price that you can see in Figure 2: the last
 # step alone takes a third of what log SNR falls in the cosine's second half.
 
 # %%
@@ -465,7 +465,7 @@ show(gallery({"one wave": one_wave, "all up to it": up_to}, [f"k = {k}" for k in
          "soft from waves up to 3, readable with soft rims up to 6, sharp from all.")
 
 # %% [markdown]
-# **Figure 4.** Few waves say what it is; the many fine ones only sharpen its rims.
+# **Figure 3.** Few waves say what it is; the many fine ones only sharpen its rims.
 #
 # How strong is each kind of wave in a digit? Take the strength of each wave, squared, and average over all waves with about
 # $k$ crests and over 4,000 digits. That is the **power spectrum**. The mean digit is subtracted first: what remains is what
@@ -521,7 +521,7 @@ show(fig, alt="A curve, the power of digits, falls from left, coarse, to right, 
               "at the far right, the highest at its top on the left.")
 
 # %% [markdown]
-# **Figure 5.** Blue: the power of digits without their mean, coarse on the left and fine on the right. Dotted: the noise,
+# **Figure 4.** Blue: the power of digits without their mean, coarse on the left and fine on the right. Dotted: the noise,
 # under the cosine schedule. Follow the flood upwards: it takes the fine waves first, and the coarse ones last.
 #
 # When does each wave drown, in the sense that noise is stronger than the digits?
@@ -620,7 +620,7 @@ show(gallery(rows, [f"t = {t}" for t in nine], size=1.05),
          "seen of it from the sixth picture on. Lower row, cosine: it can be made out in the sixth.")
 
 # %% [markdown]
-# **Figure 6.** Upper row: half of the pictures look alike, for the chain makes noise of noise. Lower row: the three fades step
+# **Figure 5.** Upper row: half of the pictures look alike, for the chain makes noise of noise. Lower row: the three fades step
 # by step until $t = 750$ or so.
 #
 # A schedule is a timetable. It says *when* the train is where; it does not lay the rails. For the jump depends on $t$ only
@@ -748,7 +748,7 @@ assert abs(torch.fft.fft2(varied[:500], norm="ortho").abs().square().mean() - va
 # Most pixels are black in every digit, so the mean of the squares, 0.92, is nearly 1, and the size of the numbers hardly
 # changes along the chain. But a pixel that is always black tells nothing. What tells digits apart is the variance around the
 # mean digit, 0.27 per pixel. The ratio of that signal to the noise is $0.27\,\bar\alpha_t/(1-\bar\alpha_t)$, smaller than (4)
-# by a factor of almost 4. On the logarithmic axis of Figure 3, the curve should lie 1.3 lower.
+# by a factor of almost 4. On the logarithmic axis of Figure 2, the curve should lie 1.3 lower.
 #
 # The spectrum knows this already: the power, averaged over all waves, is 0.27 as well, because the orthonormal Fourier
 # transform keeps sums of squares. Papers deal with it by a constant. Karras et al. (2022) call the data's standard deviation
@@ -789,7 +789,7 @@ assert max(linear().alpha_bar[-1], cosine().alpha_bar[-1]) < 1e-4 < 0.5 < cut_sh
 # $$ \mathbb E_{x_0}\,\mathrm{KL}\big(q(x_T\mid x_0)\,\|\,\mathcal N\big) \;=\; \mathrm{KL}\big(q(x_T)\,\|\,\mathcal N\big) \;+\; I(x_0; x_T) \tag{6} $$
 #
 # To see it, write the first as the average of $\log q(x_T\mid x_0) - \log\mathcal N(x_T)$, and add and subtract
-# $\log q(x_T)$. For the two peaks of Figure 2 all three can be computed, each by its own route. The first has a closed form,
+# $\log q(x_T)$. For the two peaks of Figure D1 all three can be computed, each by its own route. The first has a closed form,
 # since the KL of two Gaussians is linear in $x_0^2$ (notebook 01). The second is an area on a grid.
 #
 # The third is a difference of two entropies. The **entropy** of a density, $-\int q \log q$, is the average of minus its
@@ -911,7 +911,7 @@ check_even_schedule(even_schedule)
 #     return torch.cat([torch.zeros(1, dtype=torch.float64), beta])
 # ```
 #
-# Now look at it: `s = Schedule(even_schedule(10.0, -10.0, 1000))`, and the strip of Figure 6 with `s` in it. The eye notices
+# Now look at it: `s = Schedule(even_schedule(10.0, -10.0, 1000))`, and the strip of Figure 5 with `s` in it. The eye notices
 # the stretch from about $t = 300$ to $t = 600$, where $\log\mathrm{SNR}_t$ lies between 4 and $-2$. Before it nothing seems to
 # happen, and after it nothing is left to happen.
 # </details>
@@ -1023,7 +1023,7 @@ check_drowning(drowning)
 # %% [markdown]
 # ### Exercise 5 (core): criticise a claim
 #
-# "*Our cosine schedule destroys information evenly*", says a paper, and shows Figures 3 and 5. Which of these follow?
+# "*Our cosine schedule destroys information evenly*", says a paper, and shows Figures 2 and 4. Which of these follow?
 #
 # - **A** In the middle half of the chain, each 250 steps take about the same from $\bar\alpha_t$.
 # - **B** Each quarter of the chain takes about the same from $\log\mathrm{SNR}_t$.
@@ -1050,7 +1050,7 @@ check_what_follows(what_follows)
 #
 # <details><summary>Solution</summary>
 #
-# A is Figure 3, left; C is Figure 6; F is the timetable. B fails in the table of section 5. D confuses a schedule with a
+# A is Figure 2, left; C is Figure 5; F is the timetable. B fails in the table of section 5. D confuses a schedule with a
 # model. E takes the timetable for the rails. G is exercise 4.
 #
 # ```python
@@ -1096,7 +1096,7 @@ show(gallery(rows, [f"t = {t}" for t in nine], size=1.05),
          "Lower row: it fades into an even grey.")
 
 # %% [markdown]
-# **Figure 7.** The same digit on the linear chain. Below, the noise that should fill the gap is missing, and the digit fades
+# **Figure 6.** The same digit on the linear chain. Below, the noise that should fill the gap is missing, and the digit fades
 # into grey. *The symptom*: over a batch, the variance of $x_T$ is not about 1. No training will help, for sampling starts
 # from noise of some fifty times the variance that the network saw.
 #
@@ -1142,11 +1142,11 @@ show(gallery(rows, [f"t = {t}" for t in nine], size=1.05),
 #
 # - Ho, Jain & Abbeel (2020), *Denoising Diffusion Probabilistic Models*: eq. 2 is our (1), eq. 4 our (5), Figure 2 our Figure 1.
 # - Nichol & Dhariwal (2021), *Improved Denoising Diffusion Probabilistic Models*, section 3.2: eq. 17 is the cosine,
-#   Figure 3 our Figure 6.
+#   Figure 3 our Figure 5.
 # - Kingma et al. (2021), *Variational Diffusion Models*, section 5: the bound and the ends of the SNR.
 # - Hoogeboom, Heek & Salimans (2023), *simple diffusion*, and Chen (2023), *On the Importance of Noise Scheduling for Diffusion
 #   Models*: large pictures.
-# - Dieleman (2024), *Diffusion is spectral autoregression*: our Figure 5.
+# - Dieleman (2024), *Diffusion is spectral autoregression*: our Figure 4.
 # - Lin et al. (2024), *Common Diffusion Noise Schedules and Sample Steps Are Flawed*: the end.
 #
 # ## Next

@@ -656,7 +656,7 @@ show(
 )
 
 # %% [markdown]
-# **Figure 4.** The denoised mean as a function of what is seen; the blue bands are where the data is. At $t = 900$ it
+# **Figure D1.** The denoised mean as a function of what is seen; the blue bands are where the data is. At $t = 900$ it
 # hardly dares to leave the average, 0. At $t = 100$ it picks a side as soon as $x_t$ leans to it. Where does the bend come
 # from? For two components of equal weight and variance the softmax has two entries, $e^a/(e^a+e^{-a})$ and
 # $e^{-a}/(e^a+e^{-a})$, where $a$ is half the log-odds; their difference is $\tanh a$. Here $a = y/(v_k+1/\mathrm{SNR}_t)$.
@@ -716,7 +716,7 @@ show(
 )
 
 # %% [markdown]
-# **Figure 5.** Left: after a long step $x_t$ may have come from either of two places. No Gaussian can say "either of two";
+# **Figure 4.** Left: after a long step $x_t$ may have come from either of two places. No Gaussian can say "either of two";
 # its top lies where hardly anybody came from. Right, enlarged three times: after a short step the two curves agree. So close
 # to $x_t$ the law $q(x_s)$ is nearly a straight line on a logarithmic scale, and a Gaussian times that is a Gaussian.
 #
@@ -782,7 +782,7 @@ show(
 )
 
 # %% [markdown]
-# **Figure 6.** For short steps the misfit falls like $\beta^3$: a step of a tenth the size is a thousand times closer to a
+# **Figure D2.** For short steps the misfit falls like $\beta^3$: a step of a tenth the size is a thousand times closer to a
 # Gaussian.
 
 # %% tags=["claim"]
@@ -896,7 +896,7 @@ show(
 )
 
 # %% [markdown]
-# **Figure 7.** Nothing was learned, and yet data came out of noise. After a thousand steps the points cannot be told from
+# **Figure 5.** Nothing was learned, and yet data came out of noise. After a thousand steps the points cannot be told from
 # the data. After ten, a price is paid twice. The clouds are too narrow, and the smallest has lost points (with 100,000 walks
 # its weight is 0.18): $\tilde\beta$ is the width for somebody who knows $x_0$. And a few points are stuck between the
 # clouds, for a single Gaussian cannot say "here or there".
@@ -1185,7 +1185,7 @@ show(
 )
 
 # %% [markdown]
-# **Figure 8.** When is the end of an orange walk decided? At no one moment: gradually, between $t=1000$ and 200. The start
+# **Figure 6.** When is the end of an orange walk decided? At no one moment: gradually, between $t=1000$ and 200. The start
 # decides nothing for the orange walks, and everything for the smooth path. Both are right: from a cloud of noise, both make
 # two peaks of equal weight. They differ in what *one* start may become.
 
@@ -1478,7 +1478,7 @@ reverse_posterior.check_what_follows(what_follows)
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
 #
-# The same model works with a thousand steps. What has changed, and what has not? Figure 7 shows both errors, with an exact
+# The same model works with a thousand steps. What has changed, and what has not? Figure 5 shows both errors, with an exact
 # denoiser.
 # </details>
 #
@@ -1518,7 +1518,7 @@ show(
 )
 
 # %% [markdown]
-# **Figure 9.** Above: no noise in the last step. Below: with noise. *The symptom*: even grain, equally strong in every
+# **Figure 7.** Above: no noise in the last step. Below: with noise. *The symptom*: even grain, equally strong in every
 # sample, that goes away when you show $\hat x_0$ instead.
 #
 # ## Summary

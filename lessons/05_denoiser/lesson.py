@@ -683,7 +683,7 @@ show(
 )
 
 # %% [markdown]
-# **Figure 5.** What no network can know. Early, $x_0$ is plain to see and the noise is a riddle; late, it is the other way
+# **Figure D1.** What no network can know. Early, $x_0$ is plain to see and the noise is a riddle; late, it is the other way
 # round. The curve of $v$ is the sum of the other two, as $\mathrm{SNR}+1$ says. It dips near $t=150$: there the noise is wider than
 # each cloud, and the clouds are still apart, so a point shows which cloud it is from and how far it was moved.
 #
@@ -962,7 +962,7 @@ show(
 )
 
 # %% [markdown]
-# **Figure 6.** The exam. Solid: known data. Dashed: new data. The memoriser's two lines part: perfect at home, useless abroad.
+# **Figure 5.** The exam. Solid: known data. Dashed: new data. The memoriser's two lines part: perfect at home, useless abroad.
 # On digits it knows long before the noise is gone *which* digit it was. The network's two lines stay close.
 #
 # That answers the second prediction, and it is the test that notebook 00 promised: whoever copies does better on what he has
@@ -1088,7 +1088,7 @@ show(
 )
 
 # %% [markdown]
-# **Figure 7.** Four digits that nobody has trained on. The memoriser answers with whole digits of its own. Cut into patches, it
+# **Figure 6.** Four digits that nobody has trained on. The memoriser answers with whole digits of its own. Cut into patches, it
 # gets the shapes of digits that it has never seen.
 #
 # But a patch does not know what a digit is. Notebook 06 builds a network that looks at strokes and at the whole.
@@ -1319,7 +1319,7 @@ exercise.check_what_it_learned(what_follows)
 # %% [markdown] tags=["solution"]
 # <details><summary>Hint</summary>
 #
-# Even the memoriser does not know which of the 25 it was while there is much noise. What is its loss at $t=1000$ in Figure 6?
+# Even the memoriser does not know which of the 25 it was while there is much noise. What is its loss at $t=1000$ in Figure 5?
 # </details>
 #
 # <details><summary>Solution</summary>
@@ -1370,7 +1370,7 @@ for ax, e, title in zip(axes, (right, wrong), ("columns masked: right", "rows ma
 show(fig, alt="Left: smooth vertical stripes that differ little from row to row. Right: every second row looks different.")
 
 # %% [markdown]
-# **Figure 8.** Sixty times, one in each row. Left, neighbouring rows look alike; right, they do not. *The symptom*: the loss
+# **Figure 7.** Sixty times, one in each row. Left, neighbouring rows look alike; right, they do not. *The symptom*: the loss
 # falls slowly, whatever you do, since each time is learned nearly by itself. *The test*: print the similarity of $t$ and $t+1$.
 #
 # ## Summary

@@ -234,16 +234,14 @@ def figure_numbers(text):
 
 @each_notebook
 def test_figures_have_captions_numbered_in_order(path):
-    """1, 2, …; those of closed sections may be numbered apart, D1, D2, …"""
-    numbers = figure_numbers(text_of(path))
-    apart = [number for number in numbers if number[0] == "D"]
-    inline = [number for number in numbers if number[0] != "D"]
-    assert inline == [str(n) for n in range(1, len(inline) + 1)]
-    assert apart == [f"D{n}" for n in range(1, len(apart) + 1)]
-    deep = [cell.source for cell, below in zip(all_cells(path), in_deeper(all_cells(path))) if below]
-    assert set(apart) <= set(figure_numbers("\n".join(deep))), "D1, D2, … stand in sections headed ### Deeper: …"
+    """1, 2, … in the open; D1, D2, … in closed sections."""
+    every = all_cells(path)
+    inline, apart = ([number for cell, below in zip(every, in_deeper(every)) if below is deep
+                      for number in figure_numbers(cell.source)] for deep in (False, True))
+    assert inline == [str(n) for n in range(1, len(inline) + 1)], "in the open: 1, 2, …"
+    assert apart == [f"D{n}" for n in range(1, len(apart) + 1)], "in sections headed ### Deeper: …: D1, D2, …"
     shown = sum("show(" in cell.source and "def " not in cell.source for cell in cells(path))
-    assert len(numbers) >= shown > 0
+    assert len(inline + apart) >= shown > 0
 
 
 @each_notebook
