@@ -41,7 +41,7 @@ notebooks: $(DEVELOPER)  ## build the notebooks whose lesson, or something that 
 	$(BIN)/python tools/build_documents.py
 	$(BIN)/python tools/build_notebooks.py
 
-lesson: $(DEVELOPER)  ## make a new lesson from a template: make lesson NAME=10_guidance
+lesson: $(DEVELOPER)  ## make a new lesson from a template: make lesson NAME=11_restoration
 	$(BIN)/python tools/new_lesson.py $(NAME)
 
 site: $(DEVELOPER)  ## build the course as static pages, build/site/index.html (the first time it needs Node.js and a network)

@@ -16,7 +16,7 @@ COURSE = read()
 @pytest.mark.parametrize(("old", "new", "words"), [
     ('name = "01_gaussian_pdf"', 'name = "00_gaussian_pdf"', "two lessons with the number 00"),
     ('needs = ["01"]', 'needs = ["03"]', "lesson 02 needs 03, but must need only lessons that come before it: 00, 01"),
-    ('name = "08_sampling"', 'name = "98_sampling"', "no part has the digit 9"),
+    ('name = "10_guidance"', 'name = "98_guidance"', "no part has the digit 9"),
 ])
 def test_a_list_that_cannot_be_is_refused(tmp_path, old, new, words):
     text = (ROOT / "course.toml").read_text(encoding="utf-8")
