@@ -15,6 +15,7 @@ from diffusion_lab.commands.sample import device_of
 from diffusion_lab.guard import require
 from diffusion_lab.sampling.chain import last, spaced_in_log_snr
 from diffusion_lab.sampling.ddim import ddim
+from diffusion_lab.sampling.denoiser import clipped
 from diffusion_lab.sampling.measurement import average_pooling, gaussian_blur, kept_pixels
 from diffusion_lab.sampling.restoration import given
 from diffusion_lab.training.runs import put
@@ -148,7 +149,7 @@ def restored(denoiser, task, broken, noise, steps=50, digit=None, seed=0, shown=
         times = torch.cat([t[None], times[times < t]])
         x_T = (schedule.alpha_bar[t].sqrt() * broken.pixels).float().expand_as(x_T)
     else:
-        denoiser = given(denoiser, *measurement(task, broken), noise)
+        denoiser = clipped(given(denoiser, *measurement(task, broken), noise))
     label = None if digit is None else torch.full((ANSWERS,), digit)
     chain = ddim(denoiser, x_T, times, eta=1.0, label=label, generator=generator)
     with torch.no_grad():

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Train larger things
 #
-# Your first run took three minutes. When it went wrong, you shrugged and started it again. Now imagine one of three days.
+# Your first run took a minute or two. When it went wrong, you shrugged and started it again. Now imagine one of three days.
 # The machine restarts in the second night. Somebody asks which of two settings is better. The bill arrives. Everything that
 # was a nuisance in notebook 07 now costs days, and most of what engineers know about training is how not to pay twice.
 
@@ -82,7 +82,7 @@ show(fig, alt="Two bundles of falling curves over a minute; the orange one, of M
 # - **build** a training of your own from a blank folder, and have it judged.
 #
 # **You need** notebook 07 (the loop) and singular values, if only by name. **Time to read** 60 minutes, with core exercises
-# 110, with everything 130, and an evening for the capstone · **to run** a minute. **Paper sections**: Jordan et al. 2024;
+# 110, with everything 130, and some evenings for the capstone · **to run** a minute. **Paper sections**: Jordan et al. 2024;
 # Karras et al. 2024, section 3; Micikevicius et al. 2018, section 3.
 #
 # ## Predict first
@@ -114,8 +114,8 @@ show(fig, alt="Two bundles of falling curves over a minute; the orange one, of M
 #
 # Put $X=USV^\top$ in. Between the factors $V^\top V$ and $U^\top U$ vanish, and what is left is $U\,(aS+bS^3+cS^5)\,V^\top$. The
 # rotations stay, and each stretch $s$ becomes $as+bs^3+cs^5$. With $a,b,c=3.4445,\,-4.7750,\,2.0315$ small stretches grow more
-# than threefold at each round, and large ones are held near 1. The code multiplies less than (2) does: it carries the small square
-# matrix $XX^\top$ along, and the long $X$ is touched twice, at the start and at the end.
+# than threefold at each round, and large ones are held near 1. The code carries the small square
+# matrix $XX^\top$ along, and touches $X$ twice, at the start and at the end: fewer multiplications, if $X$ is long.
 
 # %% tags=["export:diffusion_lab.training.muon"]
 def orthogonalised(matrix, rounds=5):
@@ -238,8 +238,8 @@ class Muon(torch.optim.Optimizer):
 # $v$, whose scale is fixed. Both stay with Adam.
 #
 # Does it pay? A step of Muon takes longer, so steps are the wrong thing to compare. Each run was meant to have a minute of one core, both
-# optimisers with the best of three rates, chosen on digits that no run trains on: the loss on test digits, and the distance over
-# its floor by both judges. (AdamW has PyTorch's weight decay, 0.01; Muon has none.)
+# optimisers with the best of three rates. The rate was chosen by the first seed, on training digits that were kept aside. The table has the loss on
+# test digits, and the distance over its floor by both judges. (AdamW has PyTorch's weight decay, 0.01; Muon has none.)
 
 # %% tags=["check"]
 print("optimiser   rate  seeds  seconds  steps    loss   two judges")
@@ -276,7 +276,7 @@ assert best_rows("Muon")[0]["rate"] == max(row["rate"] for row in rows if row["o
 # slower: let the **learning rate** fall to 0. Or let it circle, and take the **average** of where it has been.
 #
 # Notebook 07 does both, and so hides what each is good for. Let us take them apart. The shipped network, which draws well, goes
-# on for sixty small batches at a high rate, three times that of notebook 07. We keep the weights of every third step.
+# on for sixty small batches at a high rate of Muon, three times that of notebook 07. We keep the weights of every third step.
 
 # %%
 @torch.no_grad()
@@ -353,7 +353,7 @@ show(
 # with the fly. Too long, and it remembers where the fly came from.
 #
 # **Try it.** The slider moves how many of the kept weights are averaged, the newest first. One is the last step alone.
-# From where on do you see no difference? Here the longest is the best, for the fly came from a good place. In a young run,
+# From where on do you see no difference? Here the longest is the best: the more weights, the less of the circling is left, and the fly came from a good place. In a young run,
 # whose weights still travel, where would you stop?
 
 # %% tags=["figure", "nbval-ignore-output"]
@@ -498,7 +498,7 @@ assert "tensorboard" in log_to_tensorboard(tempfile.mkdtemp(), [1.0])
 # ## 4 · Stop, and go on without a trace
 #
 # A run that cannot be stopped is one that you do not dare to start. So: what must be written down, that a run can go on as if
-# nothing had happened? The weights, of course. Their average. The optimiser's memory, for momentum is half of the next step. How many
+# nothing had happened? The weights, of course. Their average. The optimiser's memory, for nine tenths of the next step are memory. How many
 # steps are done, for the rate and the order of the digits depend on it. And the state of the random generator, or the
 # resumed run sees the noise of its first hour a second time.
 #

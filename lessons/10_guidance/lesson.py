@@ -1036,13 +1036,13 @@ exercise.check_guided_between(guided_between)
 #
 # ```python
 # def guided_between(denoise, guidance_weight, low, high):
-#     def answer(x_t, t, label):
+#     def guide(x_t, t, label):
 #         with_label = denoise(x_t, t, label)
 #         if not low <= t <= high:
 #             return with_label
 #         return with_label + guidance_weight * (with_label - denoise(x_t, t, None))
 #
-#     return answer
+#     return guide
 # ```
 #
 # With our ten times and $100\le t\le 800$ it asks 15 times for a digit, in place of 20.

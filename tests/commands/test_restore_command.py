@@ -347,3 +347,16 @@ def test_from_a_terminal(tmp_path, file):
     assert done.stdout.splitlines()[-1] == "0 []", done.stderr
     assert done.stderr.count("restore: ") == done.stderr.count("\n") == 2
     assert len(tiles_of(tmp_path / "grid.png")) == 10
+
+
+def test_help(capsys):
+    """Usage in one line; no default that is none."""
+    with pytest.raises(SystemExit):
+        main(["restore", "--help"])
+    told = capsys.readouterr().out
+    assert told.split("\n\n")[0] == f"usage: {arguments.command_line('restore')} --task TASK --in PICTURE [options]"
+    assert "(default: 50)" in told
+    assert "default: None" not in told
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "    restore " in capsys.readouterr().out
