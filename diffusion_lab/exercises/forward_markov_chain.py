@@ -233,7 +233,7 @@ def check_found_by(attempt):
 
 
 REASONS = {
-    "A": "A follows: compare Figure 3, left, at t = 250, 500 and 750.",
+    "A": "A follows: compare Figure 2, left, at t = 250, 500 and 750.",
     "B": "B does not: in log SNR the quarters take 8.4, 1.7, 1.8 and 18.1, far from even.",
     "C": "C follows: compare the two rows of Figure 5.",
     "D": "D does not: no plot here shows a model.",

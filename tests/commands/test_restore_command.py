@@ -123,13 +123,13 @@ def test_the_answers_agree_with_what_was_given(restore, file):
 @pytest.mark.parametrize("noise", [0.5, 1.0])
 def test_denoising_draws_from_the_posterior(noise):
     """Of a Gaussian with mean 0 and variance v, from pixels y: mean y v / (v + σ²), variance v σ² / (v + σ²)."""
-    v, schedule = 0.02, cosine(1000)
+    v, schedule = 0.1, cosine(1000)
 
     def answer(x_t, t, label):
         a = schedule.alpha_bar[t]
         return (a.sqrt() * v / (a * v + 1 - a)).float() * x_t
 
-    y = torch.linspace(-0.5, 0.5, 784).reshape(28, 28)
+    y = torch.linspace(-1, 1, 784).reshape(28, 28)
     broken = command.Broken(y, torch.ones(28, 28, dtype=torch.bool), [])
     answers = restored(Denoiser(answer, schedule), "denoise", broken, noise, steps=1000)[:, 0]
     off = answers - y * v / (v + noise**2)
@@ -162,12 +162,13 @@ DARK = "is dark on light, and so inverted: the network has learned white on blac
     (PIXELS, "a.png", "denoise", []),
     (np.stack([PIXELS] * 3, axis=-1), "a.png", "denoise", []),
     (with_alpha(PIXELS, np.ones_like(HOLE)), "a.png", "denoise", []),
-    (PIXELS.astype(np.uint16) * 257, "a.png", "denoise", []),
+    (PIXELS.astype(np.uint16) * 256, "a.png", "denoise", []),
     (255 - PIXELS, "a.png", "denoise", [DARK]),
     (GREY, "a.png", "denoise", [DARK, "its ground is grey, and made black"]),
     (enlarged(PIXELS, 10), "a.png", "deblur", ["it is 280×280, and resized to 28×28"]),
     (255 - enlarged(PIXELS, 10), "a.jpg", "denoise", [DARK, "it is 280×280, and resized to 28×28"]),
     (enlarged(PIXELS, 4)[:, 8:-8], "a.png", "denoise", ["it is 96×112, and resized to 28×28"]),
+    (enlarged(PIXELS, 4)[8:-8], "a.png", "denoise", ["it is 112×96, and resized to 28×28"]),
     (with_alpha(np.full_like(PIXELS, 255), PIXELS > 127), "a.png", "denoise",
      ["its transparent pixels are taken for black"]),
     (with_alpha(np.full_like(PIXELS, 0), PIXELS > 127), "a.png", "denoise",

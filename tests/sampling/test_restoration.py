@@ -5,8 +5,10 @@ from functools import partial
 import pytest
 import torch
 
+from diffusion_lab.networks.mlp import MLP
 from diffusion_lab.sampling.chain import last, spaced
 from diffusion_lab.sampling.ddim import ddim
+from diffusion_lab.sampling.denoiser import as_denoiser
 from diffusion_lab.sampling.restoration import (
     METHODS,
     conjugate_gradients,
@@ -63,6 +65,51 @@ def test_two_measurements_are_solved_together():
     x_t = normal(50, 2, seed=2)
     for t in TIMES:
         assert torch.allclose(found(x_t, t), exact(x_t, t), atol=1e-9), t
+
+
+def updated(x_0_hat, C, unit_var, A, y, std, method):
+    """The formula of `given` for one state, with matrices."""
+    r2 = unit_var * torch.eye(2, dtype=torch.float64)
+    M = {"ddnm": r2, "pigdm": r2, "tmpd": C, "dps": 0 * r2}[method]
+    N = r2 if method == "ddnm" else C
+    S = A @ M @ A.mT + std**2 * torch.eye(len(A), dtype=torch.float64)
+    return x_0_hat + N @ A.mT @ torch.linalg.inv(S) @ (y - A @ x_0_hat)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("A", [[[1.0, 0.0]], [[1.0, 0.5], [0.2, 1.0]]])
+def test_of_a_mixture_each_method_has_the_covariance_that_the_mixture_knows(method, A):
+    """Where the data is no Gaussian, that covariance is another one at each state."""
+    A = torch.tensor(A, dtype=torch.float64)
+    y = torch.tensor([0.4, -0.3], dtype=torch.float64)[:len(A)]
+    x_t = normal(20, 2, seed=5)
+    for t in TIMES:
+        unit_var = 1 - SCHEDULE.alpha_bar[t]
+        means, covs = TWO.posterior(x_t, t, SCHEDULE)
+        exact = torch.stack([updated(*one, unit_var, A, y, 0.2, method) for one in zip(means, covs)])
+        found = given(TWO.denoiser(SCHEDULE), A, y, 0.2, method)(x_t, t)
+        assert torch.allclose(found, exact, rtol=1e-8, atol=1e-8), t
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_of_a_network_the_jacobian_is_taken_backwards_and_its_weights_are_left_alone(method):
+    """A network's Jacobian J is not symmetric: C v is (1-ᾱ_t)/√ᾱ_t Jᵀ v."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = MLP().double()
+    denoiser = as_denoiser(network, SCHEDULE, "x_0")
+    t = 500
+    alpha_bar = SCHEDULE.alpha_bar[t]
+    x_t = normal(5, 2, seed=6)
+    with torch.no_grad():
+        found = given(denoiser, FIRST, ONE, 0.2, method)(x_t, t)
+    for one, state in zip(found, x_t):
+        J = torch.autograd.functional.jacobian(lambda x: denoiser(x[None], t)[0], state)
+        assert not torch.allclose(J, J.mT, atol=1e-4)
+        C = (1 - alpha_bar) / alpha_bar.sqrt() * J.mT
+        exact = updated(denoiser(state[None], t)[0].detach(), C, 1 - alpha_bar, FIRST, ONE, 0.2, method)
+        assert torch.allclose(one, exact, atol=1e-10)
+    assert all(weight.grad is None for weight in network.parameters())
 
 
 def test_for_data_of_unit_variance_pigdm_needs_to_be_told_nothing():
@@ -179,6 +226,23 @@ def test_each_state_may_have_a_measurement_of_its_own():
     both = given(denoiser, FIRST, y, 0.1)(x_t, 500)
     for i in range(2):
         assert torch.allclose(both[i], given(denoiser, FIRST, y[i], 0.1)(x_t, 500)[i], atol=1e-12)
+
+
+@pytest.mark.parametrize("chain", [partial(repaint, repeats=2), partial(twisted, std=0.1)])
+def test_chains_ask_at_their_times_pass_the_label_on_and_repeat_themselves(chain):
+    asked = []
+
+    def answer(x_t, t, label):
+        asked.append((t, label))
+        return 0.5 * x_t
+
+    denoiser = Denoiser(answer, SCHEDULE)
+    runs = [list(chain(denoiser, FIRST, ONE, x_T=normal(6, 2), timesteps=[1000, 400, 7], label=3,
+                       generator=torch.Generator().manual_seed(0))) for _ in range(2)]
+    assert [(step.t, step.s) for step in runs[0]] == [(1000, 400), (400, 7), (7, 0)]
+    assert torch.equal(runs[0][-1].x_s, runs[1][-1].x_s)
+    assert {t for t, _ in asked} == {1000, 400, 7}
+    assert {label for _, label in asked} == {3}
 
 
 DENOISER = PAIR.denoiser(SCHEDULE)
