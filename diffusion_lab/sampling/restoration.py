@@ -63,7 +63,8 @@ def given(denoiser, A, y, std, method="pigdm", cov=None):
         elif method == "tmpd":
             u = conjugate_gradients(lambda v: C(v @ rows) @ rows.mT + std**2 * v, surprise)
         else:
-            u = torch.linalg.solve(measured_cov_of(rows, cov(t), std), surprise.double().mT).mT.to(x_0_hat)
+            S = measured_cov_of(A, cov(t), std)
+            u = torch.linalg.solve(S, surprise.to(S).mT).mT.to(x_0_hat)
         back = u @ rows
         update = apply(cov(t), back) if method == "ddnm" else C(back)
         return (x_0_hat.detach() + update).reshape(x_t.shape)
@@ -78,7 +79,8 @@ def apply(M, v):
 
 def measured_cov_of(A, M, std):
     """A M Aᵀ + std² I, float64 (m, m): how the measurement varies. M: as for `apply`."""
-    return apply(M, A).double() @ A.double().mT + std**2 * torch.eye(len(A), dtype=torch.float64)
+    A = A.double()
+    return apply(M, A) @ A.mT + std**2 * torch.eye(len(A)).to(A)
 
 
 def conjugate_gradients(apply, b, steps=CG_STEPS):
@@ -188,8 +190,9 @@ def twisted(denoiser, A, y, std, x_T, timesteps=None, label=None, generator=None
 
     def fit(x_0_hat, M):
         """log N(y; A x̂_0, A M Aᵀ + std² I) for each state."""
-        off = y.double() - x_0_hat.double().flatten(1) @ A.double().mT
-        return torch.distributions.MultivariateNormal(0 * off[0], measured_cov_of(A.double(), M, std)).log_prob(off)
+        S = measured_cov_of(A, M, std)
+        off = y.to(S) - x_0_hat.flatten(1).to(S) @ A.to(S).mT
+        return torch.distributions.MultivariateNormal(0 * off[0], S).log_prob(off)
 
     x_t = x_T
     fitted = 0.0
@@ -210,7 +213,7 @@ def twisted(denoiser, A, y, std, x_T, timesteps=None, label=None, generator=None
             bent = posterior_mean(bent_denoiser(x_t, t, label), x_t, t, schedule, s)
             x_s = (bent + var.sqrt() * noise_like(x_t, generator)).to(x_t.dtype)
             squares = (x_s - bent).square() - (x_s - mean).square()
-            log_weight = log_weight + squares.double().flatten(1).sum(dim=1) / (2 * var)
+            log_weight = log_weight + squares.flatten(1).to(log_weight).sum(dim=1) / (2 * var)
         else:
             log_weight = log_weight + fit(x_s, 0.0) - fitted
             x_s = x_s[drawn_anew(log_weight, generator, always=True)[0]]

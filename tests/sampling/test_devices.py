@@ -18,6 +18,7 @@ from diffusion_lab.networks.unet import UNet
 from diffusion_lab.sampling.chain import last
 from diffusion_lab.sampling.denoiser import as_denoiser, clipped
 from diffusion_lab.sampling.guidance import guided
+from diffusion_lab.sampling.restoration import METHODS, given, measured_cov, repaint, twisted
 from diffusion_lab.theory import parameterization
 from diffusion_lab.theory.elbo import elbo_terms
 from diffusion_lab.theory.forward import noise_like, q_sample, q_step
@@ -100,6 +101,20 @@ def test_samplers_stay_where_they_start_and_their_generators_on_the_cpu(name, de
     here = seeded()
     last(SAMPLERS[name](MIXTURE.denoiser(S), torch.zeros(3, 2), [6, 4, 1], generator=here))
     assert torch.equal(generator.get_state(), here.get_state()), "the same numbers are drawn as on the CPU"
+
+
+SEEN = torch.tensor([[1.0, 0.5]]), torch.tensor([0.3])  # A and y, on the CPU
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_restoration_stays_where_the_data_is(method):
+    with AsStrictAsCuda():
+        assert given(as_denoiser(on_meta, S), *SEEN, 0.1, method)(there(3, 2), 4).is_meta
+        for step in repaint(as_denoiser(on_meta, S), *SEEN, there(3, 2), generator=seeded()):
+            assert step.x_s.is_meta
+        for step in twisted(as_denoiser(on_meta, S), *SEEN, 0.1, there(3, 2), generator=seeded()):
+            assert step.x_s.is_meta
+        measured_cov(as_denoiser(on_meta, S), there(3, 2), [1, 6], seeded())(3)
 
 
 @pytest.mark.parametrize("decoder", ["gaussian", "discretised"])

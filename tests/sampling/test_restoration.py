@@ -154,18 +154,31 @@ def test_repainting_again_and_again_comes_nearer():
     assert means[2] == pytest.approx(0.8, abs=0.05)
 
 
-def test_particles_are_right_where_the_update_is_wrong():
-    y = torch.tensor([0.2], dtype=torch.float64)
-    exact = TWO.given(FIRST, y, 0.3)
-    mean = exact.weight @ exact.mean
+def test_what_repaint_pastes_is_as_noisy_as_its_time():
+    """Its first coordinate is N(√ᾱ_t y, 1-ᾱ_t), both where it is pasted and after it is made noisy again."""
     fresh = torch.Generator().manual_seed(1)
-    particles = last(twisted(TWO.denoiser(SCHEDULE), FIRST, y, 0.3, normal(20_000, 2), spaced(1000, 250),
-                             generator=fresh))
-    assert torch.allclose(particles.mean(dim=0), mean, atol=0.02)
-    samples = exact.sample(20_000, torch.Generator().manual_seed(2))
+    _, step, _ = repaint(PAIR.denoiser(SCHEDULE), FIRST, ONE, normal(20_000, 2), [1000, 600, 200], 3, generator=fresh)
+    for x, t in ((step.x_t, 600), (step.x_s, 200)):
+        assert x[:, 0].mean().item() == pytest.approx(SCHEDULE.alpha_bar[t].sqrt().item(), abs=0.02)
+        assert x[:, 0].var().item() == pytest.approx(1 - SCHEDULE.alpha_bar[t].item(), rel=0.04)
+
+
+NEAR = torch.tensor([0.2], dtype=torch.float64)
+AFTER = TWO.given(FIRST, NEAR, 0.3)
+
+
+def test_of_a_mixture_the_update_is_wrong():
+    x = drawn(given(TWO.denoiser(SCHEDULE), FIRST, NEAR, 0.3, "tmpd"))
+    assert (x.mean(dim=0) - AFTER.weight @ AFTER.mean).abs().max() > 0.05
+
+
+@pytest.mark.parametrize("cov", [None, lambda t: 0.02], ids=["never drawn anew", "drawn anew ten times"])
+def test_particles_are_right_where_the_update_is_wrong(cov):
+    particles = last(twisted(TWO.denoiser(SCHEDULE), FIRST, NEAR, 0.3, normal(20_000, 2), spaced(1000, 250),
+                             generator=torch.Generator().manual_seed(1), cov=cov))
+    assert torch.allclose(particles.mean(dim=0), AFTER.weight @ AFTER.mean, atol=0.02)
+    samples = AFTER.sample(20_000, torch.Generator().manual_seed(2))
     assert torch.allclose(particles.var(dim=0), samples.var(dim=0), atol=0.02)
-    update = drawn(given(TWO.denoiser(SCHEDULE), FIRST, y, 0.3, "tmpd"))
-    assert (update.mean(dim=0) - mean).abs().max() > 0.05
 
 
 # Parts
@@ -185,20 +198,29 @@ def test_the_measured_covariance_is_that_of_the_posterior():
     for t in (300, 600, 1000):
         assert torch.allclose(cov(t), posterior_cov_of_pair(t), atol=0.02), t
     assert torch.equal(cov(5), cov(300))
-    between = cov(450)
-    assert bool((between.diag() > cov(300).diag()).all())
-    assert bool((between.diag() < cov(600).diag()).all())
+    at_300, at_350, at_600 = (SCHEDULE.log_snr[t].item() for t in (300, 350, 600))
+    assert at_300 - at_350 < at_350 - at_600
+    expected = cov(300) + (at_300 - at_350) / (at_300 - at_600) * (cov(600) - cov(300))
+    assert torch.allclose(cov(350), expected, atol=1e-12)
 
 
 def test_states_are_drawn_anew_by_their_weights():
     kind = torch.arange(4).repeat(250)[torch.randperm(1000, generator=torch.Generator().manual_seed(1))]
     log_weight = torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64).log()[kind]
-    chosen, _ = drawn_anew(log_weight, torch.Generator().manual_seed(0), always=True)
+    chosen, even = drawn_anew(log_weight, torch.Generator().manual_seed(0), always=True)
     shares = kind[chosen].bincount() / 1000
     assert torch.allclose(shares, torch.tensor([0.1, 0.2, 0.3, 0.4]), atol=0.02)
-    kept, after = drawn_anew(log_weight)
-    assert torch.equal(kept, torch.arange(1000))
-    assert after is log_weight
+    assert torch.equal(even, torch.zeros_like(log_weight))
+    assert torch.equal(chosen, drawn_anew(log_weight, torch.Generator().manual_seed(0), always=True)[0])
+
+
+def test_states_are_drawn_anew_where_half_of_them_would_do():
+    for heavy, kept in ((501, True), (499, False)):
+        log_weight = torch.full((1000,), -100.0, dtype=torch.float64)
+        log_weight[:heavy] = 0.0
+        chosen, after = drawn_anew(log_weight, torch.Generator().manual_seed(0))
+        assert torch.equal(chosen, torch.arange(1000)) == kept
+        assert torch.equal(after, log_weight) == kept
 
 
 # As a denoiser
