@@ -340,7 +340,9 @@ assert x_t.item() / alpha.sqrt() < mean.item() < alpha_bar[s].sqrt()
 #
 # $$\hat x_0(x_t)=\mathbb E[x_0\mid x_t]\tag{6}$$
 #
-# in the place of $x_0$. We call it the **denoised mean**, and a function that returns it a **denoiser**. It is the one thing
+# in the place of $x_0$. For a short step the mean is all that is missing: the rest of its law is known already (section 4).
+#
+# We call $\hat x_0$ the **denoised mean**, and a function that returns it a **denoiser**. It is the one thing
 # that a network will learn, by regression: of all single numbers, the mean has the least squared error (notebook 05). Be
 # the network.
 #

@@ -2,7 +2,7 @@
 # # Train a network that draws digits
 #
 # Further down is a cell that trains. When you start it, your computer holds a few hundred thousand random numbers; asked for
-# a digit, they answer with grey. Look at the clock. Before a minute is over, you see digits that nobody has ever
+# a digit, they draw noise. Look at the clock. Before a minute is over, you see digits that nobody has ever
 # written. This notebook is about that minute, and about finding out whether they are any good.
 
 # %%
