@@ -1,4 +1,4 @@
-"""Measured numbers by name: "steps", "ablation", "likelihood", "sampling", "optimisers". Each names its command."""
+"""Measured numbers by name, such as "steps", each in a file that names its command."""
 
 import json
 from pathlib import Path

@@ -68,11 +68,11 @@ def autoguided(denoiser, weaker, guidance_weight, until=None):
 def classifier_guided(denoiser, classifier, guidance_weight, until=None):
     """Ask for a label without a denoiser that knows one:  x̂_0(x_t) + (1 + w) (1-ᾱ_t)/√ᾱ_t ∇ log p(label given x_t).
 
-    (Dhariwal & Nichol 2021, eq. 14, written there for ε with the scale 1 + w.) With w = 0 and an exact classifier, the
-    denoiser of that label, by Bayes' rule. denoiser: is asked without a label. classifier: called as
-    classifier(x_t, t) with t int64 (n,); returns scores (logits), float (n, K), that can be differentiated, each from
-    its own example. guidance_weight: w, finite, at least 0. until: guide at times t <= until alone; None is at all of
-    them, but at t = T a small error of the gradient is multiplied by 1/√ᾱ_T, which may be thousands.
+    (Dhariwal & Nichol 2021, eq. 14, written there for ε; 1 + w is the scale of their algorithm 1.) With w = 0 and an
+    exact classifier, the denoiser of that label, by Bayes' rule. denoiser: is asked without a label. classifier: called
+    as classifier(x_t, t) with t int64 (n,); returns scores (logits), float (n, K), that can be differentiated, each
+    from its own example. guidance_weight: w, finite, at least 0. until: guide at times t <= until alone; None is at all
+    of them, but at t = T a small error of the gradient is multiplied by 1/√ᾱ_T, which may be thousands.
     Raises ValueError for another weight or time. Without a label the denoiser is left as it is.
     """
     check_denoiser(denoiser)

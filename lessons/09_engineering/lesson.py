@@ -440,7 +440,7 @@ assert min(seconds.values()) > 0
 #
 # ### Deeper: where the time goes
 #
-# The next question is what to make faster. PyTorch's **profiler** notes every operation of a step and how long it took.
+# The next question is what to make faster. PyTorch's **profiler** notes every operation of some steps and how long it took.
 
 # %% tags=["nbval-ignore-output"]
 os.environ["KINETO_LOG_LEVEL"] = "99"  # the profiler writes notes to itself
@@ -450,21 +450,23 @@ probe = train(start(Recipe(steps=100)), batches_of(images, labels, Recipe()), lo
 for _ in range(2):
     next(probe)
 with profile() as measured:
-    next(probe)
+    for _ in range(5):
+        next(probe)
 operations = sorted(measured.key_averages(), key=lambda one: -one.self_cpu_time_total)
 total = sum(one.self_cpu_time_total for one in operations)
 for one in operations[:5]:
     print(f"{one.key[:44]:44} {one.self_cpu_time_total / total:5.0%} {one.count:5} calls")
 
 # %% tags=["claim"]
-# checks what the text says: convolutions take the most
+# checks what the text says: convolutions take the most, forward and backward together, on a busy machine, too
 spent = {one.key: one.self_cpu_time_total for one in operations}
-assert max(spent, key=spent.get).find("convolution") >= 0
+convolutions = sum(time for name, time in spent.items() if "convolution" in name)
+assert convolutions > max(time for name, time in spent.items() if "convolution" not in name)
 
 # %% [markdown]
 # Convolutions come first, and mostly their backward pass, which has twice the work to do. That is as it should be: the
-# processor is busy with what the network is made of. `aten::mm`, the products of matrices, is mostly (2). Would copies and
-# conversions (`aten::copy_`) come first, or thousands of calls that take nearly nothing each, there would be something to
+# processor is busy with what the network is made of. `aten::mm`, the products of matrices, is mostly (2). If copies and
+# conversions (`aten::copy_`) came first, or thousands of calls that take nearly nothing each, there would be something to
 # gain. A trace of every call, on a time line, is one line more: `measured.export_chrome_trace("trace.json")`; open it
 # at [ui.perfetto.dev](https://ui.perfetto.dev).
 #
