@@ -664,11 +664,17 @@ with torch.no_grad():
         stds = [answer.flatten(1).std(dim=1) for answer in (step.x_0_hat, calm)]
         too_wide[step.t] = (stds[0] / stds[1]).mean()
     tamed = last(dpm_solver(rescaled(denoiser, 5.0), starts, ten_times, twenty)).clamp(-1, 1)
-    late = last(dpm_solver(guided(denoiser, 5.0, until=700), starts, ten_times, twenty)).clamp(-1, 1)
+    begun_late = guided(denoiser, 5.0, until=700)
+    late = last(dpm_solver(begun_late, starts, ten_times, twenty)).clamp(-1, 1)
 for t in list(too_wide)[::3]:
     print(f"w = 5, t = {t:4}: {too_wide[t]:.1f} times as wide as the answer with label")
 assert too_wide[1000] > 2.5
-ink = {"real digits": images, "w = 5": step.x_s.clamp(-1, 1), "w = 5, rescaled": tamed, "w = 5, t ≤ 700": late}
+ink = {
+    "real digits": images,
+    "w = 5": step.x_s.clamp(-1, 1),
+    "w = 5, rescaled": tamed,
+    "w = 5, t ≤ 700": late,
+}
 for name, pictures in ink.items():
     print(f"mean ink, {name}: {(pictures + 1).mean() / 2:.2f}")
 
@@ -1221,7 +1227,7 @@ def about_the_post():
     D  Where guidance is off, one evaluation is enough.
     E  Autoguidance needs a label.
     F  Of two weights at which all digits are read as asked, the larger one is the better.
-    G  A weight that was chosen on the test digits looks better on them, on average, than on new digits.
+    G  A weight chosen on the test digits looks better on them, on average, than on new digits.
     H  A guidance_scale of 1.25 in diffusers is our w = 0.25.
     """
     raise NotImplementedError
