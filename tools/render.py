@@ -8,8 +8,6 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from diffusion_lab.view import player
-
 HOLE = re.compile("\x02(\\d+)\x03")
 TOUCHED = re.compile("[(“]?\x02(\\d+)\x03[.,;:!?)”’]*")  # a hole with the punctuation that touches it
 SHORT = 24  # characters of TeX; a formula that is no longer fits into one line, on a phone too
@@ -102,9 +100,9 @@ def code(source):
 
 
 def results(cell):
-    """What a cell printed and showed, without the players that are for notebooks: pages have their own."""
+    """What a cell printed and showed, without the players and styles that are for notebooks: pages have their own."""
     return [result for result in cell.get("outputs", [])
-            if not player.data_of(result.get("data", {}).get("text/html", ""))]
+            if not result.get("data", {}).get("text/html", "").startswith("<style>")]
 
 
 def source_of(data):

@@ -107,13 +107,18 @@ class Live(anywidget.AnyWidget):
         return with_still(bundle, text, still, self._alt)
 
     def _ipython_display_(self):
-        """In JupyterLab: the still, and behind it an output that takes its place while the kernel is there."""
+        """The still, and in a notebook behind it an output that brings the style of its frame.
+
+        In JupyterLab this output finds the live picture, too, which takes the still's place while the kernel is there.
+        """
         data, metadata = self._repr_mimebundle_()
-        if in_jupyter() and not for_pages():
+        finds = in_jupyter() and not for_pages()
+        if finds:
             del data["application/vnd.jupyter.widget-view+json"]
         display(data, metadata=metadata, raw=True)
-        if in_jupyter() and not for_pages():
-            display({"text/html": FINDS.format(style=self._css, id=self._id)}, raw=True)
+        if not for_pages():
+            behind = FINDS.format(style=self._css, id=self._id) if finds else f"<style>\n{STYLE}</style>\n"
+            display({"text/html": behind}, raw=True)
 
 
 def in_jupyter():

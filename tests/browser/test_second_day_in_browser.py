@@ -5,7 +5,16 @@ import os
 import build_notebooks
 import nbformat
 import pytest
-from browser import CHROMIUM, HOW_TO_INSTALL, browser, menu, new_page, open_and_run, open_notebook
+from browser import (
+    CHROMIUM,
+    HOW_TO_INSTALL,
+    browser,
+    choose_theme,
+    menu,
+    new_page,
+    open_and_run,
+    open_notebook,
+)
 from course import NOTEBOOKS
 from nbformat.sign import NotebookNotary
 
@@ -87,6 +96,22 @@ def test_opened_for_the_first_time_before_a_cell_has_run(page, folder, lab, trus
         plays(page)
     assert [image.is_visible() for image in page.locator(".jp-RenderedImage img").all()] == [not trusted, True]
     assert page.locator(".scrubber-slider").count() == trusted
+
+
+def test_in_the_dark_a_live_picture_that_was_never_run_has_its_quiet_frame(page, folder, lab):
+    """Pictures are made on white; where no player brings the style of their frame, a live picture must."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(MAKE), nbformat.v4.new_code_cell(LIVE)],
+                                        metadata=build_notebooks.METADATA)
+    build_notebooks.execute(notebook)
+    nbformat.write(notebook, folder / "dark.ipynb")
+    trust(notebook, folder)
+    open_notebook(page, lab, "dark.ipynb")
+    picture = page.locator(".jp-RenderedImage img")
+    width = "node => getComputedStyle(node).borderTopWidth"
+    assert picture.evaluate(width) == "0px", "in the light it needs none"
+    choose_theme(page, "Dark")
+    assert picture.evaluate(width) == "6px"
+    no_widget_is_dead(page)
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
 from diffusion_lab.view.live import Live
+from diffusion_lab.view.player import STYLE
 from diffusion_lab.view.style import figure
 
 ROOT = Path(__file__).parents[2]
@@ -98,9 +99,23 @@ def test_in_jupyterlab_no_output_names_a_widget_that_may_be_gone_another_day(mon
 
     widget = "application/vnd.jupyter.widget-view+json"
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
-    assert shown() == [{"text/plain", "image/png", widget}], "elsewhere, as all widgets do"
+    assert shown() == [{"text/plain", "image/png", widget}, {"text/html"}], "elsewhere, as all widgets do"
     monkeypatch.setenv("JPY_SESSION_NAME", "/a/notebook.ipynb")
     assert shown() == [{"text/plain", "image/png"}, {"text/html"}]
+
+
+def test_what_is_saved_brings_the_style_of_its_frame_and_is_the_same_each_time(monkeypatch):
+    """A notebook that is built shows the still in a dark theme, too, before any cell has run."""
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    with patch("diffusion_lab.view.live.display") as display:
+        live(shades)._ipython_display_()
+        live(shades)._ipython_display_()
+    first, second = (call.args[0]["text/html"] for call in display.call_args_list[1::2])
+    assert first == second == f"<style>\n{STYLE}</style>\n"
+    monkeypatch.setenv("DIFFUSION_LAB_PLAYER", "1")
+    with patch("diffusion_lab.view.live.display") as display:
+        live(shades)._ipython_display_()
+    assert display.call_count == 1, "pages have a style of their own"
 
 
 def test_its_still_tells_its_values_and_its_caption(monkeypatch):
