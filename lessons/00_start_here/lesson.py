@@ -197,8 +197,8 @@ assert changed[0] < changed[1] / 2
 #    law $q(x_s)$.** So start from noise, step back again and again, and you end in the data.
 # 3. **The only thing missing for a small step is $\mathbb E[x_0 \mid x_t]$**, the pad's one guess: the average of all clean
 #    images that could be under the noise. A network learns it by regression: show it noisy digits, ask for the clean ones.
-# 4. **The same average fixes a path without randomness whose states have the same laws.** Few steps can follow it. (For now,
-#    believe it: notebook 03 shows such a path, 08 explains it.)
+# 4. **The same average fixes a path without randomness whose states have the same laws.** Few steps can follow it.
+#    (Notebook 03 shows such a path, 08 explains it.)
 #
 # The second is the heart. Notice what it does *not* say: that we find back to the image that was there. Nobody can. We draw
 # one that *could* have been there, with the right probability, and end in images as varied as the data.
@@ -323,8 +323,8 @@ show(gallery({"drawn": made, "nearest known": images[index]}, size=0.86),
 # **Figure 4.** The eight from the top of the page. Below each, the nearest of the 4,000, moves included: alike, and not the
 # same.
 #
-# Three more limits. A picture pieced together from two digits is near to neither. For a 1 the test says next to nothing,
-# since all 1s are alike. And a hundred digits say little about a copy that turns up once in a thousand.
+# Three more limits. A picture pieced together from two digits is near to neither. For a 1 the test says next to nothing.
+# And a hundred digits say little about a copy that turns up once in a thousand.
 #
 # A better question is not about pictures at all. *Does the network denoise its training digits better than digits it has
 # never seen?* Whoever knows a digit by heart does, and nothing else about that digit makes it easier than a fresh one. Notebook

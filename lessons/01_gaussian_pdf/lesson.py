@@ -144,9 +144,7 @@ assert log_prob(torch.zeros(784), 0, 1).exp().prod() < 1e-300
 # **Figure 2.** The same people in two units. Look at the numbers on the axes: the left curve is a hundred times as high and a
 # hundredth as wide. The shaded area, from 1.60 m to 1.80 m, is the same.
 #
-# So a top of 4 is fine: it is 4 *per metre*. A density may be as high as it likes, as long as it is narrow. The area under
-# $\mathcal N(0, 1)$ up to a point $u$ is called $\Phi(u)$. What is shaded, one standard deviation to both sides, is
-# $\Phi(1) - \Phi(-1)$.
+# So a top of 4 is fine: it is 4 *per metre*. A density may be as high as it likes, as long as it is narrow.
 #
 # ## 2 · Shift, scale, add
 #
@@ -193,10 +191,10 @@ show(fig, alt="Five draws under a narrow bell curve at 0, with arrows to where t
 # $$ x \sim \mathcal N(\mu_1, \sigma_1^2),\; y \sim \mathcal N(\mu_2, \sigma_2^2) \text{ independent}
 #    \;\Longrightarrow\; x + y \sim \mathcal N(\mu_1+\mu_2,\; \sigma_1^2+\sigma_2^2) \tag{3} $$
 #
-# How far may an experiment miss? By (3) the sum of $n$ draws has variance $n\sigma^2$, and their average $\sigma^2/n$: it misses
-# the mean by about $\sigma/\sqrt n$, its **standard error**. Our checks allow four of them; chance exceeds that once in 16,000
-# times. And do two numbers go together? Their **correlation** is the average of their product, once both have mean 0 and
-# variance 1. For independent numbers it is 0, and over $n$ draws about $1/\sqrt n$ away from it.
+# How far may an experiment miss? By (3) the average of $n$ draws has variance $\sigma^2/n$. So it misses the mean by about
+# $\sigma/\sqrt n$, its **standard error**. Our checks allow four; chance exceeds that once in 16,000 times. And do two numbers go
+# together? Their **correlation** is the average of their product, once both have mean 0 and variance 1. For independent
+# numbers it is 0, and over $n$ draws about $1/\sqrt n$ away from it.
 
 # %% tags=["check"]
 n = 100_000

@@ -5,8 +5,8 @@
 # nobody that there ever was a three.
 #
 # Destroying a picture is easy. The art is to destroy it *by a rule that we know*, so that at each moment we can say
-# how much of the three is left, and how strong the noise is. Only what was taken apart by a known rule can be put
-# together again. That is notebook 03. Nothing in this **forward process** is learned.
+# how much of the three is left, and how strong the noise is. Notebook 03 will need that to put it together again.
+# Nothing in this **forward process** is learned.
 #
 # You will be able to
 #
@@ -690,14 +690,14 @@ def designer_picture():
     top.grid(False)
     top.spines[:].set_visible(False)
     times = torch.arange(1, 1001)
-    left.plot(times, cosine().alpha_bar[1:], "k--", linewidth=1.5, label="cosine")
-    right.plot(times, cosine().log_snr[1:], "k--", linewidth=1.5, label="cosine")
+    known = [ax.plot(times, table[1:], "k--", linewidth=1.5, zorder=3, label="cosine")[0]  # also where the two are one
+             for ax, table in ((left, cosine().alpha_bar), (right, cosine().log_snr))]
     yours = [ax.plot([], [], color="#009E73", linewidth=3, label="yours")[0] for ax in (left, right)]
     left.set(xlabel="t", title="$\\bar\\alpha_t$", ylim=(-0.03, 1.03), xticks=range(0, 1001, 250))
     right.set(xlabel="t", title="log SNR", ylim=(-25, 15), xticks=range(0, 1001, 250))
     left.legend()
     right.legend()
-    paint = painter(fig, [strip, *yours])
+    paint = painter(fig, [strip, *yours, *known])
     straight = torch.linspace(10, -10, 1000, dtype=torch.float64)
 
     def draw(even, shift):
@@ -714,7 +714,7 @@ def designer_picture():
 
 Live(
     designer_picture(),
-    even=widgets.FloatSlider(value=0.0, min=0.0, max=1.0, step=0.1, description="even in log"),
+    even=widgets.FloatSlider(value=0.5, min=0.0, max=1.0, step=0.1, description="even in log SNR"),
     shift=widgets.FloatSlider(value=0.0, min=-4.0, max=4.0, step=0.5, description="shift"),
     caption="The sliders bend log SNR from the cosine (0) to a straight line (1), and move it up or down.",
     alt="Nine pictures of a three on its way to noise; below them two falling curves, alpha bar and log SNR, "

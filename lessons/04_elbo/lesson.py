@@ -470,7 +470,7 @@ print(f"one toss costs 1 bit; the bound says {bound:.3f} bits, "
 #
 # $$ \frac{q(x_{t-1}\mid x_t, x_0)}{q(x_{t-1}\mid x_t)} = \frac{q(x_0\mid x_{t-1})}{q(x_0\mid x_t)} $$
 #
-# Take logarithms, and average. On the left stands the term of the true step. On the right stands what is unknown at $t$ less
+# Take logarithms, and average. The left side becomes what the true step has to pay; the right side what is unknown at $t$, less
 # what is unknown at $t-1$. This is the **price** of the step. The prices telescope, too: at first one bit is unknown, at last
 # nothing, so they add up to 1 bit.
 #
@@ -1082,7 +1082,7 @@ show(
 # %% [markdown]
 # **Figure 7.** How much an error in $\varepsilon$ counts at each noise level. Twice a loss has the same minimum, so compare
 # shapes, not heights. The cosine looks most where the shape of a picture is decided; the linear schedule takes half its
-# steps below a log SNR of $-2.5$. Better pictures, a slightly worse likelihood, report Ho et al.
+# steps below a log SNR of $-2.5$. Ho et al. report better pictures, and a slightly worse likelihood.
 
 # %% tags=["claim"]
 # checks what the caption says

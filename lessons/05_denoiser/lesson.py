@@ -619,7 +619,7 @@ left.plot(range(1, 2001), losses, color=ORANGE, linewidth=0.5, alpha=0.35, label
 mean_of_50 = np.convolve(losses, np.full(50, 1 / 50), "valid")
 curves(left, [(range(50, 2001), mean_of_50, "model", "mean of 50")], "step", "loss", "the loss", ylim=(0.65, 1.1))
 left.axhline(floor, **ROLES["exact"], label="the floor", zorder=3)
-left.legend()
+left.legend().legend_handles[0].set(linewidth=2.5, alpha=0.5)  # as thin as in the picture it could not be seen
 curves(right, [(list(watched), list(watched.values()), "model", None)], "step", "excess", "the excess", yscale="log")
 right.axhline(0.02 * floor, **ROLES["exact"], label="2 % of the floor")
 right.legend()
