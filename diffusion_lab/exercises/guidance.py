@@ -110,6 +110,7 @@ def check_guided_between(attempt):
 TWO_KINDS = GaussianMixture([0.5, 0.5], [[0.3], [1.8]], [0.1, 0.1])
 OTHER = GaussianMixture([1.0], [[-0.8]], [0.3])
 SURE, KIND = 0.96, 0.45
+MUCH = 20  # a greater weight is a time, or a guess
 
 
 def sure_and_varied(w, until):
@@ -141,15 +142,21 @@ def check_weight_and_time(attempt):
             " Are the two in each other's place?" if swapped else ""), until=until)
     sure, kind = sure_and_varied(w, int(until))
     fields = {"sure": sure, "kind": kind, "w": w, "until": int(until)}
+    if (sure < SURE or kind < KIND) and w > max(until, MUCH):
+        raise Wrong("w = {w:g} from t = {until} on: sure {sure:.3f}, left kind {kind:.3f}. Are the two in each other's "
+                    "place? The pair is (w, until).", **fields)
+    if (sure < SURE or kind < KIND) and w > MUCH:
+        raise Wrong("w = {w:g} from t = {until} on: sure {sure:.3f}, left kind {kind:.3f}. So much weight throws samples "
+                    "far out. Take less than {much}.", much=MUCH, **fields)
     if sure < SURE and kind < KIND:
-        raise Wrong("w = {w:g} until t = {until}: sure {sure:.3f}, left kind {kind:.3f}, both too little. Guide later, "
+        raise Wrong("w = {w:g} from t = {until} on: sure {sure:.3f}, left kind {kind:.3f}, both too little. Guide later, "
                     "and with more weight.", **fields)
     if sure < SURE:
-        raise Wrong("w = {w:g} until t = {until}: sure {sure:.3f}, and 0.96 is wanted; left kind {kind:.3f}. More "
+        raise Wrong("w = {w:g} from t = {until} on: sure {sure:.3f}, and 0.96 is wanted; left kind {kind:.3f}. More "
                     "weight makes samples surer.", **fields)
     if kind < KIND:
-        raise Wrong("w = {w:g} until t = {until}: sure {sure:.3f}, but of the left kind only {kind:.3f} are there, and "
-                    "0.45 is wanted. Begin to guide later.", **fields)
+        raise Wrong("w = {w:g} from t = {until} on: sure {sure:.3f}, but of the left kind only {kind:.3f} are there, and "
+                    "0.45 is wanted. Begin to guide later, or guide less.", **fields)
     return f"Sure {sure:.3f}, left kind {kind:.3f}. At all times no weight does it."
 
 
@@ -182,6 +189,9 @@ def check_repaired_answer(attempt):
         ("in the factor stands √(1-ᾱ_t)/√ᾱ_t, which is how far x̂_0 moves if ε̂ moves by 1. But ε̂ moves by √(1-ᾱ_t) "
          "times the gradient.", wrong(factor=lambda a: root(a) / a.sqrt())),
         ("the factor is upside down.", wrong(factor=lambda a: a.sqrt() / (1 - a))),
+        ("you divide by √ᾱ_t now, but √(1-ᾱ_t) still stands above, and the mean is still there.",
+         wrong(total=torch.mean, factor=lambda a: root(a) / a.sqrt())),
+        ("the factor is 1/√ᾱ_t alone: 1-ᾱ_t is missing above.", wrong(factor=lambda a: 1 / a.sqrt())),
         ("the sign is turned: ε̂ moves against the gradient, x̂_0 along it.",
          wrong(factor=lambda a: -(1 - a) / a.sqrt())),
         ("the arrow has w times its length. This network knows no label, so it is 1 + w: w = 0 is Bayes' rule.",
