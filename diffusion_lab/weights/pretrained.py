@@ -13,6 +13,7 @@ from safetensors.torch import load
 from safetensors.torch import save as to_bytes
 
 from diffusion_lab.guard import check_choice, check_count, require
+from diffusion_lab.networks.styled import StyledUNet
 from diffusion_lab.networks.unet import UNet
 from diffusion_lab.sampling.denoiser import as_denoiser
 from diffusion_lab.theory.schedule import cosine, linear
@@ -20,7 +21,7 @@ from diffusion_lab.training.runs import FILE, facts_of, part, read_run
 
 HERE = Path(__file__).parent
 SHIPPED = sorted(file.parent.name for file in HERE.glob("*/facts.json"))
-NETWORKS = {"UNet": UNet}
+NETWORKS = {"UNet": UNet, "StyledUNet": StyledUNet}
 SCHEDULES = {"cosine": cosine, "linear": linear}
 
 
