@@ -213,9 +213,13 @@ def check_five_times(attempt):
         raise Wrong("these are the times even in t. They are off by {found:.4f}; find times that are off by less than "
                     "{goal}.", found=found, goal=GOAL)
     if found >= GOAL:
+        other, moved = other_last(times)
+        if moved > 0.9 * found:
+            raise Wrong("these are off by {found:.4f}; find times that are off by less than {goal}. Another last time "
+                        "hardly helps; move those at which black and white are told apart.", found=found, goal=GOAL)
         raise Wrong("these are off by {found:.4f}; find times that are off by less than {goal}. With the last one at "
                     "{other} in place of {last} it would be {moved:.4f}.", found=found, goal=GOAL, last=times[-1],
-                    **other_last(times))
+                    other=other, moved=moved)
     return f"Off by {found:.3f}; evenly in t it is {off(spaced(1000, 5)):.3f}. No formula, a search."
 
 
@@ -236,11 +240,11 @@ def whole_numbers(given):
 
 
 def other_last(times):
-    """Of some other last times, the one that is off least, and by how much."""
+    """Of some other last times, the one that is off least, and by how much: (int, float)."""
     tried = [last for last in (20, 40, 60, 80, 100, 120, 150, 200, 300) if last < times[-2]] or [times[-1]]
     moved = {last: off([*times[:-1], last]) for last in tried}
     best = min(moved, key=moved.get)
-    return {"other": best, "moved": moved[best]}
+    return best, moved[best]
 
 
 @answers

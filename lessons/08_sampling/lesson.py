@@ -14,7 +14,7 @@ import torch
 from diffusion_lab.data.digits import load_digits
 from diffusion_lab.evaluation import judge as judges
 from diffusion_lab.evaluation.distances import label_accuracy
-from diffusion_lab.evaluation.likelihood import chain_bound, grey_levels, nll_levels
+from diffusion_lab.evaluation.likelihood import chain_bound
 from diffusion_lab.evaluation.spectrum import power_ratio
 from diffusion_lab.exercises import sampling as exercise
 from diffusion_lab.results.files import read
@@ -23,14 +23,11 @@ from diffusion_lab.sampling.ddpm import ddpm
 from diffusion_lab.theory.denoiser import Denoiser
 from diffusion_lab.theory.elbo import (
     bits_per_dim,
-    decoder_var,
-    discretised_log_prob,
     kl_prior,
     kl_t,
     nll_recon,
 )
 from diffusion_lab.theory.forward import noise_like, q_sample
-from diffusion_lab.theory.gaussian import log_prob
 from diffusion_lab.theory.mixture import GaussianMixture
 from diffusion_lab.theory.parameterization import eps_from_x_0, v_from_x_0, x_0_from_eps
 from diffusion_lab.theory.posterior import posterior_var
@@ -103,87 +100,153 @@ show(
 # black one was smooth, and along a smooth curve one may take long strides. But why should it end in the data?
 #
 # Take all pairs of a digit $x_0$ and a noise $\varepsilon$ at once. At time $t$ a pair is at
-# $x_t=\sqrt{\bar\alpha_t}\,x_0+\sqrt{1-\bar\alpha_t}\,\varepsilon$. Let $t$ fall, and each pair glides from its noise to its digit.
-# Measure the way by the angle $\varphi$ of notebook 05, $\cos\varphi=\sqrt{\bar\alpha_t}$. It grows towards the noise, and so
-# measured a pair has the velocity $\cos\varphi\,\varepsilon-\sin\varphi\,x_0$, which is its $v$. We walk it backwards.
+# $x_t=\sqrt{\bar\alpha_t}\,x_0+\sqrt{1-\bar\alpha_t}\,\varepsilon$. Divide by $\sqrt{\bar\alpha_t}$, so that the digit keeps its
+# size and only the noise grows:
 #
-# At one place $x$ many pairs meet, each with its own $v$. You see the place alone, and cannot follow them all. Follow their
+# $$ y=\frac{x_t}{\sqrt{\bar\alpha_t}}=x_0+\sigma\,\varepsilon,\qquad\sigma_t=\sqrt{\frac{1-\bar\alpha_t}{\bar\alpha_t}}\tag{1} $$
+#
+# Take $\sigma$ for the clock: 0 at the data, 1 where digit and noise weigh the same. Let it fall, and each pair runs along a
+# straight line from its noise to its digit. The slope of the line is its $\varepsilon$.
+#
+# At one place many lines cross, each with its own slope. You see the place alone, and cannot follow them all. Follow their
 # average:
 #
-# $$ \frac{dx}{d\varphi}=\hat v(x,t)=\sqrt{\bar\alpha_t}\;\hat\varepsilon-\sqrt{1-\bar\alpha_t}\;\hat x_0\tag{1} $$
+# $$ \frac{dy}{d\sigma}=\mathbb E[\varepsilon\mid x_t]=\hat\varepsilon(x_t,t)\tag{2} $$
 #
 # This is an **ordinary differential equation**: it says how fast to go, and where to, at each place and time. Its solution
-# is the **path** of a start. The arrows of notebook 05 were this equation.
+# is the **path** of a start. (The arrows of notebook 05 were the same equation, by another clock.)
+
+# %%
+sigma = ((1 - alpha_bar) / alpha_bar).sqrt()
+mixture = GaussianMixture([0.3, 0.7], [[-1.0], [1.0]], [0.05, 0.2])  # data on a line, in two heaps
+exact = mixture.denoiser(schedule)
+
+# %% tags=["figure"]
+# draws pairs as straight lines, those that meet at one place and their average, and the paths
+def slope(y, t):
+    """The average slope at places y, float64 (n, 1)."""
+    x_t = alpha_bar[t].sqrt() * y
+    return eps_from_x_0(x_t, exact(x_t, t), t, schedule)
+
+
+def followed(y, times):
+    """The ways of places y along the average slope, through the times: float64 (n, len(times))."""
+    way = [y]
+    for t, s in zip(times, times[1:]):
+        y = y + (sigma[s] - sigma[t]) * slope(y, t)
+        way.append(y)
+    return torch.cat(way, dim=1)
+
+
+top, here = ((sigma - wanted).abs().argmin().item() for wanted in (2.0, 1.0))
+place = torch.full((1, 1), -0.4, dtype=torch.float64)
+goal = (place - sigma[here] * slope(place, here)).item()
+x_0 = mixture.sample(20_000, seeded(1)).double()
+eps = torch.randn(x_0.shape, generator=seeded(2), dtype=torch.float64)
+meet = ((x_0 + sigma[here] * eps - place).abs() < 0.02).nonzero()[:14, 0]
+edge = torch.quantile(x_0 + sigma[top] * eps, torch.linspace(0.02, 0.98, 25, dtype=torch.float64))[:, None]
+fig, (left, right) = figure(columns=2, width=12, height=5, sharey=True)
+for pairs_shown, look in ((range(60), {"color": GREY, "linewidth": 0.7, "alpha": 0.45}), (meet, {"color": BLUE, "linewidth": 1.4})):
+    for k in pairs_shown:
+        left.plot([x_0[k], x_0[k] + sigma[top] * eps[k]], [0, sigma[top]], **look)
+left.plot(x_0[:60], 0 * x_0[:60], "o", color=GREY, markersize=4, clip_on=False, zorder=4)
+left.plot(x_0[meet], 0 * x_0[meet], "o", color=BLUE, markersize=7, clip_on=False, zorder=5)
+for way in followed(edge, range(top, -1, -1)):
+    right.plot(way, sigma[range(top, -1, -1)], color=ORANGE, linewidth=1.2)
+for times in (range(here, -1, -1), range(here, top + 1)):
+    right.plot(followed(place, times)[0], sigma[times], color=ORANGE, linewidth=3.5)
+for ax, title in ((left, "pairs: straight lines, and they cross"), (right, "the average: paths, and they do not")):
+    ax.annotate("", (goal, 0), (place.item(), sigma[here]), zorder=6,
+                arrowprops={"arrowstyle": "-|>", "color": BLACK, "linewidth": 2.6, "mutation_scale": 22, "shrinkA": 0, "shrinkB": 0})
+    ax.plot(place, sigma[here], "D", color=BLACK, markersize=9, zorder=7)
+    ax.text(goal + 0.16, 0.05, r"$\hat x_0$", fontsize=14, zorder=8)
+    ax.set(xlim=(-3.6, 3.6), ylim=(0, sigma[top]), yticks=[0, 0.5, 1, 1.5, 2], xlabel="$y$", title=title)
+    ax.grid(False)
+left.set_ylabel(r"$\sigma$:   data ⟵   ⟶ noise")
+show(
+    fig,
+    alt="Left, many straight lines from points at the bottom fan out upwards; fourteen of them, blue, meet at one black square, and "
+    "an arrow from it shows their average. Right, smooth paths lead down from a wide row into two heaps and never cross; one "
+    "passes the square and then leaves the arrow.",
+)
+
+# %% [markdown]
+# **Figure 2.** Data in two heaps. Left: each line is a pair, from its noise above to its $x_0$ below. Those that meet at the black
+# square come from both heaps. The arrow is their average; it points to $\hat x_0$, between the heaps. Right: the paths
+# follow the average at *every* place. So the path through the square soon leaves the arrow, and ends at a heap.
 #
-# > **The theorem.** If $x_T$ has the law $q(x_T)$ and moves by (1), then $x_t$ has the law $q(x_t)$ at every time.
+# > **The theorem.** If $x_T$ has the law $q(x_T)$ and moves by (2), then $x_t$ has the law $q(x_t)$ at every time.
 #
 # Why? Put a post somewhere on the line, and count the crowd left of it. Whether ten people cross to the left and ten to the
 # right, or all twenty stand still, the count stays the same. It changes by how many stand at the post, times their *average*
 # velocity. So let everybody who is there walk with the average velocity. Both crowds begin with the same law, so at each
 # post as many stand, and as many cross. The counts stay equal, and a law is nothing but these counts.
 #
-# On a line two paths never cross, so whoever starts with 30 % of the crowd on the left keeps 30 % on the left.
+# Paths never cross, so whoever starts with 30 % of the crowd on the left keeps 30 % on the left.
 
 # %% tags=["check"]
-mixture = GaussianMixture([0.3, 0.7], [[-1.0], [1.0]], [0.05, 0.2])
-exact = mixture.denoiser(schedule)
-
-
 def left_of(x, t):
     """The share of q(x_t) below x, float64 (n,). x: (n, 1)."""
     q = mixture if t == 0 else mixture.marginal(t, schedule)
     return torch.special.ndtr((x - q.mean[:, 0]) / q.var.sqrt()) @ q.weight
 
 
-phi = torch.acos(alpha_bar.sqrt())
 x = torch.linspace(-2.2, 2.2, 45, dtype=torch.float64)[:, None]
-before = torch.special.ndtr(x[:, 0])
+before = left_of(x, 1000)
 for t in range(1000, 0, -1):
-    v_hat = v_from_x_0(x, exact(x, t), t, schedule)
-    x = x + (phi[t - 1] - phi[t]) * v_hat
+    eps_hat = eps_from_x_0(x, exact(x, t), t, schedule)
+    y = x / alpha_bar[t].sqrt() + (sigma[t - 1] - sigma[t]) * eps_hat
+    x = alpha_bar[t - 1].sqrt() * y
     assert (left_of(x, t - 1) - before).abs().max() < 0.001
 print("45 paths, 1,000 short steps: each keeps its share on the left")
+
+# %% tags=["claim"]
+# checks what the text says: those that meet have the average slope of (2); it points between the heaps, the path to one
+slopes = eps[((x_0 + sigma[here] * eps - place).abs() < 0.05)[:, 0]]
+assert abs(slopes.mean() - slope(place, here).item()) < 4 * slopes.std() / len(slopes) ** 0.5
+assert ((x_0[meet] < 0).any() and (x_0[meet] > 0).any()).item()
+assert -0.3 < goal < 0.3
+assert -1.2 < followed(place, range(here, -1, -1))[0, -1] < -0.55
 
 # %% [markdown]
 # ### Deeper: the theorem in any dimension
 #
-# With the post at $x$, the share left of it changes by $-q(x_t{=}x)\,\hat v(x,t)$ for each bit of angle: density times average
-# velocity. In more dimensions, in the place of a post take any smooth function $g$ that is 0 far away. Laws are equal if the averages of all such $g$
-# are. Follow the pairs: by the chain rule
+# With the post at $y$, the share left of it changes by $-p(y)\,\hat\varepsilon$ for each bit of $\sigma$: density times average
+# velocity. In more dimensions, in the place of a post take any smooth function $g$ that is 0 far away. Laws are equal if the
+# averages of all such $g$ are. Follow the pairs: by the chain rule
 #
-# $$ \frac{d}{d\varphi}\,\mathbb E\,g(x_t)=\mathbb E\,\big[\nabla g(x_t)\cdot v\big]
-#    =\mathbb E\,\big[\nabla g(x_t)\cdot\mathbb E[v\mid x_t]\big]=\int\nabla g(x)\cdot\hat v(x,t)\;q(x_t{=}x)\,dx. $$
+# $$ \frac{d}{d\sigma}\,\mathbb E\,g(y)=\mathbb E\,\big[\nabla g(y)\cdot\varepsilon\big]
+#    =\mathbb E\,\big[\nabla g(y)\cdot\mathbb E[\varepsilon\mid y]\big]=\int\nabla g(y)\cdot\hat\varepsilon\;p(y)\,dy. $$
 #
-# The middle step first averages over the pairs that meet at one place; only $\hat v$ is left. Somebody who moves by (1)
-# and has the law $p_t$ obeys the same equation, with $p_t$ in the place of $q(x_t)$. Integrate by parts, and it reads
-# $\partial_\varphi p+\nabla\cdot(\hat v\,p)=0$, the **continuity equation**. Its solution is fixed by the law at the start as
-# long as $\hat v$ is smooth, and for $t\ge 1$ it is. So $p_t=q(x_t)$.
+# The middle step first averages over the pairs that meet at one place; only $\hat\varepsilon$ is left. Somebody who moves by (2)
+# obeys the same equation, with their own law in the place of $p$. Integrate by parts, and it reads
+# $\partial_\sigma p+\nabla\cdot(\hat\varepsilon\,p)=0$, the **continuity equation**. Its solution is fixed by the law at the start as
+# long as $\hat\varepsilon$ is smooth, and for $t\ge 1$ it is. So the two laws are equal.
 #
-# In the literature (1) is the **probability flow ODE** (Song, Sohl-Dickstein et al. 2021, section 4.3), written with the score:
-# by notebook 05, $\hat v=-\tan\varphi\,(x+\nabla\log q(x))$. Its theorem covers the jagged paths, too: with
-# more noise on the way, and a stronger pull by the score to make up for it, the laws stay the same.
+# In the literature (2) is the **probability flow ODE** (Song, Sohl-Dickstein et al. 2021, section 4.3), written with the score:
+# by notebook 05, $\hat\varepsilon=-\sqrt{1-\bar\alpha_t}\;\nabla\log q(x_t)$. Its theorem covers the jagged paths, too: with
+# more noise on the way, and a stronger pull by the score to make up for it, the laws stay the same. And with the angle
+# $\varphi$ of notebook 05 for the clock, $\cos\varphi=\sqrt{\bar\alpha_t}$, it reads $dx_t/d\varphi=\hat v$: put
+# $x_t=\cos\varphi\,y$ and $\sigma=\tan\varphi$ into (2).
 
 # %% tags=["check"]
 x = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None]
+phi = torch.acos(alpha_bar.sqrt())
 for t in (100, 500, 900):
     score = mixture.marginal(t, schedule).score(x)
-    v_hat = v_from_x_0(x, exact(x, t), t, schedule)
-    assert torch.allclose(v_hat, -torch.tan(phi[t]) * (x + score), atol=1e-9)
-print("the same velocity, written with the score")
+    eps_hat = eps_from_x_0(x, exact(x, t), t, schedule)
+    assert torch.allclose(eps_hat, -(1 - alpha_bar[t]).sqrt() * score, atol=1e-9)
+    dx_dphi = -torch.tan(phi[t]) * x + eps_hat / torch.cos(phi[t])  # of cos φ y
+    assert torch.allclose(dx_dphi, v_from_x_0(x, exact(x, t), t, schedule), atol=1e-9)
+print("the same slope, written with the score; the same equation, by the angle")
 
 # %% [markdown]
 # ## 2 · DDIM is one step along it
 #
-# The network tells us $\hat x_0$ and $\hat\varepsilon$ at one point of the path. How do we take a long step with that? In the
-# angle, the velocity changes even if $\hat x_0$ and $\hat\varepsilon$ do not. There is a better variable. Divide by
-# $\sqrt{\bar\alpha_t}$:
-#
-# $$ y=\frac{x_t}{\sqrt{\bar\alpha_t}}=x_0+\sigma\,\varepsilon,\qquad\sigma_t=\sqrt{\frac{1-\bar\alpha_t}{\bar\alpha_t}},\qquad
-#    \text{and so}\quad\frac{dy}{d\sigma}=\hat\varepsilon\tag{2} $$
-#
-# Each pair now runs on a straight line, whose slope is its noise. Who shares a $y$ shares an $x_t$, so average as
-# before: the slope of the path is $\hat\varepsilon$. **Euler's step** keeps the slope of the beginning: $y_s=y_t+(\sigma_s-\sigma_t)\,\hat\varepsilon$. Put
-# $y_t=\hat x_0+\sigma_t\hat\varepsilon$ into it, multiply by $\sqrt{\bar\alpha_s}$, and out comes
+# The network tells us $\hat x_0$ and $\hat\varepsilon$ at one point of the path. How do we take a long step with that?
+# **Euler's step** keeps the slope of the beginning, as the arrow of Figure 2 does:
+# $y_s=y_t+(\sigma_s-\sigma_t)\,\hat\varepsilon$. Put $y_t=\hat x_0+\sigma_t\hat\varepsilon$ into it, multiply by
+# $\sqrt{\bar\alpha_s}$, and out comes
 #
 # $$ x_s=\sqrt{\bar\alpha_s}\;\hat x_0+\sqrt{1-\bar\alpha_s}\;\hat\varepsilon\tag{3} $$
 #
@@ -214,7 +277,6 @@ def ddim(denoiser, x_T, timesteps=None, eta=0.0, label=None, generator=None):
 
 
 # %% tags=["check"]
-sigma = ((1 - alpha_bar) / alpha_bar).sqrt()
 start = torch.randn(1000, 1, generator=seeded(3), dtype=torch.float64)
 for step in ddim(exact, start, spaced(1000, 10)):
     eps_hat = eps_from_x_0(step.x_t, step.x_0_hat, step.t, schedule)
@@ -230,9 +292,9 @@ print("η = 0: Euler's step in σ. η = 1: ddpm, step by step")
 # ### Deeper: a half-truth about DDIM
 #
 # You will read that (3) gives every state the right amount of noise. That would be so if $\hat x_0$ and $\hat\varepsilon$ were the
-# true ones. They are averages, and averages vary less. How much is lost? Take data $\mathcal N(0,1)$, where all is known:
-# $\hat x_0=\cos\varphi_t\,x_t$ and $\hat\varepsilon=\sin\varphi_t\,x_t$. By (1) the velocity is 0, so the true path stands still. DDIM
-# does not:
+# true ones. They are averages, and averages vary less. How much is lost? Take data $\mathcal N(0,1)$. Then every $q(x_t)$ is
+# $\mathcal N(0,1)$, and $x_t$, which keeps its share on the left, stands still. DDIM does not. With the angle $\varphi$ of
+# notebook 05, $\hat x_0=\cos\varphi_t\,x_t$ and $\hat\varepsilon=\sin\varphi_t\,x_t$, so
 #
 # $$ x_s=(\cos\varphi_s\cos\varphi_t+\sin\varphi_s\sin\varphi_t)\,x_t=\cos(\varphi_t-\varphi_s)\,x_t\tag{5} $$
 #
@@ -256,14 +318,14 @@ for n in (5, 10, 20, 50, 1000):
 # DDIM behaves as if $\hat x_0$ stayed the same during the step. It does not: on the way to the data the network
 # changes its mind, so long steps go astray. Two answers in a row show in which direction.
 #
-# Along which clock should we draw that line? Write $D$ for an answer that stays fixed during the step. Then (3) says that
-# $y$ goes a fraction of the way to $D$:
+# How far does such a step go? Write $D$ for an answer that stays fixed during the step. Then (3) says that $y$ goes a fraction
+# of the way to $D$, and only the *ratio* of the two $\sigma$ matters. So from here on read $\sigma$ on a logarithmic
+# scale, $\lambda=-\log\sigma$, which grows towards the data:
 #
 # $$ y_s=e^{-h}\,y_t+\big(1-e^{-h}\big)\,D,\qquad h=\lambda_s-\lambda_t,\qquad
-#    \lambda=\tfrac12\log\mathrm{SNR}=-\log\sigma\tag{6} $$
+#    \lambda=-\log\sigma=\tfrac12\log\mathrm{SNR}\tag{6} $$
 #
-# The fraction depends on nothing but $h$, so $\lambda$ is the clock. (It is half of what notebook 05 calls λ.) The code
-# multiplies by $\sqrt{\bar\alpha_s}$, to have $x_s$.
+# (It is half of what notebook 05 calls λ. The code multiplies by $\sqrt{\bar\alpha_s}$, to have $x_s$.)
 #
 # **DPM-Solver++(2M)** (Lu et al. 2022) draws a straight line in $\lambda$ through the previous answer and this one, and reads it
 # off in the middle of the step:
@@ -352,16 +414,12 @@ show(
 )
 
 # %% [markdown]
-# **Figure 2.** Left: twice the steps halve the error of DDIM, and quarter that of DPM-Solver++. Right: with data
+# **Figure 3.** Left: twice the steps halve the error of DDIM, and quarter that of DPM-Solver++. Right: with data
 # $\mathcal N(0,1)$ a sampler should keep the variance 1. Ten steps of DPM-Solver++ keep 95 % of it, those of DDIM 78 %.
 #
 # *A good place to stop.* So far: the path, and how to follow it. From here on: how to draw good digits along it.
 #
-# ### Deeper: the algebra of (2), (4) and (6)
-#
-# **(2).** Put $x_t=\cos\varphi\,y$ into (1): $\cos\varphi\,\frac{dy}{d\varphi}=\hat v+\sin\varphi\,y$. With
-# $y=\hat x_0+\tan\varphi\,\hat\varepsilon$ the right side is $\hat\varepsilon/\cos\varphi$. And $\sigma=\tan\varphi$, so
-# $d\sigma=d\varphi/\cos^2\varphi$.
+# ### Deeper: the algebra of (4) and (6)
 #
 # **(4) at $\eta=1$.** Put $x_t=\sqrt{\bar\alpha_t}\,\hat x_0+\sqrt{1-\bar\alpha_t}\,\hat\varepsilon$ into the mean of `ddpm`. The factor of
 # $\hat\varepsilon$ is $\sqrt\alpha\,(1-\bar\alpha_s)/\sqrt{1-\bar\alpha_t}$. Its square is $1-\bar\alpha_s-\tilde\beta$, since
@@ -408,16 +466,16 @@ for y, list_of_times, name in ((-0.13, spaced(1000, 10), "even in $t$"), (-0.29,
     ax.text(-3.5, y, name, va="center", fontsize=12)
     for λ, t in list(zip(at_λ, list_of_times.tolist()))[-1:]:
         ax.annotate(f"last, t = {t}", (λ, y), xytext=(-9, 0), textcoords="offset points", va="center", ha="right", fontsize=11)
-ax.set(xlim=(4.6, -5.05), ylim=(-0.4, 1.05), xlabel=r"$\lambda=\frac{1}{2}\log$ SNR:   data ⟵   ⟶ noise", yticks=[0, 0.5, 1])
+ax.set(xlim=(4.6, -5.05), ylim=(-0.4, 1.05), xlabel=r"$\lambda=-\log\,\sigma$:   data ⟵   ⟶ noise", yticks=[0, 0.5, 1])
 ax.legend(loc="center left")
 show(
     fig,
-    alt="Two curves over half the log SNR, noise on the right. Towards the left a blue one falls from 1 to 0 between -3 and 1, "
+    alt="Two curves over λ, noise on the right. Towards the left a blue one falls from 1 to 0 between -3 and 1, "
     "an orange one rises from 0 to 1 between -2 and 3. Below, two rows of dots: those even in t end at 1.8, the others at 3.1.",
 )
 
 # %% [markdown]
-# **Figure 3.** Measured along the paths of 16 digits, which run from right to left. Blue: the *shape* is decided between
+# **Figure 4.** Measured along the paths of 16 digits, which run from right to left. Blue: the *shape* is decided between
 # $\lambda=-3$ and 1. Orange: the *finest detail* comes last. Dots: nine of ten questions; the one at $t=1000$ lies far to the
 # right.
 #
@@ -561,7 +619,7 @@ for name, times in (("even in t", spaced(1000, 5)), ("even in λ", spaced_in_log
 assert detail["even in t"] < detail["even in λ"] - 0.1
 
 # %% tags=["claim"]
-# checks what the text says about Figure 3, and that 0.17 and soft are right
+# checks what the text says about Figure 4, and that 0.17 and soft are right
 assert detail["even in t"] < 0.85
 assert abs(sigma[100] - 0.17) < 0.005
 decided = dict(zip(clock, to_come))
@@ -579,7 +637,7 @@ show(
 )
 
 # %% [markdown]
-# **Figure 4.** The middles of five digits, enlarged. Only the times differ: above even in $t$, below even in $\lambda$. Look at the edges of the strokes.
+# **Figure 5.** The middles of five digits, enlarged. Only the times differ: above even in $t$, below even in $\lambda$. Look at the edges of the strokes.
 #
 # ### One judge is not enough
 #
@@ -637,6 +695,9 @@ assert old["asked"] > new["asked"]
 # these. More steps do not cure that (next deep section).
 #
 # **So why not ten steps of the old chain?** Soft strokes stay soft, while mistakes have a cure: section 5.
+#
+# **And plain DDIM?** With ten questions or more it comes no nearer than the chain, by either judge (the same section). To leave
+# out the noise is not enough. What pays is to look ahead, and to ask at the right times.
 #
 # **Try it.** Before you move the slider: will the row with fresh noise be grainier on the way than the other two?
 
@@ -705,6 +766,10 @@ for n in (5, 10):
     assert solver[2] > chain[2]
     assert solver[3] < chain[3]
 assert by_steps[1000, "DDPM", 10][0] < by_steps[1000, "DPM-Solver++", 10][0]
+for n in (10, 20, 50):
+    chain, plain = by_steps[1000, "DDPM", n], by_steps[1000, "DDIM", n]
+    assert chain[0] < plain[0]
+    assert chain[1] < plain[1]
 for sampler in ("DDPM", "DDIM", "DPM-Solver++"):
     assert by_steps[1000, sampler, 10][1] < by_steps[1000, sampler, 5][1]
 twenty = {sampler: by_steps[1000, sampler, 20] for sampler in ("DDPM", "DDIM", "DPM-Solver++")}
@@ -1085,61 +1150,12 @@ assert asked_how["calibrated"]["bpd"] < likelihood["xz"] - 3 * asked_how["calibr
 # pictures above are about, cost a small part.
 #
 # But look further down. The last line is the same network with the same weights; only the questions differ. Each line keeps
-# the change of the line before.
-#
-# **The last step.** The chain's decoder is too wide: it wastes bits even on perfect answers. At $t=1$ the noise is less than a
-# grey level, so $x_1$ itself nearly tells the level. Bayes' rule reads it off, given how often each of the 256 levels
-# occurs in the training digits:
-#
-# $$ p(\text{level}\mid x_1)\;\propto\;\text{prior}(\text{level})\;\,\mathcal N\big(x_1;\ \sqrt{\bar\alpha_1}\,\text{level},\ 1-\bar\alpha_1\big)\tag{10} $$
-
-# %% tags=["export:diffusion_lab.evaluation.likelihood"]
-def level_log_prob(x_1, prior, schedule):
-    """Logarithm of (10) for each pixel and all 256 levels."""
-    level = torch.arange(256, dtype=torch.float64) / 127.5 - 1
-    alpha_bar_1 = schedule.alpha_bar[1]
-    seen = log_prob(x_1.double()[..., None], alpha_bar_1.sqrt() * level, 1 - alpha_bar_1)
-    return torch.log_softmax(prior.double().log() + seen, dim=-1)
-
-
-# %% tags=["check"]
-prior = grey_levels(images)
-x_1 = q_sample(ten_digits, 1, noise_like(ten_digits, seeded(8)), schedule)
-assert (level_log_prob(x_1, prior, schedule).exp().sum(dim=-1) - 1).abs().max() < 1e-12
-
-perfect = -discretised_log_prob(ten_digits, ten_digits, decoder_var(schedule)).flatten(1).sum(dim=1)
-by_bayes = nll_levels(ten_digits, x_1, prior, schedule)
-assert by_bayes.mean() < perfect.mean()
-print("the last step, bits per dimension:")
-print(f"{bits_per_dim(perfect, 784).mean():.1f} by the chain's decoder with perfect answers")
-print(f"{bits_per_dim(by_bayes, 784).mean():.1f} by Bayes' rule without any")
-
-# %% [markdown]
-# **The steps.** The chain asks at the noisier end of a step, and pays for the whole step as if nothing better were known
-# before it ends. From $t=2$ to $t=1$ the SNR doubles, so that costs a lot. With infinitely many steps the sum becomes an
-# integral over log SNR, from $t=T$ to $t=1$ (Kingma et al. 2021, eq. 18):
-#
-# $$ \sum_{t=2}^{T}L_{t-1}\;\to\;\tfrac12\int\mathrm{SNR}\;\,\mathbb E\,\|x_0-\hat x_0\|^2\;\,d\log\mathrm{SNR}\tag{11} $$
-#
-# Our network knows whole times only, so in between it is asked at the nearest one. That makes the bound a little looser and
-# never wrong: it holds for any function of $x_t$ in the place of $\hat x_0$.
-
-# %% tags=["export:diffusion_lab.evaluation.likelihood"]
-def cost_at(denoiser, x_0, log_snr, generator=None):
-    """What stands under the integral (11), at one draw of the noise, for each example."""
-    schedule = denoiser.schedule
-    t = (schedule.log_snr[1:] - log_snr[:, None]).abs().argmin(dim=1) + 1
-    noise_std = torch.exp(-log_snr / 2).reshape(-1, *[1] * (x_0.ndim - 1))
-    y = x_0.double() + noise_std * noise_like(x_0, generator)
-    x_t = (at(schedule.alpha_bar, t, like=x_0).sqrt() * y).to(x_0.dtype)
-    error = x_0.double() - denoiser(x_t, t).double()
-    return 0.5 * log_snr.exp() * error.square().flatten(1).sum(dim=1)
-
-
-# %% [markdown]
-# **The answers.** Most pixels are black, and where the noise is faint the network's answer for them is a little off $-1$.
-# Clipping helps, and so does a table of what answers of about this value, at about this noise, were off by on 200 training
-# digits. A bound is about a model *and* the way it is asked; a poor number may be the fault of either.
+# the change of the line before. The *last step*: at $t=1$ the noise is less than a grey level, so $x_1$ itself nearly tells the
+# level, and Bayes' rule reads it off (Kingma et al. 2021, eq. 8). The *steps*: with infinitely many the sum becomes an
+# integral over log SNR (their eq. 18). The *answers*: most pixels are black, and where the noise is faint the network is a
+# little off; clipping helps, and so does a table of its average errors on training digits. `bound` in
+# `diffusion_lab.evaluation.likelihood` does all three. A bound is about a model *and* the way it is asked; a poor number
+# may be the fault of either.
 #
 # From now on:
 #
@@ -1460,7 +1476,7 @@ show(
 )
 
 # %% [markdown]
-# **Figure 5.** Five steps, above from $t=1000$, below from 801. *The symptom*: superfluous strokes, and pictures too bright,
+# **Figure 6.** Five steps, above from $t=1000$, below from 801. *The symptom*: superfluous strokes, and pictures too bright,
 # since noise is brighter than a digit. *The test*: print your list of times. It must begin with $T$, and the step after its
 # last entry must go to 0.
 #
@@ -1501,7 +1517,7 @@ show(
 # - Karras et al. (2022), *Elucidating the Design Space of Diffusion-Based Generative Models*: algorithm 1 is Heun; section 4 is on
 #   what fresh noise is good for.
 # - Ho & Salimans (2022), *Classifier-Free Diffusion Guidance*: our (8) is their eq. 6, written for $\varepsilon$.
-# - Kingma et al. (2021), *Variational Diffusion Models*: our (11) is their eq. 18, and (10) their eq. 8 with another prior.
+# - Kingma et al. (2021), *Variational Diffusion Models*: eqs. 8 and 18, for tighter bits.
 # - Lin et al. (2024), *Common Diffusion Noise Schedules and Sample Steps are Flawed*: leading spacing.
 #
 # What large systems do otherwise: [from these digits to the systems of 2026](../docs/landscape.md).

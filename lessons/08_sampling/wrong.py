@@ -106,6 +106,8 @@ WRONG = {
     check_five_times: [
         (lambda: [1000, 800, 600, 400, 200], "these are the times even in t"),
         (lambda: torch.tensor([1000, 908, 625, 196, 39]), "these are off by 0.0"),
+        (lambda: [1000, 800, 600, 400, 80], "Another last time hardly helps"),
+        (lambda: [1000, 850, 700, 550, 20], "in place of 20"),
         (lambda: [200, 400, 600, 800, 1000], "turn your list around"),
         (lambda: [801, 601, 401, 201, 1], "your walk starts at t = 801"),
         (lambda: [1000, 750, 500, 250], "five times were asked for"),

@@ -21,9 +21,10 @@ PLUMBING = {  # public, and taught by no lesson: no idea hides in it
     "diffusion_lab.theory.posterior": {"weight_of"},
     "diffusion_lab.networks.unet": {"UNet.ends"},
     "diffusion_lab.sampling.chain": {"Step", "pairs", "draw"},
+    "diffusion_lab.sampling.restoration": {"conjugate_gradients", "is_measurement", "is_state_of"},
     "diffusion_lab.evaluation.likelihood": {
-        "Bound", "Bound.total", "Bound.standard_error", "bound", "calibrated", "chain_bound", "grey_levels", "joined",
-        "nll_levels", "strata"},
+        "Bound", "Bound.total", "Bound.standard_error", "bound", "calibrated", "chain_bound", "cost_at", "grey_levels",
+        "joined", "level_log_prob", "nll_levels", "strata"},
 }
 GUARDS = {node.name for node in ast.parse((ROOT / "diffusion_lab/guard.py").read_text(encoding="utf-8")).body
           if isinstance(node, ast.FunctionDef)}
