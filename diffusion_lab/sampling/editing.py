@@ -28,7 +28,7 @@ def sdedit(denoiser, x_0, timesteps, sampler=ddim, label=None, generator=None):
     yield from sampler(denoiser, x_t, timesteps, label=label)
 
 
-def invert(denoiser, x_0, timesteps=None, label=None, repeats=1):
+def invert(denoiser, x_0, timesteps=None, label=None, repeats=1, grain=None):
     """Yield the steps by which `ddim` would have come to x_0, from the last to the first: the last x_t is its noise.
 
     A step of `ddim` turns the state by an angle δ (Salimans & Ho 2022, appendix D): x_s = cos δ x_t - sin δ v̂, with
@@ -36,8 +36,11 @@ def invert(denoiser, x_0, timesteps=None, label=None, repeats=1):
     what we look for. Guess x_t = x_s, and put in what comes out, `repeats` times. Once is the usual inversion, off by
     an error of order 1 in 1/n; more often is a fixed-point iteration, which ends in the very path of `ddim`. (Written
     with x̂_0 or ε̂ it has the same fixed point, but where noise grows fast it comes there slowly, or not at all.)
+    Where the data has no width, as in the black of a picture, x_0 does not tell its noise: many states lead to it.
+    grain: ε of the shape of x_0, fresh noise to go the first step with, from s = 0, by `q_sample` instead of the turn
+    (Staniszewski et al. 2024); None is none.
     x_0: float (n, …). timesteps: those of `ddim`, falling. repeats: evaluations a step, at least 1.
-    Yields Step(t, s, x_t, x_0_hat, mean, x_s), the first with s = 0. Raises as `ddim`.
+    Yields Step(t, s, x_t, x_0_hat, mean, x_s), the first with s = 0. Raises as `ddim`, or for another grain.
     """
     check_denoiser(denoiser)
     check_data(x_0)
@@ -49,22 +52,26 @@ def invert(denoiser, x_0, timesteps=None, label=None, repeats=1):
         phi_s = schedule.alpha_bar[s].sqrt().acos()
         delta = phi_t - phi_s
         x_t = x_s
-        for _ in range(repeats):
-            x_0_hat = denoiser(x_t, t, label)
-            v_hat = v_from_x_0(x_t, x_0_hat, t, schedule)
-            x_t = ((x_s + delta.sin() * v_hat) / delta.cos()).to(x_0.dtype)
+        x_0_hat = x_0
+        if s == 0 and grain is not None:
+            x_t = q_sample(x_0, t, grain, schedule)
+        else:
+            for _ in range(repeats):
+                x_0_hat = denoiser(x_t, t, label)
+                v_hat = v_from_x_0(x_t, x_0_hat, t, schedule)
+                x_t = ((x_s + delta.sin() * v_hat) / delta.cos()).to(x_0.dtype)
         yield Step(t, s, x_t, x_0_hat, x_s, x_s)
         x_s = x_t
 
 
-def bridge(source, target, x_0, timesteps=None, repeats=1):
-    """Yield the steps of a dual diffusion implicit bridge (Su et al. 2023): `invert` by one denoiser, `ddim` by the next.
+def bridge(source, target, x_0, timesteps=None, repeats=1, grain=None):
+    """Yield the steps of a dual diffusion implicit bridge (Su et al. 2023): `invert` by one denoiser, `ddim` by one more.
 
     In one dimension, in the limit of many steps, it is the quantile map: x_0 becomes what lies as high in the target's
     distribution. Between Gaussians it is m_B + C_B^½ C_A^-½ (x_0 - m_A), with symmetric roots.
     source, target: denoisers with the same T, for example `labelled` ones. Yields the steps of `ddim`.
     """
-    *_, first = invert(source, x_0, timesteps, repeats=repeats)
+    *_, first = invert(source, x_0, timesteps, repeats=repeats, grain=grain)
     yield from ddim(target, first.x_t, timesteps)
 
 

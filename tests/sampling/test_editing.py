@@ -220,3 +220,33 @@ def test_slerp_divides_the_angle_of_each_pair():
 def test_what_does_not_fit_is_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call(normal(2, 3))
+
+
+# A grain
+
+def test_a_grain_goes_the_first_step_with_fresh_noise_and_the_rest_as_before():
+    denoiser, x_0, grain = waves(linear(12)), normal(2, 3), normal(2, 3, seed=7)
+    first, *rest = invert(denoiser, x_0, [12, 7, 3], repeats=2, grain=grain)
+    a = linear(12).alpha_bar[3]
+    assert (first.t, first.s) == (3, 0)
+    assert torch.allclose(first.x_t, a.sqrt() * x_0 + (1 - a).sqrt() * grain)
+    assert [t for _, t, _ in denoiser.calls] == [7, 7, 12, 12]
+    assert rest[0].x_s is first.x_t
+
+
+def test_where_data_has_no_width_only_a_grain_gives_it_noise():
+    """A pixel that is always -1, beside one that varies: its noise is that of the grain, and both come back."""
+    cov = torch.diag(torch.tensor([0.0, 0.5], dtype=torch.float64))
+    denoiser = GaussianMixture([1.0], [[-1.0, 0.2]], cov[None]).denoiser(SCHEDULE)
+    x_0 = torch.cat([torch.full((2000, 1), -1.0, dtype=torch.float64), 0.2 + 0.5**0.5 * normal(2000, 1)], dim=1)
+    grain, timesteps = normal(2000, 2, seed=1), spaced(1000, 50)
+    *_, bare = invert(denoiser, x_0, timesteps, repeats=10)
+    *_, grained = invert(denoiser, x_0, timesteps, repeats=10, grain=grain)
+    assert bare.x_t[:, 0].std() < 1e-6
+    assert grained.x_t[:, 0].std().item() == pytest.approx(1, abs=0.05)
+    assert (last(ddim(denoiser, grained.x_t, timesteps))[:, 0] + 1).abs().max() < 1e-9
+
+
+def test_a_grain_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match="same shape"):
+        next(invert(waves(linear(12)), normal(2, 3), [12, 7], grain=normal(1, 3)))
