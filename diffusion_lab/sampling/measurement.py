@@ -1,4 +1,6 @@
 """Measurements y = A x_0 + std ε of pictures, as matrices A on flattened pictures: what a camera leaves of a digit.
+
+Taught in: lessons/11_restoration
 """
 
 import torch

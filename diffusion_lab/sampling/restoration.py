@@ -1,4 +1,6 @@
 """Restoration: a denoiser that knows a measurement y = A x_0 + std ε, and so draws what fits it.
+
+Taught in: lessons/11_restoration
 """
 
 import torch
@@ -41,17 +43,22 @@ def given(denoiser, A, y, std, method="pigdm", cov=None):
     """
     check_denoiser(denoiser)
     check_choice(method, "method", METHODS)
-    check_measurement(A, y, std)
+    require(*is_measurement(A, y))
+    check_number(std, "std")
+    check_positive(std=std)
     schedule = denoiser.schedule
     cov = cov or (lambda t: 1 - schedule.alpha_bar[t].item())
 
     def answer(x_t, t, label):
-        check_fit(x_t, t, A, y, schedule)
+        check_data(x_t)
+        require(isinstance(t, int), f"t must be one time for all, an int, but got {t!r}.")
+        check_times(t, schedule.T, first=1)
+        require(*is_state_of(x_t, A, y))
         with torch.enable_grad():
             x_t = x_t.detach().requires_grad_(method != "ddnm")
             x_0_hat = denoiser(x_t, t, label).flatten(1)
         rows = A.to(x_0_hat)
-        surprise = y.to(x_0_hat) - x_0_hat.detach() @ rows.mT
+        innovation = y.to(x_0_hat) - x_0_hat.detach() @ rows.mT
 
         def C(v):
             (pulled,) = torch.autograd.grad(x_0_hat, x_t, v, retain_graph=True)
@@ -59,28 +66,28 @@ def given(denoiser, A, y, std, method="pigdm", cov=None):
             return (1 - alpha_bar_t) / alpha_bar_t**0.5 * pulled.flatten(1)
 
         if method == "dps":
-            u = surprise / std**2
+            u = innovation / std**2
         elif method == "tmpd":
-            u = conjugate_gradients(lambda v: C(v @ rows) @ rows.mT + std**2 * v, surprise)
+            u = conjugate_gradients(lambda v: C(v @ rows) @ rows.mT + std**2 * v, innovation)
         else:
-            S = measured_cov_of(A, cov(t), std)
-            u = torch.linalg.solve(S, surprise.to(S).mT).mT.to(x_0_hat)
+            S = cov_of_y(A, cov(t), std)
+            u = torch.linalg.solve(S, innovation.to(S).mT).mT.to(x_0_hat)
         back = u @ rows
-        update = apply(cov(t), back) if method == "ddnm" else C(back)
+        update = applied(cov(t), back) if method == "ddnm" else C(back)
         return (x_0_hat.detach() + update).reshape(x_t.shape)
 
     return Denoiser(answer, schedule)
 
 
-def apply(M, v):
+def applied(M, v):
     """M v for each row of v (n, d); M: a number r² for r² I, or a matrix (d, d), symmetric."""
     return v @ M.to(v) if torch.is_tensor(M) else M * v
 
 
-def measured_cov_of(A, M, std):
-    """A M Aᵀ + std² I, float64 (m, m): how the measurement varies. M: as for `apply`."""
+def cov_of_y(A, M, std):
+    """A M Aᵀ + std² I, float64 (m, m): how the measurement varies. M: as for `applied`."""
     A = A.double()
-    return apply(M, A) @ A.mT + std**2 * torch.eye(len(A)).to(A)
+    return applied(M, A) @ A.mT + std**2 * torch.eye(len(A)).to(A)
 
 
 def conjugate_gradients(apply, b, steps=CG_STEPS):
@@ -146,7 +153,7 @@ def repaint(denoiser, A, y, x_T, timesteps=None, repeats=5, label=None, generato
     """
     check_denoiser(denoiser)
     check_data(x_T)
-    check_measurement(A, y)
+    require(*is_measurement(A, y))
     check_count(repeats, "repeats")
     schedule = denoiser.schedule
     x_t = x_T
@@ -162,11 +169,13 @@ def repaint(denoiser, A, y, x_T, timesteps=None, repeats=5, label=None, generato
 
             # Paste the measurement, as noisy as s is.
             seen = schedule.alpha_bar[s].sqrt() * y.to(x_T)
-            seen = seen + (1 - schedule.alpha_bar[s]).sqrt() * noise_like(x_t, generator).flatten(1) @ rows.mT
+            noise = noise_like(x_t, generator).flatten(1)
+            seen = seen + (1 - schedule.alpha_bar[s]).sqrt() * noise @ rows.mT
             pasted = (seen - x_s.flatten(1).to(x_T) @ rows.mT) @ inverse.mT
             x_s = (x_s + pasted.reshape(x_t.shape)).to(x_T.dtype)
             if again:
-                x_t = (alpha.sqrt() * x_s + (1 - alpha).sqrt() * noise_like(x_t, generator)).to(x_T.dtype)
+                noise = noise_like(x_t, generator)
+                x_t = (alpha.sqrt() * x_s + (1 - alpha).sqrt() * noise).to(x_T.dtype)
         yield Step(t, s, x_t, x_0_hat, mean, x_s)
         x_t = x_s
 
@@ -174,23 +183,25 @@ def repaint(denoiser, A, y, x_T, timesteps=None, repeats=5, label=None, generato
 def twisted(denoiser, A, y, std, x_T, timesteps=None, label=None, generator=None, cov=None):
     """Yield each step of a twisted particle filter, for one measurement   (Wu et al. 2023, algorithm 1).
 
-    All K states x_t are guesses of one picture. Each takes a step of `ddpm` with the answers of `given`, "pigdm". It is
-    weighed by how well its answer fits y, and by how much the update has bent its step; where the weights have become
-    uneven, the states are drawn anew by them. As K grows, the law of the last states tends to that of the chain given
-    y, however poor `given` is.
+    All K states x_t are guesses of one picture. Each takes a step of `ddpm` with the answers of `given`, "pigdm", its
+    guide. It is weighed by how well its answer fits y, and by how probable its step was without the guide; where the
+    weights have become uneven, the states are drawn anew by them. As K grows, the law of the last states tends to that
+    of the chain given y, however poor the guide is.
     A: float (m, d). y: float (m,). x_T: float (K, …), standard normal. cov: as in `given`.
     """
     check_denoiser(denoiser)
     check_data(x_T)
-    check_measurement(A, y, std)
+    require(*is_measurement(A, y))
+    check_number(std, "std")
+    check_positive(std=std)
     require(y.ndim == 1, f"the particles share one measurement, y (m,), but got {tuple(y.shape)}.")
     schedule = denoiser.schedule
     cov = cov or (lambda t: 1 - schedule.alpha_bar[t].item())
-    bent_denoiser = given(denoiser, A, y, std, "pigdm", cov)
+    guide = given(denoiser, A, y, std, "pigdm", cov)
 
     def fit(x_0_hat, M):
         """log N(y; A x̂_0, A M Aᵀ + std² I) for each state."""
-        S = measured_cov_of(A, M, std)
+        S = cov_of_y(A, M, std)
         off = y.to(S) - x_0_hat.flatten(1).to(S) @ A.to(S).mT
         return torch.distributions.MultivariateNormal(0 * off[0], S).log_prob(off)
 
@@ -203,16 +214,18 @@ def twisted(denoiser, A, y, std, x_T, timesteps=None, label=None, generator=None
         fits = fit(x_0_hat, cov(t))
         log_weight = log_weight + fits - fitted
         chosen, log_weight = drawn_anew(log_weight, generator)
-        x_t, x_0_hat, fitted = x_t[chosen], x_0_hat[chosen], fits[chosen]
+        x_t = x_t[chosen]
+        x_0_hat = x_0_hat[chosen]
+        fitted = fits[chosen]
 
-        # A step of ddpm with the bent answer, and the price for bending. The last step is not bent.
+        # A step of ddpm with the guide's answer, and its price. The last is not guided.
         var = posterior_var(t, schedule, s)
         mean = posterior_mean(x_0_hat, x_t, t, schedule, s)
         x_s = mean.to(x_t.dtype)
         if s > 0:
-            bent = posterior_mean(bent_denoiser(x_t, t, label), x_t, t, schedule, s)
-            x_s = (bent + var.sqrt() * noise_like(x_t, generator)).to(x_t.dtype)
-            squares = (x_s - bent).square() - (x_s - mean).square()
+            guided = posterior_mean(guide(x_t, t, label), x_t, t, schedule, s)
+            x_s = (guided + var.sqrt() * noise_like(x_t, generator)).to(x_t.dtype)
+            squares = (x_s - guided).square() - (x_s - mean).square()
             log_weight = log_weight + squares.flatten(1).to(log_weight).sum(dim=1) / (2 * var)
         else:
             log_weight = log_weight + fit(x_s, 0.0) - fitted
@@ -234,21 +247,16 @@ def drawn_anew(log_weight, generator=None, always=False):
     return chosen, torch.zeros_like(log_weight)
 
 
-def check_measurement(A, y, std=1.0):
-    """Raise ValueError unless A (m, d), y (m,) or (n, m) and a positive std make a measurement."""
+def is_measurement(A, y):
+    """Whether A (m, d) and y (m,) or (n, m) make a measurement, and what to say if not: the arguments of `require`."""
     tensors = torch.is_tensor(A) and torch.is_tensor(y) and A.is_floating_point() and y.is_floating_point()
-    require(tensors and A.ndim == 2 and y.ndim in (1, 2) and y.shape[-1] == len(A),
-            "a measurement needs float tensors A (m, d) and y (m,) or (n, m), but got "
-            + (f"{tuple(A.shape)} and {tuple(y.shape)}." if tensors else f"{type(A).__name__} and {type(y).__name__}."))
-    check_number(std, "std")
-    check_positive(std=std)
+    fits = tensors and A.ndim == 2 and y.ndim in (1, 2) and y.shape[-1] == len(A)
+    got = (f"{tuple(A.shape)} and {tuple(y.shape)}" if tensors else f"{type(A).__name__} and {type(y).__name__}")
+    return fits, f"a measurement needs float tensors A (m, d) and y (m,) or (n, m), but got {got}."
 
 
-def check_fit(x_t, t, A, y, schedule):
-    """Raise ValueError unless the states x_t at one time t have as many numbers as A has columns."""
-    check_data(x_t)
-    require(isinstance(t, int), f"t must be one time for all, an int, but got {t!r}.")
-    check_times(t, schedule.T, first=1)
-    require(x_t[0].numel() == A.shape[1] and (y.ndim == 1 or len(y) == len(x_t)),
-            f"A is for {A.shape[1]} numbers and y for {'any number of' if y.ndim == 1 else len(y)} states, but x_t is "
-            f"{tuple(x_t.shape)}.")
+def is_state_of(x_t, A, y):
+    """Whether states x_t have as many numbers as A has columns, and what to say if not: the arguments of `require`."""
+    states = "any number of" if y.ndim == 1 else len(y)
+    return (x_t[0].numel() == A.shape[1] and (y.ndim == 1 or len(y) == len(x_t)),
+            f"A is for {A.shape[1]} numbers and y for {states} states, but x_t is {tuple(x_t.shape)}.")
