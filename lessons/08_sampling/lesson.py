@@ -696,7 +696,7 @@ assert old["asked"] > new["asked"]
 #
 # **So why not ten steps of the old chain?** Soft strokes stay soft, while mistakes have a cure: section 5.
 #
-# **And plain DDIM?** With ten questions or more it comes no nearer than the chain, by either judge (the same section). To leave
+# **And plain DDIM?** With ten questions or more it comes no nearer than the chain, by either judge (that section again). To leave
 # out the noise is not enough. What pays is to look ahead, and to ask at the right times.
 #
 # **Try it.** Before you move the slider: will the row with fresh noise be grainier on the way than the other two?

@@ -115,7 +115,7 @@ show(fig, alt="Two bundles of falling curves over a minute; the orange one, of M
 # Put $X=USV^\top$ in. Between the factors $V^\top V$ and $U^\top U$ vanish, and what is left is $U\,(aS+bS^3+cS^5)\,V^\top$. The
 # rotations stay, and each stretch $s$ becomes $as+bs^3+cs^5$. With $a,b,c=3.4445,\,-4.7750,\,2.0315$ small stretches grow more
 # than threefold at each round, and large ones are held near 1. The code carries the small square matrix $XX^\top$ along
-# instead of $X$: fewer multiplications.
+# instead of $X$: fewer multiplications, where $X$ is long.
 
 # %% tags=["export:diffusion_lab.training.muon"]
 def orthogonalised(matrix, rounds=5):
