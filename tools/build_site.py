@@ -13,6 +13,7 @@ from pathlib import Path
 from string import Template
 
 import addresses
+import alive
 import bundled
 from build_notebooks import DEEPER, ROOT, in_deeper, tags, without_navigation
 from played import all_played
@@ -20,12 +21,14 @@ from pygments.formatters import HtmlFormatter
 from render import Formulas, Text, code, outputs, plain, shown
 
 from diffusion_lab.course.lessons import read
+from diffusion_lab.view.canvas import STYLE
 
 TARGET = ROOT / "build" / "site"
 WEB = ROOT / "tools" / "web"
 COURSE = read()
 LESSONS = {lesson.name: lesson for lesson in COURSE.lessons}
 DOCUMENTS = {document.path: document for document in COURSE.documents}
+ALIVE = {"00_start_here": "Live(drawing=", "08_sampling": "Live(w="}  # beside which picture the network lives on a page
 TEMPLATE = Template((WEB / "page.html").read_text(encoding="utf-8"))
 
 
@@ -80,6 +83,7 @@ def lesson_page(name, notebook, formulas):
             parts.append("</details>\n")
         if cell.cell_type == "code":
             parts.append(f'<div class="cell" id="cell-{cell.id}">{listing(cell)}{outputs(cell)}</div>\n')
+            parts.append(alive.PLACE if shows(cell, ALIVE.get(name)) else "")
         else:
             source = without_navigation(cell.source) if "navigation" in tags(cell) else cell.source
             words = text.render(source)
@@ -88,6 +92,12 @@ def lesson_page(name, notebook, formulas):
     parts.append("</details>\n" if was_deeper else "")
     lesson = LESSONS[name]
     return Page(name, "".join(parts), text.headings, f"<b>{lesson.number}</b> {escape(lesson.title)}")
+
+
+def shows(cell, beginning):
+    """Whether a cell has an output whose text begins so; None is no text's beginning."""
+    texts = [output.get("data", {}).get("text/plain", "") for output in cell.get("outputs", [])]
+    return beginning is not None and any(text.startswith(beginning) for text in texts)
 
 
 def listing(cell):
@@ -135,7 +145,7 @@ def index_page(lessons, documents, formulas):
         return f'<ol class="contents">{inside}</ol>\n'
 
     opening = Text(formulas, rewritten(""), ROOT)
-    body = opening.render((WEB / "front.md").read_text(encoding="utf-8"))
+    body = opening.render((WEB / "front.md").read_text(encoding="utf-8")).replace("<!-- alive -->", alive.PLACE)
     for title, pages in by_part(lessons):
         body += f"<h2>{escape(title)}</h2>\n{rows(pages)}"
     return Page("index", f"{body}<h2>Beside the notebooks</h2>\n{rows(documents)}", opening.headings)
@@ -191,7 +201,8 @@ def whole(page, pages, formulas, has_plan=False):
            f'<a href="{addresses.colab(page.name)}">in Colab</a> · <a href="{notebook}">the notebook</a>{plan}</p>')
     return TEMPLATE.substitute(name=page.name, title=escape(plain(formulas.words(page.title))), menu=menu(pages, page),
                                body=page.body, run=run if page.is_lesson else "", repository=addresses.REPOSITORY,
-                               neighbours=neighbours(pages, page) if page in pages else "")
+                               neighbours=neighbours(pages, page) if page in pages else "",
+                               scripts='<script src="alive.js"></script>' if alive.PLACE in page.body else "")
 
 
 def build(target, notebooks, typeset=bundled.typeset):
@@ -217,8 +228,10 @@ def build(target, notebooks, typeset=bundled.typeset):
     index = f"window.SEARCH_INDEX = {json.dumps(entries, ensure_ascii=False)};\n"
     (target / "search-index.js").write_text(index, encoding="utf-8")
     shutil.copy(WEB / "site.js", target)
+    alive.write(target)
     colours = HtmlFormatter(style="default", cssclass="code").get_style_defs(".code")
-    (target / "site.css").write_text((WEB / "site.css").read_text(encoding="utf-8") + colours + "\n", encoding="utf-8")
+    style = "\n".join([(WEB / "site.css").read_text(encoding="utf-8"), STYLE, colours])
+    (target / "site.css").write_text(style + "\n", encoding="utf-8")
 
 
 def main(target=TARGET):

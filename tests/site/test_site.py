@@ -72,6 +72,15 @@ def test_the_front_page_says_what_a_reader_leaves_with(site):
     assert build_site.COURSE.parts[0].title in index
 
 
+def test_the_network_is_alive_on_the_front_page_and_where_notebooks_let_it_draw(pages):
+    places = {name: [attributes.get("class") for _, attributes in elements].count("alive")
+              for name, elements in pages.items()}
+    assert [name for name, n in places.items() if n == 1] == ["00_start_here.html", "08_sampling.html", "index.html"]
+    assert sum(places.values()) == 3
+    for name, elements in pages.items():
+        assert ("script", {"src": "alive.js"}) not in elements or places[name], name
+
+
 def test_no_document_is_missed(tmp_path):
     (tmp_path / "docs").mkdir()
     for name in [*build_site.DOCUMENTS, "README.md"]:
