@@ -1496,8 +1496,8 @@ reverse_posterior.check_what_follows(what_follows)
 
 # %% tags=["check"]
 noise = torch.randn(5, 1, 28, 28, generator=generator)
-walk_of_20 = ddpm(finite, noise, spaced(1000, 20), "large", generator=generator)
-*_, end = walk_of_20
+ten_steps = ddpm(finite, noise, spaced(1000, 10), "large", generator=generator)
+*_, end = ten_steps
 std_of_last_step = reverse_var(end.t, schedule, "large", end.s).sqrt()
 grainy = end.mean + std_of_last_step * noise_like(noise, generator)
 for name, x in (("fixed", end.x_s), ("with noise in the last step", grainy)):
@@ -1508,12 +1508,12 @@ assert abs(distance - 28 * std_of_last_step) < 0.15
 # %% tags=["figure"]
 # draws the digits without and with noise in the last step
 show(
-    gallery({"fixed": end.x_s, "with noise": grainy}, size=1.1),
+    gallery({"fixed": end.x_s / 1.5, "with noise": grainy / 1.5}, size=1.1),  # so that grain below black is seen, too
     alt="Two rows of the same five digits: clean above, covered with grain below.",
 )
 
 # %% [markdown]
-# **Figure 7.** Above: no noise in the last step. Below: with noise. *The symptom*: even grain, equally strong in every
+# **Figure 7.** Above: no noise in the last step. Below: with noise. (Black is shown as dark grey.) *The symptom*: even grain, equally strong in every
 # sample, that goes away when you show $\hat x_0$ instead.
 #
 # ## Summary
@@ -1522,8 +1522,6 @@ show(
 # - With $x_0$ known, the step back is a product of two Gaussians: mean $\tilde\mu$, variance $\tilde\beta$.
 # - $x_0$ enters $\tilde\mu$ only linearly. So the step needs only $\hat x_0$, the average of all clean data that fits $x_t$.
 # - Given $x_t$ alone, a short step is nearly a Gaussian, of nearly the width $\tilde\beta$. That is why such steps are many.
-# - If $x_0$ is *drawn* from $q(x_0\mid x_t)$ in place of averaged, (9) is exact for steps of any length (exercise 3). Nobody
-#   can draw it; the average can be learned.
 # - A walk with fresh noise forgets its start; the smooth path never does. Both end in the data.
 #
 # ## Check yourself
