@@ -5,6 +5,7 @@ from base64 import b64encode
 from gzip import compress
 from pathlib import Path
 
+import bundled
 from build_notebooks import ROOT
 
 from diffusion_lab.view.canvas import BOX, CONTROLS, EXAMPLES, FINE, PEN, SCRIPT, SIZE, SMALLEST
@@ -28,6 +29,8 @@ def script():
     numbers = {"EXAMPLES": EXAMPLES, "PEN": PEN, "SIZE": SIZE, "BOX": BOX, "SMALLEST": SMALLEST, "FINE": FINE,
                "T": read_facts("mnist")["T"], "MEGABYTES": round(len(compress(weights().encode())) / 1e6, 1)}
     parts = [f"const {name} = {json.dumps(value)};" for name, value in numbers.items()]
+    binary = list(bundled.assembled((WEB / "product.wat").read_text(encoding="utf-8")))
+    parts.append(f"const PRODUCT = new Uint8Array({json.dumps(binary)});")
     return "\n".join([*parts, CONTROLS, SCRIPT, *((WEB / name).read_text(encoding="utf-8") for name in OWN)])
 
 

@@ -228,7 +228,6 @@ def build(target, notebooks, typeset=bundled.typeset):
     index = f"window.SEARCH_INDEX = {json.dumps(entries, ensure_ascii=False)};\n"
     (target / "search-index.js").write_text(index, encoding="utf-8")
     shutil.copy(WEB / "site.js", target)
-    alive.write(target)
     colours = HtmlFormatter(style="default", cssclass="code").get_style_defs(".code")
     style = "\n".join([(WEB / "site.css").read_text(encoding="utf-8"), STYLE, colours])
     (target / "site.css").write_text(style + "\n", encoding="utf-8")
@@ -238,6 +237,7 @@ def main(target=TARGET):
     bundled.installed()  # says at once what is missing, before anything is run
     build(target, all_played())
     bundled.copy_katex(target)
+    alive.write(target)
     print(f"the site is in {Path(target).relative_to(ROOT)}/: open index.html")
 
 

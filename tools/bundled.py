@@ -1,7 +1,8 @@
 """What the site and the decks take from the npm registry, bundled so that no page needs a network.
 
 tools/web/package.json names the versions and package-lock.json their checksums; both are installed into build/web/,
-once. KaTeX typesets the formulas while the pages are built, so that a formula with a mistake stops the build.
+once. KaTeX typesets the formulas while the pages are built, so that a formula with a mistake stops the build. wabt
+makes WebAssembly of its text.
 """
 
 import json
@@ -21,6 +22,11 @@ const typeset = ([tex, displayMode]) => {
 };
 process.stdout.write(JSON.stringify(formulas.map(typeset)));
 """
+WABT = """
+const text = require("fs").readFileSync(0, "utf-8");
+require("wabt")().then((wabt) => process.stdout.write(wabt.parseWat("", text).toBinary({}).buffer))
+  .catch((error) => { console.error(error.message); process.exitCode = 1; });
+"""
 
 
 def installed():
@@ -30,8 +36,9 @@ def installed():
         return INSTALLED / "node_modules"
     for command in ("node", "npm"):
         if shutil.which(command) is None:
-            raise SystemExit(f"There is no command {command}. The site and the slides take KaTeX and reveal.js from "
-                             "the npm registry: install Node.js 18 or newer (https://nodejs.org), which brings npm.")
+            raise SystemExit(f"There is no command {command}. The site and the slides take KaTeX, reveal.js and wabt "
+                             "from the npm registry: install Node.js 18 or newer (https://nodejs.org), which brings "
+                             "npm.")
     INSTALLED.mkdir(parents=True, exist_ok=True)
     for path in lists:
         shutil.copy(path, INSTALLED)
@@ -39,8 +46,8 @@ def installed():
                           capture_output=True, text=True, check=False)
     if done.returncode:
         (INSTALLED / "package.json").unlink()
-        raise SystemExit("npm could not install KaTeX and reveal.js. The first build needs a network; later ones do "
-                         f"not. npm says:\n{done.stderr[-2000:]}")
+        raise SystemExit("npm could not install KaTeX, reveal.js and wabt. The first build needs a network; later ones "
+                         f"do not. npm says:\n{done.stderr[-2000:]}")
     return INSTALLED / "node_modules"
 
 
@@ -50,11 +57,24 @@ def _same(one, other):
 
 def typeset(formulas):
     """The formulas [(TeX, whether displayed)] as HTML, by KaTeX. Raises ValueError with those that it refuses."""
-    done = subprocess.run(["node", "-e", KATEX], cwd=installed().parent, input=json.dumps(formulas), text=True,
-                          capture_output=True, encoding="utf-8", check=False)
+    done = in_node(KATEX, json.dumps(formulas))
     if done.returncode:
-        raise ValueError(f"KaTeX refuses these formulas:\n{done.stderr}")
+        raise ValueError(f"KaTeX refuses these formulas:\n{done.stderr.decode()}")
     return json.loads(done.stdout)
+
+
+def assembled(text):
+    """The bytes of a module of WebAssembly that is given as text, by wabt. Raises ValueError for a mistake in it."""
+    done = in_node(WABT, text)
+    if done.returncode:
+        raise ValueError(f"wabt refuses this text:\n{done.stderr.decode()}")
+    return done.stdout
+
+
+def in_node(program, given):
+    """A finished run of a program in Node.js, which finds what is installed; `given` is what it can read."""
+    return subprocess.run(["node", "-e", program], cwd=installed().parent, input=given.encode(), capture_output=True,
+                          check=False)
 
 
 def copy_katex(folder):

@@ -5,6 +5,7 @@ Without Node.js, formulas stay as they were typed.
 
 from html import escape
 
+import alive
 import build_site
 import bundled
 import nbformat
@@ -51,4 +52,5 @@ def built(target, notebooks, without_katex):
     else:
         build_site.build(target, notebooks)
         bundled.copy_katex(target)
+        alive.write(target)
     return target

@@ -27,7 +27,9 @@ PIXELS = "node => [...node.getContext('2d').getImageData(0, 0, 28, 28).data].fil
 
 
 @pytest.fixture(scope="module")
-def chromium():
+def chromium(without_katex):
+    if without_katex:
+        pytest.skip(without_katex)
     with browser() as chromium:
         yield chromium
 
@@ -140,13 +142,16 @@ def test_a_drawing_becomes_the_digit_that_python_makes_of_it(lab):
 # The page
 
 
-@pytest.fixture
-def folder(tmp_path):
-    alive.write(tmp_path)
+@pytest.fixture(scope="module")
+def folder(without_katex, tmp_path_factory):
+    if without_katex:
+        pytest.skip(without_katex)
+    folder = tmp_path_factory.mktemp("alive")
+    alive.write(folder)
     style = (alive.WEB / "site.css").read_text(encoding="utf-8").partition("\n")[2] + STYLE  # without KaTeX's
     page = f'{PAGE}<style>{style}</style><script src="alive.js"></script>'
-    (tmp_path / "index.html").write_text(page, encoding="utf-8")
-    return tmp_path
+    (folder / "index.html").write_text(page, encoding="utf-8")
+    return folder
 
 
 @pytest.fixture(params=[(1280, 720), (390, 844)], ids=["projector", "phone"])

@@ -7,7 +7,7 @@ const FILM = 11; // pictures in the film: as many as fit on a phone
 // A drawing as a picture, as `as_digit` in view/canvas.py makes it: fitted into the box, and its ink balanced.
 function asDigit(strokes) {
   const every = strokes.flat();
-  if (!every.length) return new Float64Array(SIZE * SIZE).fill(-1);
+  if (!every.length) return new Float32Array(SIZE * SIZE).fill(-1);
   const [low, high] = [Math.min, Math.max].map((end) => [0, 1].map((axis) => end(...every.map((point) => point[axis]))));
   const scale = (BOX - PEN) / Math.max(high[0] - low[0], high[1] - low[1], SMALLEST), side = SIZE * FINE;
   const ink = Object.assign(document.createElement("canvas"), { width: side, height: side }).getContext("2d", { willReadFrequently: true });
@@ -24,7 +24,7 @@ function asDigit(strokes) {
   alpha.forEach((grey, i) => { mass += grey; across += grey * (i % side); down += grey * row(i); });
   const margin = (SIZE - BOX) / 2 * FINE; // no further: nothing may leave the picture
   const off = (sum) => Math.round(Math.max(-margin, Math.min(margin, side / 2 - 0.5 - sum / mass)));
-  const right = off(across), below = off(down), out = new Float64Array(SIZE * SIZE).fill(-1);
+  const right = off(across), below = off(down), out = new Float32Array(SIZE * SIZE).fill(-1);
   alpha.forEach((grey, i) => {
     if (grey) out[Math.floor((row(i) + below) / FINE) * SIZE + Math.floor((i % side + right) / FINE)] += grey / 127.5 / FINE ** 2;
   });

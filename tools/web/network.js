@@ -1,11 +1,11 @@
 // The network that comes with the course, in plain JavaScript: the U-Net of notebook 06, the schedule of 02, and the
 // samplers and guidance of 08. Python has the same; tests/site/test_network_in_a_browser.py compares the two.
 //
-// A picture is a Float64Array of 784 numbers, row by row, from -1 (black) to 1 (white). What layers hand on is a
-// Float64Array, too, channel by channel; how many channels there are, the weights say. Double precision is what
-// JavaScript computes in: single would be converted at each step, and slower.
+// A picture is a Float32Array of 784 numbers, row by row, from -1 (black) to 1 (white). What layers hand on is a
+// Float32Array, too, channel by channel; how many channels there are, the weights say. The weighted sums, where the time
+// goes, are product.wat's, of which PRODUCT holds the bytes.
 const network = (() => {
-  const SIDE = 28, PIXELS = SIDE * SIDE, GROUPS = 8, HEADS = 4;
+  const SIDE = 28, PIXELS = SIDE * SIDE, GROUPS = 8, HEADS = 4, MOST = 300_000; // numbers that one layer takes and gives
 
   // The weights: a safetensors file of float16 numbers, in base64. Gives {name: numbers}.
   function read(base64) {
@@ -18,7 +18,7 @@ const network = (() => {
   }
 
   function float16(halves) {
-    const out = new Float64Array(halves.length);
+    const out = new Float32Array(halves.length);
     for (let i = 0; i < out.length; i++) {
       const exponent = (halves[i] >> 10) & 31, fraction = (halves[i] & 1023) / 1024;
       const size = exponent ? 2 ** (exponent - 15) * (1 + fraction) : 2 ** -14 * fraction;
@@ -27,55 +27,53 @@ const network = (() => {
     return out;
   }
 
-  // Every weighted sum of the network: out[o, p] = bias[o] + Σ_k weight[o, k] rows[p, k]. Four outputs at two positions
-  // at a time, so that each number that is fetched is used more than once: this is where the time goes.
-  function product(weight, bias, rows) {
-    const outs = bias.length, length = weight.length / outs, positions = rows.length / length;
-    const out = new Float64Array(outs * positions);
-    for (let o = 0; o < outs; o += 4) {
-      const first = o * length, second = first + length, third = second + length, fourth = third + length;
-      for (let p = 0; p < positions; p += 2) {
-        const q = Math.min(p + 1, positions - 1), here = p * length, there = q * length; // the last may be alone
-        let a = bias[o], b = bias[o + 1], c = bias[o + 2], d = bias[o + 3], e = a, f = b, g = c, h = d;
-        for (let k = 0; k < length; k++) {
-          const x = rows[here + k], y = rows[there + k];
-          const s = weight[first + k], t = weight[second + k], u = weight[third + k], v = weight[fourth + k];
-          a += s * x; b += t * x; c += u * x; d += v * x;
-          e += s * y; f += t * y; g += u * y; h += v * y;
-        }
-        const at = o * positions;
-        out[at + p] = a; out[at + positions + p] = b; out[at + 2 * positions + p] = c; out[at + 3 * positions + p] = d;
-        out[at + q] = e; out[at + positions + q] = f; out[at + 2 * positions + q] = g; out[at + 3 * positions + q] = h;
-      }
-    }
-    return out;
-  }
-
   function transposed(x, rows) {
-    const columns = x.length / rows, out = new Float64Array(x.length);
+    const columns = x.length / rows, out = new Float32Array(x.length);
     for (let row = 0; row < rows; row++)
       for (let column = 0; column < columns; column++) out[column * rows + row] = x[row * columns + column];
     return out;
   }
 
   function joined(x, y) {
-    const out = new Float64Array(x.length + y.length);
+    const out = new Float32Array(x.length + y.length);
     out.set(x);
     out.set(y, x.length);
     return out;
   }
 
-  const added = (x, y) => x.map((value, i) => value + y[i]);
-  const silu = (x) => x.map((value) => value / (1 + Math.exp(-value)));
+  const sum = (x) => x.reduce((total, value) => total + value, 0);
+  // Loops, where `map` would be shorter: it takes several times as long, and everything goes through these.
+  function added(x, y) {
+    const out = new Float32Array(x.length);
+    for (let i = 0; i < out.length; i++) out[i] = x[i] + y[i];
+    return out;
+  }
+
+  function silu(x) {
+    const out = new Float32Array(x.length);
+    for (let i = 0; i < out.length; i++) out[i] = x[i] / (1 + Math.exp(-x[i]));
+    return out;
+  }
+
+  function scaled(x, area, scale, shift) { // channel by channel, each of `area` numbers
+    const out = new Float32Array(x.length);
+    for (let channel = 0; channel < x.length / area; channel++) {
+      const factor = scale(channel), more = shift(channel);
+      for (let i = channel * area; i < (channel + 1) * area; i++) out[i] = x[i] * factor + more;
+    }
+    return out;
+  }
 
   // Row p: what a 3×3 window sees around position p, zeros outside.
   function windows(x, channels, stride) {
-    const area = x.length / channels, side = Math.sqrt(area), across = Math.ceil(side / stride);
-    const out = new Float64Array(across * across * channels * 9);
-    for (let row = 0, at = 0; row < across; row++) for (let column = 0; column < across; column++)
-      for (let channel = 0; channel < channels; channel++)
-        for (let i = row * stride - 1; i <= row * stride + 1; i++) for (let j = column * stride - 1; j <= column * stride + 1; j++, at++)
-          if (i >= 0 && j >= 0 && i < side && j < side) out[at] = x[channel * area + i * side + j];
+    const area = x.length / channels, side = Math.sqrt(area), across = Math.ceil(side / stride), places = [];
+    for (let row = 0; row < across; row++) for (let column = 0; column < across; column++)
+      for (let i = row * stride - 1; i <= row * stride + 1; i++) for (let j = column * stride - 1; j <= column * stride + 1; j++)
+        places.push(i >= 0 && j >= 0 && i < side && j < side ? i * side + j : -1);
+    const out = new Float32Array(places.length * channels);
+    for (let place = 0, at = 0; place < places.length; place += 9)
+      for (let from = 0; from < x.length; from += area)
+        for (let k = place; k < place + 9; k++, at++) if (places[k] >= 0) out[at] = x[from + places[k]];
     return out;
   }
 
@@ -84,16 +82,16 @@ const network = (() => {
     const channel = Math.floor(i / 196), row = Math.floor((i % 196) / 14), column = i % 14;
     return (2 * row + (channel >> 1)) * SIDE + 2 * column + (channel & 1);
   });
-  const unshuffled = (x) => Float64Array.from(PLACES, (place) => x[place]);
+  const unshuffled = (x) => Float32Array.from(PLACES, (place) => x[place]);
   function shuffled(x) {
-    const out = new Float64Array(PIXELS);
+    const out = new Float32Array(PIXELS);
     PLACES.forEach((place, i) => { out[place] = x[i]; });
     return out;
   }
 
   // Each number four times: twice as high, twice as wide.
   function upsampled(x, channels) {
-    const side = Math.sqrt(x.length / channels), out = new Float64Array(4 * x.length);
+    const side = Math.sqrt(x.length / channels), out = new Float32Array(4 * x.length);
     for (let i = 0; i < out.length; i++) {
       const row = Math.floor(i / (2 * side)), column = i % (2 * side); // the rows of all channels, one below the other
       out[i] = x[(row >> 1) * side + (column >> 1)];
@@ -103,67 +101,81 @@ const network = (() => {
 
   // The U-Net of these weights: (x_t, t, label) → v. label: 0…9, or null for any digit.
   function unet(weights) {
-    const of = (name) => [weights[`${name}.weight`], weights[`${name}.bias`]];
     const channelsOf = (name) => weights[`${name}.bias`].length;
-    const linear = (name, rows) => product(...of(name), rows);
-    const conv = (name, x, channels, stride = 1) => product(...of(name), windows(x, channels, stride));
-    const conv1x1 = (name, x, channels) => product(...of(name), transposed(x, channels));
+    const { memory, product: multiply } = new WebAssembly.Instance(new WebAssembly.Module(PRODUCT)).exports;
+    const places = {}; // where the weights begin in the memory, in bytes; what is free lies behind them
+    let free = 0;
+    memory.grow(Math.ceil((sum(Object.values(weights).map((numbers) => numbers.length)) + MOST) * 4 / 65536));
+    for (const [name, numbers] of Object.entries(weights)) {
+      new Float32Array(memory.buffer, free).set(numbers);
+      places[name] = free;
+      free += 4 * numbers.length;
+    }
+
+    // A layer of weighted sums: for rows of `length` numbers, out[o, p] = bias[o] + Σ_k weight[o, k] rows[p, k].
+    function product(name, rows) {
+      const outs = channelsOf(name), length = weights[`${name}.weight`].length / outs, positions = rows.length / length;
+      const out = free + 4 * rows.length; // its place
+      new Float32Array(memory.buffer, free).set(rows);
+      multiply(places[`${name}.weight`], places[`${name}.bias`], free, out, outs, positions, length);
+      return new Float32Array(memory.buffer, out, outs * positions).slice();
+    }
+
+    const conv = (name, x, channels, stride = 1) => product(name, windows(x, channels, stride));
+    const conv1x1 = (name, x, channels) => product(name, transposed(x, channels));
 
     function norm(name, x) {
-      const [scale, shift] = of(name), size = x.length / GROUPS, area = x.length / scale.length, out = new Float64Array(x.length);
+      const scale = weights[`${name}.weight`], shift = weights[`${name}.bias`], out = new Float32Array(x.length);
+      const size = x.length / GROUPS, area = x.length / scale.length;
       for (let from = 0; from < x.length; from += size) {
-        const group = x.subarray(from, from + size), mean = group.reduce((sum, value) => sum + value, 0) / size;
-        const std = Math.sqrt(group.reduce((sum, value) => sum + (value - mean) ** 2, 0) / size + 1e-5);
-        for (let i = from; i < from + size; i++) {
-          const channel = Math.floor(i / area);
-          out[i] = (x[i] - mean) / std * scale[channel] + shift[channel];
-        }
+        let total = 0, squares = 0;
+        for (let i = from; i < from + size; i++) total += x[i];
+        const mean = total / size;
+        for (let i = from; i < from + size; i++) squares += (x[i] - mean) * (x[i] - mean);
+        const std = Math.sqrt(squares / size + 1e-5);
+        for (let i = from; i < from + size; i++) out[i] = (x[i] - mean) / std;
       }
-      return out;
+      return scaled(out, area, (channel) => scale[channel], (channel) => shift[channel]);
     }
 
     function condition(t, label) {
       const angles = Array.from({ length: 32 }, (_, i) => t * 10000 ** (-i / 32));
-      const time = Float64Array.from([...angles.map(Math.sin), ...angles.map(Math.cos)]);
+      const time = Float32Array.from([...angles.map(Math.sin), ...angles.map(Math.cos)]);
       const rows = weights["condition.label.weight"], dim = channelsOf("condition.time.0"), row = label ?? rows.length / dim - 1;
-      const told = linear("condition.time.2", silu(linear("condition.time.0", time)));
+      const told = product("condition.time.2", silu(product("condition.time.0", time)));
       return silu(added(told, rows.subarray(row * dim, (row + 1) * dim)));
     }
 
     function residual(name, x, told) {
       const channelsIn = channelsOf(`${name}.norm_1`), channels = channelsOf(`${name}.norm_2`), area = x.length / channelsIn;
-      const scaleAndShift = linear(`${name}.scale_and_shift`, told);
+      const scaleAndShift = product(`${name}.scale_and_shift`, told);
       let h = conv(`${name}.conv_1`, silu(norm(`${name}.norm_1`, x)), channelsIn);
-      h = norm(`${name}.norm_2`, h).map((value, i) => {
-        const channel = Math.floor(i / area);
-        return value * (1 + scaleAndShift[channel]) + scaleAndShift[channels + channel];
-      });
+      h = scaled(norm(`${name}.norm_2`, h), area, (channel) => 1 + scaleAndShift[channel], (channel) => scaleAndShift[channels + channel]);
       h = conv(`${name}.conv_2`, silu(h), channels);
       return added(channelsIn === channels ? x : conv1x1(`${name}.shortcut`, x, channelsIn), h);
     }
 
     function attention(name, x) {
       const channels = channelsOf(`${name}.norm`), positions = x.length / channels, dim = channels / HEADS;
-      const qkv = linear(`${name}.to_qkv`, transposed(norm(`${name}.norm`, x), channels)); // [3·channels, positions]
-      const found = new Float64Array(x.length); // [positions, channels]
+      const qkv = product(`${name}.to_qkv`, transposed(norm(`${name}.norm`, x), channels)); // [3·channels, positions]
+      const found = new Float32Array(x.length), share = new Float64Array(positions); // found: [positions, channels]
       for (let head = 0; head < HEADS; head++) {
         const [q, k, v] = [0, 1, 2].map((part) => (part * channels + head * dim) * positions);
         for (let p = 0; p < positions; p++) {
-          const likeness = Array.from({ length: positions }, (_, other) => {
-            let sum = 0;
-            for (let i = 0; i < dim; i++) sum += qkv[q + i * positions + p] * qkv[k + i * positions + other];
-            return sum / Math.sqrt(dim);
-          });
-          const most = Math.max(...likeness), share = likeness.map((value) => Math.exp(value - most));
-          const whole = share.reduce((a, b) => a + b);
+          for (let other = 0; other < positions; other++) {
+            let likeness = 0;
+            for (let i = 0; i < dim; i++) likeness += qkv[q + i * positions + p] * qkv[k + i * positions + other];
+            share[other] = Math.exp(likeness / Math.sqrt(dim));
+          }
+          const whole = sum(share);
           for (let i = 0; i < dim; i++) {
-            let sum = 0;
-            for (let other = 0; other < positions; other++) sum += share[other] * qkv[v + i * positions + other];
-            found[p * channels + head * dim + i] = sum / whole;
+            let taken = 0;
+            for (let other = 0; other < positions; other++) taken += share[other] * qkv[v + i * positions + other];
+            found[p * channels + head * dim + i] = taken / whole;
           }
         }
       }
-      return added(x, linear(`${name}.leave`, found));
+      return added(x, product(`${name}.leave`, found));
     }
 
     return (x_t, t, label = null) => {
@@ -251,7 +263,7 @@ const network = (() => {
       z ^= z + Math.imul(z ^ (z >>> 7), z | 61);
       return ((z ^ (z >>> 14)) >>> 0) / 4294967296;
     };
-    return () => Float64Array.from({ length: PIXELS }, () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()));
+    return () => Float32Array.from({ length: PIXELS }, () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()));
   }
 
   // The jump to time t (Ho et al. 2020, eq. 4).
