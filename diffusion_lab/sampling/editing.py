@@ -65,7 +65,7 @@ def invert(denoiser, x_0, timesteps=None, label=None, repeats=1, grain=None):
 
 
 def bridge(source, target, x_0, timesteps=None, repeats=1, grain=None):
-    """Yield the steps of a dual diffusion implicit bridge (Su et al. 2023): `invert` by one denoiser, `ddim` by one more.
+    """Yield the steps of a dual diffusion implicit bridge (Su et al. 2023): `invert` by one, `ddim` by the other.
 
     In one dimension, in the limit of many steps, it is the quantile map: x_0 becomes what lies as high in the target's
     distribution. Between Gaussians it is m_B + C_B^½ C_A^-½ (x_0 - m_A), with symmetric roots.
