@@ -166,8 +166,8 @@ show(
 # $$ -\log p(x_0) = -\log \mathbb E_q\Big[ p(x_T) \prod_{t=1}^T \frac{p(x_{t-1}\mid x_t)}{q(x_t\mid x_{t-1})} \Big]
 #    \;\le\; \mathbb E_q\Big[ -\log p(x_T) - \sum_{t=1}^T \log \frac{p(x_{t-1}\mid x_t)}{q(x_t\mid x_{t-1})} \Big] \tag{2} $$
 #
-# Only here is anything lost. **Third move: turn the forward steps around.** In (2) the model walks back, the truth forth.
-# Bayes' rule turns a forward step; since the chain forgets, we may add $x_0$ to what is given. For $t\ge2$:
+# Only here is anything lost. **Third move: turn the forward steps around.** In (2) the model walks back, and the truth walks
+# forward. Bayes' rule turns a forward step; since the chain forgets, we may add $x_0$ to what is given. For $t\ge2$:
 #
 # $$ q(x_t\mid x_{t-1}) = q(x_t\mid x_{t-1}, x_0) = q(x_{t-1}\mid x_t, x_0)\,\frac{q(x_t\mid x_0)}{q(x_{t-1}\mid x_0)} $$
 #
