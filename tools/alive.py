@@ -15,7 +15,8 @@ WEB = ROOT / "tools" / "web"
 OWN = ("network.js", "alive.js")
 NOSCRIPT = ("Here a small network draws digits in your browser, once scripts may run: allow them, or open the "
             "notebook, where the same network runs in Python.")
-PLACE = f'<div class="alive"><noscript><p>{NOSCRIPT}</p></noscript></div>\n'
+PLACE = f'<div class="alive"><noscript><p>{NOSCRIPT}</p></noscript></div>\n'  # with half a digit on the pad
+EMPTY = PLACE.replace(">", " data-empty>", 1)  # with an empty pad, and steps, guidance and η in the open
 
 
 def weights():

@@ -28,7 +28,8 @@ WEB = ROOT / "tools" / "web"
 COURSE = read()
 LESSONS = {lesson.name: lesson for lesson in COURSE.lessons}
 DOCUMENTS = {document.path: document for document in COURSE.documents}
-ALIVE = {"00_start_here": "Live(drawing=", "08_sampling": "Live(w="}  # beside which picture the network lives on a page
+# Below which picture of a lesson, by the first words of its text, the network lives, and how it begins.
+ALIVE = {"00_start_here": ("Live(drawing=", alive.PLACE), "08_sampling": ("Live(w=", alive.EMPTY)}
 TEMPLATE = Template((WEB / "page.html").read_text(encoding="utf-8"))
 
 
@@ -83,7 +84,8 @@ def lesson_page(name, notebook, formulas):
             parts.append("</details>\n")
         if cell.cell_type == "code":
             parts.append(f'<div class="cell" id="cell-{cell.id}">{listing(cell)}{outputs(cell)}</div>\n')
-            parts.append(alive.PLACE if shows(cell, ALIVE.get(name)) else "")
+            beginning, place = ALIVE.get(name, (None, ""))
+            parts.append(place if shows(cell, beginning) else "")
         else:
             source = without_navigation(cell.source) if "navigation" in tags(cell) else cell.source
             words = text.render(source)
@@ -202,7 +204,7 @@ def whole(page, pages, formulas, has_plan=False):
     return TEMPLATE.substitute(name=page.name, title=escape(plain(formulas.words(page.title))), menu=menu(pages, page),
                                body=page.body, run=run if page.is_lesson else "", repository=addresses.REPOSITORY,
                                neighbours=neighbours(pages, page) if page in pages else "",
-                               scripts='<script src="alive.js"></script>' if alive.PLACE in page.body else "")
+                               scripts='<script src="alive.js"></script>' if 'class="alive"' in page.body else "")
 
 
 def build(target, notebooks, typeset=bundled.typeset):

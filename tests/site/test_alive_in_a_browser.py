@@ -8,6 +8,7 @@ import pytest
 import torch
 from browser import CHROMIUM, HOW_TO_INSTALL, PATIENCE, browser
 from fits import misfits
+from look_at_alive import page_alone
 
 from diffusion_lab.evaluation.judge import load_judge, read_digits
 from diffusion_lab.sampling.chain import last, spaced_in_log_snr
@@ -16,12 +17,11 @@ from diffusion_lab.sampling.dpm_solver import dpm_solver
 from diffusion_lab.sampling.guidance import guided
 from diffusion_lab.theory.forward import q_sample
 from diffusion_lab.theory.schedule import cosine
-from diffusion_lab.view.canvas import EXAMPLES, STYLE, as_digit
+from diffusion_lab.view.canvas import EXAMPLES, as_digit
 from diffusion_lab.weights.pretrained import load_network, load_pretrained
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason=HOW_TO_INSTALL)]
 
-PAGE = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>t</title><main>{alive.PLACE}</main>'
 SAID, PAD, SEEN = ".alive-said", ".canvas-pad", ".alive-column > .alive-picture"
 PIXELS = "node => [...node.getContext('2d').getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 === 0)"
 
@@ -147,10 +147,7 @@ def folder(without_katex, tmp_path_factory):
     if without_katex:
         pytest.skip(without_katex)
     folder = tmp_path_factory.mktemp("alive")
-    alive.write(folder)
-    style = (alive.WEB / "site.css").read_text(encoding="utf-8").partition("\n")[2] + STYLE  # without KaTeX's
-    page = f'{PAGE}<style>{style}</style><script src="alive.js"></script>'
-    (folder / "index.html").write_text(page, encoding="utf-8")
+    page_alone(folder)
     return folder
 
 

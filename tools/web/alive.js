@@ -49,12 +49,13 @@ function fetchNetwork() {
 
 const MISSING = "The network is not there. It is the file weights.js beside this page: either the connection is broken, or the page was copied without its folder. Mend that, and press again.";
 const FIRST = "On the pad is half a digit. Which one may it become? Press a number. Or draw your own: your first stroke wipes it.";
+const FIRST_EMPTY = "Press a number: the network draws this digit from noise alone. Or draw something for it to finish.";
 const FILM_SAYS = "Above: the picture on its way from noise to t = 0. Below: the network’s guess, at each time, of what is under the noise.";
 const MORE_SAYS = "η = 0 adds no noise on the way (DPM-Solver++). Above it each step adds some (DDIM), and at η = 1 it is DDPM. Guidance acts where a number was pressed, at t ≤ 800, and there the network is asked twice.";
 
 function enliven(place) {
   const schedule = network.cosine(T), chosen = { t: 800, seed: 4, steps: 10, weight: 1, eta: 0 };
-  let drawing = EXAMPLES["half a digit"], label = null, turn = 0, ran = false; // turn: a new one ends the one before
+  let drawing = "empty" in place.dataset ? [] : EXAMPLES["half a digit"], label = null, turn = 0, ran = false; // turn: a new one ends the one before
 
   begin(place, "alive", "A network that draws digits");
   const stage = element(place, "div", { className: "alive-stage" });
@@ -75,11 +76,11 @@ function enliven(place) {
   const middle = element(stage, "div", { className: "alive-column" });
   const title = element(middle, "p", { className: "alive-title" });
   const large = picture(middle, "What the network makes of it");
-  const said = element(middle, "p", { className: "alive-said", textContent: FIRST }, { role: "status" });
+  const said = element(middle, "p", { className: "alive-said", textContent: drawing.length ? FIRST : FIRST_EMPTY }, { role: "status" });
 
   const right = element(stage, "div", { className: "alive-controls" });
   const digits = element(right, "div", { className: "alive-digits" }, { role: "group", "aria-label": "Finish it as" });
-  element(digits, "p", { textContent: "Finish it as a" });
+  element(digits, "p", { textContent: "Finish it as" });
   const buttons = Array.from({ length: 10 }, (_, digit) => element(digits, "button", { type: "button", textContent: digit }));
   buttons.forEach((button, digit) => button.addEventListener("click", () => ask(digit)));
   slider(right, "Noise on the drawing", "t", [10, 1000, 10], (t) => `t = ${t}`);
@@ -96,7 +97,7 @@ function enliven(place) {
   });
   element(place, "p", { className: "alive-soft", textContent: FILM_SAYS });
 
-  const more = element(place, "details");
+  const more = element(place, "details", { open: "empty" in place.dataset });
   element(more, "summary", { textContent: "More: seed, steps, guidance, η" });
   const inside = element(more, "div", { className: "alive-more" });
   const seed = element(element(inside, "label", { textContent: "Seed of the noise" }), "input", { type: "number", min: 0, step: 1, value: chosen.seed });
@@ -207,7 +208,7 @@ function enliven(place) {
         show(value.x, value.s);
         before = value.x;
       }
-      said.textContent = `${label === null ? "Finished" : `Finished as a ${label}`} in ${step} step${step > 1 ? "s" : ""}. ${asked} times the network was asked what is under the noise.`;
+      said.textContent = `${label === null ? "Finished" : `Finished as ${label === 8 ? "an" : "a"} ${label}`} in ${step} step${step > 1 ? "s" : ""}. ${asked} times the network was asked what is under the noise.`;
     } catch (error) {
       if (mine !== turn) return;
       said.textContent = error === MISSING ? MISSING : "The network stopped. A current Firefox, Chrome, Edge or Safari runs it.";
