@@ -1,4 +1,6 @@
 """Editing: keep something of a picture that is there already, and let the sampler make the rest anew.
+
+Taught in: lessons/12_editing
 """
 
 import torch
