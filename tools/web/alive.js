@@ -50,8 +50,8 @@ function fetchNetwork() {
 const MISSING = "The network is not there. It is the file weights.js beside this page: either the connection is broken, or the page was copied without its folder. Mend that, and press again.";
 const FIRST = "On the pad is half a digit. Which one may it become? Press a number. Or draw your own: your first stroke wipes it.";
 const FIRST_EMPTY = "Press a number: the network draws this digit from noise alone. Or draw something for it to finish.";
-const FILM_SAYS = "Above: the picture on its way from noise to t = 0. Below: the network’s guess, at each time, of what is under the noise.";
-const MORE_SAYS = "η = 0 adds no noise on the way (DPM-Solver++). Above it each step adds some (DDIM), and at η = 1 it is DDPM. Guidance acts where a number was pressed, at t ≤ 800, and there the network is asked twice.";
+const FILM_SAYS = "Above: the picture on its way from noise to t = 0. Below: the network’s guess, at each time, of what is under the noise.";
+const MORE_SAYS = "η = 0 adds no noise on the way (DPM-Solver++). Above it each step adds some (DDIM), and at η = 1 it is DDPM. Guidance acts where a number was pressed, at t ≤ 800, and there the network is asked twice.";
 
 function enliven(place) {
   const schedule = network.cosine(T), chosen = { t: 800, seed: 4, steps: 10, weight: 1, eta: 0 };
