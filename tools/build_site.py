@@ -230,8 +230,9 @@ def build(target, notebooks, typeset=bundled.typeset):
     index = f"window.SEARCH_INDEX = {json.dumps(entries, ensure_ascii=False)};\n"
     (target / "search-index.js").write_text(index, encoding="utf-8")
     shutil.copy(WEB / "site.js", target)
-    colours = HtmlFormatter(style="default", cssclass="code").get_style_defs(".code")
-    style = "\n".join([(WEB / "site.css").read_text(encoding="utf-8"), STYLE, colours])
+    light, dark = (HtmlFormatter(style=style).get_style_defs(place)
+                   for style, place in (("default", ".code"), ("github-dark", "[data-theme=dark] .code")))
+    style = "\n".join([(WEB / "site.css").read_text(encoding="utf-8"), STYLE, light, f"@media screen {{\n{dark}\n}}"])
     (target / "site.css").write_text(style + "\n", encoding="utf-8")
 
 

@@ -1,5 +1,5 @@
-// The search, a link beside each heading, sections that open when a link leads into them or the page is printed, and the
-// menu that stands open where there is room for it. No module and no fetch, so that the pages work from a file.
+// The search, a link beside each heading, sections that open when a link leads into them or the page is printed, dark and
+// light colours, and the menu that stands open where there is room for it. No module and no fetch, so that the pages work from a file.
 (() => {
   const box = document.getElementById("search"), list = document.getElementById("found");
   const MOST = 12, AROUND = 70;
@@ -93,6 +93,17 @@
     for (const section of printed) section.open = true;
   });
   addEventListener("afterprint", () => { for (const section of printed) section.open = false; });
+
+  const theme = document.getElementById("theme"), root = document.documentElement;
+  const paint = (name) => {
+    root.dataset.theme = name;
+    theme.setAttribute("aria-pressed", name === "dark");
+  };
+  paint(root.dataset.theme);
+  theme.addEventListener("click", () => {
+    paint(root.dataset.theme === "dark" ? "light" : "dark");
+    try { localStorage.setItem("theme", root.dataset.theme); } catch {} // where nothing may be kept, it is for this page
+  });
 
   const wide = matchMedia("(min-width: 1100px)"), menu = document.getElementById("menu");
   const fit = () => { menu.open = wide.matches; };
