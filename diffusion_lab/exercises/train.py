@@ -148,7 +148,8 @@ def check_fit(attempt):
               in_order(*without("clear", ["clear the first"]))),
         cause("the gradient is not clipped: `clip_grad_norm_(weights, 1.0)` between `backward` and the step.",
               in_order(*without("clip"))),
-        cause("each weight is clipped by itself, which turns the gradient. All their numbers together have one norm.",
+        cause("each tensor is clipped by itself, which turns the gradient. The numbers of all tensors together have "
+              "one norm: one call, with the whole list.",
               in_order(*without("clip", ["clip each"]))),
         cause("each entry is clipped, which turns the gradient. Its norm is to be clipped: all entries are divided by "
               "one number.", in_order(*without("clip", ["clip entries"]))),
@@ -387,7 +388,7 @@ REASONS = {
     "A": "A follows: the fewer digits, the larger is the distance even of real ones. That is what the floor is for.",
     "B": "B does not follow: the two distances belong to different floors.",
     "C": "C does not follow: who draws the training digits themselves has which distance?",
-    "D": "D follows: on known digits far lower than on new ones. Whose lines part in Figure 4?",
+    "D": "D follows: who draws well, and fails on digits that he has not seen, as in Figure 4?",
     "E": "E does not follow: who has the lowest loss that there is, and what does he draw?",
     "F": "F follows: how far down is the dashed line of Figure 3, and who can get below it?",
 }
