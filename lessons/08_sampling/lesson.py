@@ -121,16 +121,15 @@ sigma = ((1 - alpha_bar) / alpha_bar).sqrt()
 mixture = GaussianMixture([0.3, 0.7], [[-1.0], [1.0]], [0.05, 0.2])  # data on a line, in two heaps
 exact = mixture.denoiser(schedule)
 
-# %% tags=["figure"]
-# draws pairs as straight lines, those that meet at one place and their average, and the paths
+
 def slope(y, t):
-    """The average slope at places y, float64 (n, 1)."""
+    """Equation (2) at places y, float64 (n, 1)."""
     x_t = alpha_bar[t].sqrt() * y
     return eps_from_x_0(x_t, exact(x_t, t), t, schedule)
 
 
 def followed(y, times):
-    """The ways of places y along the average slope, through the times: float64 (n, len(times))."""
+    """Where y is at each of these times, if it moves by (2): float64 (n, len(times))."""
     way = [y]
     for t, s in zip(times, times[1:]):
         y = y + (sigma[s] - sigma[t]) * slope(y, t)
@@ -138,6 +137,8 @@ def followed(y, times):
     return torch.cat(way, dim=1)
 
 
+# %% tags=["figure"]
+# draws pairs as straight lines, those that meet at one place and their average, and the paths
 top, here = ((sigma - wanted).abs().argmin().item() for wanted in (2.0, 1.0))
 place = torch.full((1, 1), -0.4, dtype=torch.float64)
 goal = (place - sigma[here] * slope(place, here)).item()
@@ -191,13 +192,11 @@ def left_of(x, t):
     return torch.special.ndtr((x - q.mean[:, 0]) / q.var.sqrt()) @ q.weight
 
 
-x = torch.linspace(-2.2, 2.2, 45, dtype=torch.float64)[:, None]
-before = left_of(x, 1000)
-for t in range(1000, 0, -1):
-    eps_hat = eps_from_x_0(x, exact(x, t), t, schedule)
-    y = x / alpha_bar[t].sqrt() + (sigma[t - 1] - sigma[t]) * eps_hat
-    x = alpha_bar[t - 1].sqrt() * y
-    assert (left_of(x, t - 1) - before).abs().max() < 0.001
+x_T = torch.linspace(-2.2, 2.2, 45, dtype=torch.float64)[:, None]
+paths = followed(x_T / alpha_bar[1000].sqrt(), range(1000, -1, -1))
+for t, y in zip(range(1000, -1, -1), paths.T):
+    share = left_of(alpha_bar[t].sqrt() * y[:, None], t)
+    assert (share - left_of(x_T, 1000)).abs().max() < 0.001
 print("45 paths, 1,000 short steps: each keeps its share on the left")
 
 # %% tags=["claim"]
@@ -921,7 +920,7 @@ if most >= 3:
 
 # %% [markdown]
 # First the cure. With $w=0.25$ far fewer digits are misread. The first judge now puts the smooth solver before the
-# unguided chain, and the second sees next to no loss. `python -m diffusion_lab sample` guides so.
+# unguided chain, and the second sees next to no loss. (`python -m diffusion_lab sample` begins later and guides more: notebook 10.)
 #
 # It is not free: a guided step asks twice. Twenty steps of the old chain ask as often, and by both judges they come about
 # as near (deep section above). Their strokes are still softer.
