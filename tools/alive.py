@@ -1,4 +1,8 @@
-"""The network alive on the pages of the site: what a browser needs to draw digits with the weights of the course."""
+"""The network alive on the pages of the site: what a browser needs to draw digits with the weights of the course.
+
+It is written out in tools/web/network.js, since ONNX's runtime for browsers weighs more than twice as much as all of
+this, cannot be loaded by a page that was opened from a file, and is no faster on a network so small.
+"""
 
 import json
 from base64 import b64encode

@@ -253,5 +253,12 @@ def test_it_says_what_to_do_where_the_network_is_missing(page, folder):
     wait_until_said(page, "Finished")
 
 
+def test_it_says_so_where_the_browser_cannot_run_it(page):
+    page.evaluate("() => { WebAssembly.Module = function () { throw new Error('no such instruction'); }; }")
+    press(page, "Let it finish")
+    wait_until_said(page, "A current Firefox, Chrome, Edge or Safari runs it.")
+    assert "no such instruction" in page.faults.pop()
+
+
 def test_the_first_use_is_small(folder):
     assert sum(len(gzip.compress((folder / name).read_bytes())) for name in ("alive.js", "weights.js")) < 2e6

@@ -37,13 +37,13 @@ let fetched; // one promise, for all places of a page
 function fetchNetwork() {
   fetched ??= new Promise((resolve, reject) => {
     const script = element(document.head, "script", { src: "weights.js" });
-    script.onload = () => resolve(network.unet(network.read(window.WEIGHTS)));
+    script.onload = resolve;
     script.onerror = () => {
       script.remove();
       fetched = undefined;
       reject(MISSING);
     };
-  });
+  }).then(() => network.unet(network.read(window.WEIGHTS)));
   return fetched;
 }
 
@@ -211,8 +211,8 @@ function enliven(place) {
       said.textContent = `${label === null ? "Finished" : `Finished as ${label === 8 ? "an" : "a"} ${label}`} in ${step} step${step > 1 ? "s" : ""}. ${asked} times the network was asked what is under the noise.`;
     } catch (error) {
       if (mine !== turn) return;
+      if (error !== MISSING) console.error(error);
       said.textContent = error === MISSING ? MISSING : "The network stopped. A current Firefox, Chrome, Edge or Safari runs it.";
-      if (error !== MISSING) throw error;
     }
   }
 }
