@@ -69,8 +69,8 @@ show(
 )
 
 # %% [markdown]
-# **Figure 1.** Left, what the camera saw; grey is missing. Outside the box all eight agree with it. Inside they differ. Which of them is
-# the digit?
+# **Figure 1.** Left, what the camera saw of a digit, a hard case; grey is missing. The eight were drawn by the method of section 4. Outside the box they agree with
+# what was seen, or nearly; inside they differ. Which of them is the digit?
 #
 # Nobody can know: what was seen does not say. One answer, however sharp, would hide that. The honest answer is a *set*, each picture in it
 # as often as it is probable. This notebook draws from that set, and then finds out whether it is the right one.
@@ -79,8 +79,8 @@ show(
 #
 # - **move** a guess by a measurement, in three lines,
 # - **turn** a denoiser into one that knows a measurement, and say what each known method leaves out,
-# - **draw** from the exact posterior, at a price,
-# - **test** a restoration without knowing what the right answers are,
+# - **come** as near to the exact posterior as you are ready to pay for,
+# - **test** a set of answers, with one truth for each picture,
 # - **repair** a picture of your own.
 #
 # **You need** notebooks 03 (the posterior, mixtures), 05 (Tweedie's formula) and 08 (`ddim`). **Time to read** 65 minutes, with core
@@ -135,8 +135,8 @@ assert torch.allclose(by_bayes @ x, mean, atol=1e-6)
 assert abs(by_bayes @ x[:, 1] ** 2 - mean[1] ** 2 - C[1, 1]) < 1e-6
 
 # %% [markdown]
-# **Try it.** Blue, what you believed; grey, what the measurement allows; black, what you know now. Set $\rho=0$: what does $x_1$
-# tell you about $x_2$ now? Then make the measurement poor.
+# **Try it.** Blue, what you believed, to one and two standard deviations; grey, what the measurement allows, to two; black, what you know now.
+# Set $\rho=0$: what does $x_1$ tell you about $x_2$? Then make the measurement poor.
 
 # %% tags=["figure"]
 # draws the ellipses of a prior and a posterior, and the strip of a measurement of x_1
@@ -216,17 +216,17 @@ Live(
 # Where a nudge of $x_t$ changes the answer much, the answer was unsure.
 #
 # So why are there dozens of papers? For a picture $C_t$ has 784 rows, and each costs a pass backwards through the network. To save that, the methods
-# put something else in the places of $M$ and $N$:
+# put something cheaper in one place or both. Inside, $M$ says how unsure the guess is; outside, $N$ says where to carry the innovation.
 #
 # | method | inside, $M$ | outside, $N$ | a step costs |
 # |---|---|---|---|
 # | **TMPD** (Boys et al. 2024) | $C_t$ | $C_t$ | some passes backwards |
 # | **ΠGDM** (Song, Vahdat et al. 2023) | $r_t^2I$ | $C_t$ | one pass backwards |
 # | **DDNM** (Wang et al. 2023) | $r_t^2I$ | $r_t^2I$ | no more than without $y$ |
-# | **DPS** (Chung et al. 2023) | $0$ | $C_t$ | one pass backwards |
+# | **DPS** (Chung et al. 2023), with its own gradient as the step | $0$ | $C_t$ | one pass backwards |
 #
-# Here $r_t^2=1-\bar\alpha_t$, which is $C_t$ for independent numbers of variance 1. One pass is enough for $C_tv$: a covariance is
-# symmetric, and `autograd.grad` multiplies a vector with the Jacobian.
+# Here $r_t^2=1-\bar\alpha_t$, which is $C_t$ for independent numbers from $\mathcal N(0,1)$. One pass is enough for $C_tv$: `autograd.grad`
+# multiplies the Jacobian by a vector from the left, and a covariance is symmetric.
 
 # %% tags=["export:diffusion_lab.sampling.restoration"]
 def applied(M, v):
@@ -272,8 +272,8 @@ def given(denoiser, A, y, std, method="pigdm", cov=None):
 
 
 # %% [markdown]
-# For the correlated pair we know what a denoiser with the measurement must answer: what the denoiser of the posterior answers, a Gaussian again. TMPD
-# does so at each time. (`conjugate_gradients` solves the equation from products with $C_t$ alone, in a few steps.) And the others?
+# For the correlated pair we know the right answers: the posterior is a Gaussian again, and has a denoiser of its own. TMPD answers as that one does, at
+# each time. (`conjugate_gradients` solves the equation from products with $C_t$ alone, in a few steps.) And the others?
 
 # %% tags=["check"]
 posterior = pair.given(first, one, 0.05)
@@ -281,13 +281,13 @@ exact = posterior.denoiser(schedule)
 points = torch.randn(2_000, 2, generator=seeded(0), dtype=torch.float64)
 for t in (1, 100, 500, 900, 1000):
     tmpd = given(pair.denoiser(schedule), first, one, 0.05, "tmpd")
-    assert torch.allclose(tmpd(points[:50], t), exact(points[:50], t), atol=1e-9)
+    assert torch.allclose(tmpd(points[:50], t), exact(points[:50], t), rtol=0, atol=1e-9)
 print("TMPD on a Gaussian: the exact denoiser of the posterior, to nine digits")
 
 samples = {}
 for method in ("ddnm", "pigdm", "tmpd", "dps"):
     updated = given(pair.denoiser(schedule), first, one, 0.05, method)
-    steps = ddim(updated, points, spaced(1000, 250), eta=1.0, generator=seeded(1))
+    steps = ddim(updated, points, spaced(1000, 500), eta=1.0, generator=seeded(1))
     x_2 = last(steps)[:, 1]
     print(f"{method:6} x_2: mean {x_2.mean():.1f}, variance {x_2.var():.2f}")
     samples[method] = x_2
@@ -301,6 +301,9 @@ assert samples["ddnm"].var() > 1.25 * posterior.var[0, 1, 1]
 assert abs(samples["pigdm"].mean() - posterior.mean[0, 1]) < 0.08
 assert samples["dps"].mean() > 0.93
 assert samples["dps"].var() < 0.9 * posterior.var[0, 1, 1]
+overshot = given(pair.denoiser(schedule), first, one, 0.05, "dps")
+assert abs(overshot(0 * points[:1], 1000)[0, 0] / exact(0 * points[:1], 1000)[0, 0] - 401) < 2
+assert last(ddim(overshot, points, spaced(1000, 200), eta=1.0, generator=seeded(1))).mean().abs() > 1e4
 
 # %% tags=["figure"]
 # draws how far each method moves the second number, and where its samples end
@@ -318,10 +321,11 @@ for method, (colour, line, name) in STYLES.items():
     smooth = torch.exp(-((x[:, None] - samples[method]) ** 2) / (2 * width**2)).mean(dim=1) / (width * math.sqrt(2 * math.pi))
     right.plot(x, smooth, color=colour, linestyle=line, linewidth=2.4, label=name)
 left.plot(times, [exact(origin, t)[0, 1].item() for t in times], color=BLACK, linestyle="--", label="exact")
-left.set(xlabel="$t$", ylabel="by how much $\\hat x_2$ is moved", ylim=(-0.08, 2.2), title="the update of the number that was not seen, at $x_t = 0$")
+left.set(xlabel="$t$", ylabel="by how much $\\hat x_2$ is moved", ylim=(-0.08, 2.2), title="the update of the number that was not seen, at state 0")
 var = posterior.var[0, 1, 1] + width**2
 right.plot(x, torch.exp(-((x - posterior.mean[0, 1]) ** 2) / (2 * var)) / (2 * math.pi * var).sqrt(), color=BLACK, linestyle="--", label="exact")
 right.set(xlabel="$x_2$", ylabel="density", ylim=(0, 0.85), title="samples of it, smoothed by a little")
+left.annotate("to 320", (142, 2.05), xytext=(6, 0), textcoords="offset points", color="#CC79A7")
 left.legend(loc="upper right")
 show(
     fig,
@@ -337,16 +341,17 @@ show(
 # notice in the next step. Under much noise there is little to notice, and a good part of the effect is lost. That is prediction 1.
 #
 # **DPS takes its guess for certain**: $M=0$ leaves $\sigma_y^2$ alone below. For one number its update is too long by the factor
-# $1+C_t/\sigma_y^2$. It overshoots, and what comes out is too far and too sure.
+# $1+C_t/\sigma_y^2$, which is 401 at the start. Short steps follow only a little of it, and in 500 of them DPS comes out too far and too sure. In 200 it flies
+# apart. So people weaken it (exercise 5).
 #
-# **ΠGDM** is right about which way, and nearly right about how far.
+# **ΠGDM**, for one number seen, is right about which way, and nearly right about how far.
 #
 # ### Deeper: Tweedie's second formula
 #
 # Tweedie's formula says $\sqrt{\bar\alpha_t}\,\hat x_0=x_t+(1-\bar\alpha_t)\,\nabla\log q(x_t)$. Take its derivative in $x_t$. We need that of the score.
-# As $q(x_t)=\int p(x_0)\,\mathcal N(x_t;\sqrt{\bar\alpha_t}x_0,(1-\bar\alpha_t)I)\,dx_0$, the score is the posterior mean of
-# $g=-(x_t-\sqrt{\bar\alpha_t}x_0)/(1-\bar\alpha_t)$, and its derivative is the mean of the derivative of $g$ plus the covariance of $g$, since the
-# weights of the mean change as well:
+# As $q(x_t)=\int p(x_0)\,\mathcal N(x_t;\sqrt{\bar\alpha_t}x_0,(1-\bar\alpha_t)I)\,dx_0$, the score is a mean over $x_0$ given $x_t$, with Bayes' weights $w$, of
+# $g=-(x_t-\sqrt{\bar\alpha_t}x_0)/(1-\bar\alpha_t)$, which is the gradient of the log of that Gaussian. If $x_t$ moves, so do the weights: $\nabla w=w\,(g-\mathbb E[g])$. So the
+# derivative of the mean is the mean of the derivative of $g$, which is $-I/(1-\bar\alpha_t)$, plus $\mathbb E[g\,(g-\mathbb E[g])^\top]$, the covariance of $g$:
 #
 # $$ \nabla\nabla^\top\log q(x_t)=-\frac{I}{1-\bar\alpha_t}+\frac{\bar\alpha_t}{(1-\bar\alpha_t)^2}\operatorname{Cov}[x_0\mid x_t]. $$
 #
@@ -366,7 +371,7 @@ def by_slope(t):
 
 for t in (100, 500, 800):
     C_t = mixture.posterior(state[None], t, schedule)[1][0]
-    assert torch.allclose(by_slope(t), C_t, atol=1e-10)
+    assert torch.allclose(by_slope(t), C_t, rtol=0, atol=1e-10)
 print("the slope of a mixture's denoiser is its covariance, to ten digits")
 
 # %% [markdown]
@@ -413,8 +418,9 @@ for repeats in (1, 5, 20):
     steps = repaint(
         pair.denoiser(schedule), first, one, points, spaced(1000, 100), repeats, generator=seeded(1)
     )
-    repainted[repeats] = last(steps)[:, 1]
-    print(f"repeats = {repeats:2}: x_2 has mean {repainted[repeats].mean():.1f}")
+    x_2 = last(steps)[:, 1]
+    print(f"repeats = {repeats:2}: x_2 has mean {x_2.mean():.1f}, variance {x_2.var():.1f}")
+    repainted[repeats] = x_2
 assert repainted[20].mean() - repainted[1].mean() > 0.2
 
 # %% tags=["claim"]
@@ -422,10 +428,11 @@ assert repainted[20].mean() - repainted[1].mean() > 0.2
 assert abs(repainted[1].mean() - samples["ddnm"].mean()) < 0.1
 assert repainted[1].mean() < repainted[5].mean() < repainted[20].mean()
 assert abs(repainted[20].mean() - 0.8) < 0.06
+assert repainted[1].var() > posterior.var[0, 1, 1] > repainted[5].var() - 0.02 > repainted[20].var()
 
 # %% [markdown]
-# Once is no better than DDNM, twenty times come close. RePaint needs no gradient, and pays with evaluations. And it takes a noisy
-# measurement for the truth.
+# Once is no better than DDNM. Repeated, the mean comes close; the variance passes the right one, 0.36, and goes on falling. RePaint needs no gradient, pays with
+# evaluations, and takes a noisy measurement for the truth.
 #
 # ## 4 · Many guesses, weighed
 #
@@ -442,14 +449,26 @@ found["TMPD"] = last(ddim(updated, points, spaced(1000, 100), eta=1.0, generator
 for name, x in found.items():
     print(f"{name:6} share in the upper blob {(x.sum(dim=1) > 0).double().mean():.1f}")
 
+
+def answers_to(y, t=900):
+    """What x̂_2 is under much noise, at state 0, once y is measured: exactly, and by TMPD."""
+    y = torch.tensor([y], dtype=torch.float64)
+    exactly = blobs.given(first, y, 0.3).denoiser(schedule)(0 * points[:1], t)
+    by_update = given(blobs.denoiser(schedule), first, y, 0.3, "tmpd")(0 * points[:1], t)
+    return exactly[0, 1].item(), by_update[0, 1].item()
+
 # %% [markdown]
-# TMPD knows the exact covariance, and is wrong. Why? While noise is strong, $\hat x_0$ lies between the blobs, and $C_t$ reaches from one to the
-# other. The update *moves along* this line. But a measurement does not move a point from blob to blob. It makes one blob **more probable**.
+# TMPD knows the exact mean and covariance, and is wrong. Why? While noise is strong, $\hat x_0$ lies between the blobs. A mean and a covariance cannot tell "in
+# between" from "one or the other". So the update (3) is a straight line in $y$. The exact answer is an S: a little evidence makes one blob much more
+# probable, and then it hardly moves any more. Figure 3 shows both.
 #
 # So send many guesses, and weigh them. Each of $K$ states takes a step with the answers of (3), its guide. Then its weight is multiplied by two
 # factors. *How well does it foresee $y$*, compared to before? And *what did the guide do*: how probable was this step for the plain
 # chain, compared to the guided one? Where weights become uneven, heavy states are copied, and light ones die out. This is a **particle
 # filter**, the **twisted** one of Wu et al. (2023).
+#
+# Uneven weights are worth fewer equal ones: $1/\sum w^2$ of them. If that is less than half of $K$, the states are drawn anew. Lay the weights end to end, and throw
+# a comb of $K$ evenly spaced teeth on them once: each state is taken as often as a tooth falls on its weight.
 
 # %% tags=["export:diffusion_lab.sampling.restoration"]
 def drawn_anew(log_weight, generator=None, always=False):
@@ -517,13 +536,23 @@ assert abs(share - to_upper) < 0.05
 # checks what the text says: TMPD is off by far, and why: its covariance reaches from blob to blob
 assert (found["TMPD"].sum(dim=1) > 0).double().mean() < to_upper - 0.12
 under_noise = blobs.posterior(torch.zeros(1, 2, dtype=torch.float64), 700, schedule)[1][0]
-values, axes = torch.linalg.eigh(under_noise)
+values = torch.linalg.eigvalsh(under_noise)
 assert values[1] > 4 * values[0]
-assert abs(axes[0, 1] * axes[1, 1]) > 0.45
+moved = {y: answers_to(y) for y in (0.25, 0.5, 1.5)}
+assert moved[0.25][0] > 2 * moved[0.25][1]
+assert abs(moved[1.5][1] - 6 * moved[0.25][1]) < 1e-6
+assert moved[1.5][0] - moved[0.5][0] < 0.1
 
 # %% tags=["figure"]
-# draws the blobs, the strip of the measurement, and samples of three kinds
-fig, panels = figure(columns=3, width=12, height=4.0, sharey=True)
+# draws what y does to an answer under much noise; the blobs, the strip of the measurement, and samples of three kinds
+fig, (curve, *panels) = figure(columns=4, width=13, height=3.5)
+heights = torch.linspace(-1.6, 1.6, 81).tolist()
+both_answers = torch.tensor([answers_to(y) for y in heights])
+curve.plot(heights, both_answers[:, 0], color=BLACK, linestyle="--", label="exact")
+curve.plot(heights, both_answers[:, 1], color=ORANGE, linewidth=2.4, label="TMPD")
+curve.axvline(0.25, color=GREY, linewidth=6, alpha=0.3)
+curve.set(xlabel="$y$, measured", ylabel="$\\hat x_2$, not measured", title="the answer at t = 900, state 0", ylim=(-1.5, 1.5))
+curve.legend(loc="upper left")
 before = blobs.sample(800, seeded(5))
 colours = {"exact": (BLACK, "o"), "TMPD": (ORANGE, "^"), "particles": (ORANGE, "^")}
 for ax, (name, x) in zip(panels, found.items()):
@@ -531,22 +560,22 @@ for ax, (name, x) in zip(panels, found.items()):
     ax.scatter(*before.T, color=BLUE, s=6, alpha=0.25, linewidths=0)
     colour, marker = colours[name]
     ax.scatter(*x[:700].T, color=colour, marker=marker, s=9, alpha=0.6, linewidths=0)
-    share = (x.sum(dim=1) > 0).double().mean()
-    ax.set(xlim=(-2.4, 2.4), ylim=(-2.4, 2.4), aspect="equal", xlabel="$x_1$, measured",
+    share = to_upper if name == "exact" else (x.sum(dim=1) > 0).double().mean()
+    ax.set(xlim=(-2.4, 2.4), ylim=(-2.4, 2.4), aspect="equal", xlabel="$x_1$, measured", ylabel="$x_2$",
            title=f"{name}: {share:.0%} above")
-panels[0].set(ylabel="$x_2$")
 show(
     fig,
-    alt="Three panels with two blue blobs, lower left and upper right, and a grey upright strip right of the middle. Exact: black points in the "
-    "strip, nearly all in the upper blob. TMPD: orange points in both, and some between. Particles: as the exact ones.",
+    alt="First a straight orange line and a dashed S-shaped curve over y, which is much higher at y = 0.25. Then three panels with two blue blobs, lower left and upper "
+    "right, and a grey upright strip. Exact: black points in the strip, nearly all in the upper blob. TMPD: many orange points in the lower one. Particles: as exact.",
 )
 
 # %% [markdown]
-# **Figure 3.** Blue, the data; the grey strip, what the measurement allows. One update leaves far too many points in the lower
-# blob. Particles have the exact shares.
+# **Figure 3.** On the left, the line and the S: at $y=0.25$ the exact answer is already near the upper blob. Then samples: blue, the data; the grey strip, what the
+# measurement allows. One update leaves far too many points in the lower blob. Two thousand particles have the exact shares, up to chance.
 #
-# As $K$ grows, this tends to the exact posterior of the chain, however poor the guide. The price is $K$ chains for one answer. The particles of one filter
-# end as near copies of each other, so each answer below has a filter of its own, of sixteen.
+# As $K$ grows, this tends to the exact posterior of the chain, however poor the guide. The price: each step asks about each state twice, plainly and
+# with the guide. Two thousand states fill a plane; for digits we take sixteen, and these end as near copies of each other. So each answer below has a
+# filter of its own.
 #
 # ### Deeper: the weights
 #
@@ -570,17 +599,29 @@ show(
 # gives a sample. Which is better?
 #
 # The mean has the smallest squared error that is possible, the **MMSE**. Now the sample $x'$. Given $y$, the truth $x_0$ is itself a draw
-# from the posterior, and $x'$ is another. Two independent draws are twice the variance apart:
+# from the posterior, and $x'$ is another. So **$(x',y)$ has the same law as $(x_0,y)$**, and this is what all tests below test. And two independent draws are
+# twice the variance apart:
 #
 # $$ \mathbb E\,|x'-x_0|^2=2\,\mathbb E\,|x_0-\mathbb E[x_0\mid y]|^2=2\;\text{MMSE}\tag{5} $$
 #
 # So a *perfect* sampler has twice the error of the mean, 3 dB more. That is prediction 2. A lower error is no sign of a better sampler. Turned
 # round, (5) is a test without opinions: **the error ratio of a right sampler is 2**.
 #
-# PSNR is $10\log_{10}$ of the squared range, here $2^2$, over the mean squared error, in decibels (**dB**). For 200 test digits:
+# How is it measured? Draw $K$ answers. Let $V$ be their variance around their own mean. The error of that mean is MMSE$\;+V/K$, so subtract $V/K$ to
+# estimate the MMSE; the ratio is $1+V/\text{MMSE}$. Below 2 the answers differ
+# less from each other than from the truth, above 2 more: too wide, or split between wrong digits.
+#
+# The best *linear* filter is `kalman` of section 1, with mean and covariance of the training digits. We compare it, and some filters of classical image
+# processing, each at its best strength. **PSNR** is $10\log_{10}$ of the squared range, here $2^2$, over the mean squared error, in decibels (dB).
 
 # %%
-rows = {(row["task"], row["method"]): row for row in read("restoration")["rows"]}
+rows = {}  # of each task and method that on most digits
+on_twenty = {}  # for two tasks, on the same twenty digits
+for row in sorted(read("restoration")["rows"], key=lambda row: row["digits"]):
+    rows[row["task"], row["method"]] = row
+    if row["digits"] == 20:
+        on_twenty[row["task"], row["method"]] = row
+on_twenty = rows | on_twenty
 
 
 def at_each_noise(name, key):
@@ -596,12 +637,31 @@ ratios = at_each_noise("a sample", "error_ratio")
 print("error ratio of a sample" + "".join(f"{ratio:7.2f}" for ratio in ratios)[1:])
 
 # %% [markdown]
-# One question beats all filters, and the best *linear* one, which knows mean and covariance of the training digits, by more than 4 dB at noise 0.5.
-# A sample is 2.7 dB below the mean, and not 3.0. Its ratio is below 2: the samples are a little too sure, they differ less from each other than
-# from the truth.
+# One question beats the six filters tried: at noise 0.5 non-local means by 3 dB, the best linear one by 4.5. A sample is 2.7 dB below the mean, and not 3.0. Its
+# ratio is below 2: our samples are a little too much alike.
 #
-# The truth is one more sample. So another test is its **rank**: how many of its $K$ answers have fewer light pixels than it? If
-# the answers are right, each rank from 0 to $K$ is equally frequent.
+# The truth is one more sample, so it should hide among its answers. That is another test: compute some number of each, and **rank** the truth. How many of its
+# $K$ answers have a smaller one? If the answers are right, each rank from 0 to $K$ is equally frequent.
+
+# %% tags=["figure"]
+# draws the ranks of truths among four samples of the pair, for an exact sampler and for DPS
+fig, panels = figure(columns=2, width=9, height=2.6, sharey=True)
+truths = posterior.sample(500, seeded(6))[:, 1]
+for ax, method in zip(panels, ("tmpd", "dps")):
+    four = samples[method].reshape(500, 4)
+    ranks = (four < truths[:, None]).sum(dim=1).bincount(minlength=5)
+    ax.bar(range(5), ranks, color=ORANGE, width=0.8)
+    ax.axhline(100, color=BLACK, linestyle="--", linewidth=1.4)
+    ax.set(xlabel="rank of the truth among four answers", xticks=range(5), title=STYLES[method][2])
+panels[0].set(ylabel="truths, of 500")
+show(
+    fig,
+    alt="Two bar charts of five ranks. TMPD: all bars near the dashed line at 100. DPS: the bar of rank 0 is much higher, and that of rank 4 much lower.",
+)
+
+# %% [markdown]
+# **Figure 4.** The second number of the pair of section 2: ranks of 500 truths. Dashed, what right answers give on average. The answers of DPS
+# lie too high, so too many of the truths lie below all of them.
 
 # %% tags=["claim"]
 # checks what the text says about denoising
@@ -612,8 +672,17 @@ for std in ("0.25", "0.5", "1"):
     sample = rows[f"denoise {std}", "a sample"]
     assert abs(best - sample["psnr_sample"] - 2.7) < 0.06
     assert 1.8 < sample["error_ratio"] < 1.9
+truths = posterior.sample(500, seeded(6))[:, 1:]
+four = {method: samples[method].reshape(500, 4) for method in ("tmpd", "dps")}
+ranks = {method: (many < truths).sum(dim=1).bincount(minlength=5) for method, many in four.items()}
+assert bool((ranks["tmpd"] - 100).abs().max() < 28)  # three standard deviations
+assert ranks["dps"][0] > 140
+assert ranks["dps"][4] < 85
 gain = rows["denoise 0.5", "the mean, in one step"]["psnr_sample"] - rows["denoise 0.5", "best linear"]["psnr_sample"]
-assert gain > 4
+assert abs(gain - 4.5) < 0.06
+nearest = max(rows["denoise 0.5", name]["psnr_sample"] for name in filters)
+assert nearest == rows["denoise 0.5", "non-local means"]["psnr_sample"]
+assert abs(rows["denoise 0.5", "the mean, in one step"]["psnr_sample"] - nearest - 3.3) < 0.06
 two = torch.randn(100_000, 2, generator=seeded(4))  # (5), with the mean 0
 assert abs((two[:, 0] - two[:, 1]).square().mean() / two.square().mean() - 2) < 0.03
 
@@ -663,7 +732,7 @@ some = torch.rand(28, 28, generator=seeded(0)) > 0.7
 CAMERAS = {
     "4 times coarser": average_pooling(4),
     "a box missing": kept_pixels(box),
-    "70 % missing": kept_pixels(some),
+    "70 % of pixels missing": kept_pixels(some),
     "blurred": gaussian_blur(1.5),
 }
 
@@ -685,12 +754,12 @@ show(
 )
 
 # %% [markdown]
-# **Figure 4.** One digit, four cameras with $\sigma_y=0.05$, ΠGDM in 50 steps. Look at where the answers differ from each other: there the camera saw
+# **Figure 5.** One digit, four cameras with $\sigma_y=0.05$, ΠGDM in 50 steps. Look at where the answers differ from each other: there the camera saw
 # too little, and the mean of eight is grey.
 #
 # **Scrub** through one restoration. Left, the state; in the middle, what the network answers; on the right, what (3) makes of it. Until when
-# does the right picture differ from the middle one? (In the very first steps it is overdone, and cut off at black and white: at $t=1000$ the factor in (4)
-# is 20,000, as in notebook 10.)
+# does the right picture differ from the middle one? (Early on it is overdone, and cut off at black and white: at $t=1000$ the factor in (4)
+# is 20,000, as in notebook 10, and so every error of the slope is, too.)
 
 # %% tags=["figure"]
 # draws the states of one restoration, the network's answers, and these once they know the measurement
@@ -709,7 +778,7 @@ with torch.no_grad():
 Scrubber(
     frames,
     names,
-    caption="One restoration of a digit with a box missing: the state, the network's answer, and the answer that knows the measurement.",
+    caption="One restoration of a digit with a box missing. Left: the state. Middle: the network's answer. Right: the answer that knows the measurement.",
     alt="Three pictures side by side. The left one is noise, and slowly becomes a digit. The middle one begins as a grey blur, the right one shows the "
     "digit outside the box from the start, and the inside follows.",
     value=12,
@@ -728,7 +797,7 @@ def as_mask(strokes):
 
 
 SCRIBBLES = {
-    "a scribble": [[[0.3, 0.35], [0.7, 0.35], [0.3, 0.45], [0.7, 0.45], [0.3, 0.55], [0.7, 0.55], [0.3, 0.65], [0.7, 0.65]]],
+    "a scribble": [[[0.2, 0.25], [0.8, 0.3], [0.25, 0.45], [0.8, 0.5], [0.25, 0.65], [0.75, 0.72]]],
     "a line": [[[0.1, 0.5], [0.9, 0.5]]],
     "the upper half": [[[0.05, 0.05 + 0.09 * k], [0.95, 0.05 + 0.09 * k]] for k in range(5)],
 }
@@ -755,16 +824,17 @@ Live(
     alt="Left, a digit with a grey scribble over it, and below a soft digit. Right, two rows of four sharp digits that agree outside the scribble.",
     hidden=Canvas("hide with the pen", examples=SCRIBBLES),
     camera=widgets.Dropdown(value="your pen", options=["your pen", *CAMERAS], description="camera"),
-    digit=widgets.IntSlider(value=3, min=0, max=49, description="digit"),
+    digit=widgets.IntSlider(value=3, min=0, max=49, description="test digit no."),
     std=widgets.SelectionSlider(value=0.05, options=[0.05, 0.1, 0.2, 0.4, 0.8], description="σ_y"),
 )
 
 # %% [markdown]
 # ### The table
 #
-# Test digits, four answers for each; what has a parameter was tuned on training digits. "PSNR": of one answer, and of the mean of
-# the four. "Read": the share that the two judges of notebook 07 read as the truth. The last three should be 1, 2, and not near 0:
-# the *residual*, $y-Ax$ over $\sigma_y$; the error ratio; and the probability of ranks at least as uneven by chance.
+# Test digits, four answers for each, with $\sigma_y=0.05$; what has a parameter was tuned on training digits. "PSNR": of one answer, and of the mean of
+# the four. "Read": the share that the two judges of notebook 07 read as the truth. The last three columns are tests, and should be 1, 2, and not near 0:
+# the *residual*, $y-Ax$ over $\sigma_y$; the error ratio; and the probability of ranks as uneven as these by chance (a $\chi^2$ test). All answers are kept
+# within the range of pixels, as some updates diverge otherwise.
 
 # %%
 NAMES = {
@@ -781,7 +851,7 @@ NAMES = {
 }
 
 
-def table(task):
+def table(task, rows):
     """A line for each method of which there is a row."""
     print(f"{task:38}     PSNR of     read by")
     print(f"{'':18}digits  evals   secs   one  mean    1st  2nd residual   ratio  ranks")
@@ -796,21 +866,22 @@ def table(task):
             print(line)
 
 
-def both(task, name):
+def read_share(row):
     """The share that is read as the truth, mean of the two judges."""
-    return (rows[task, name]["read_first"] + rows[task, name]["read_second"]) / 2
+    return (row["read_first"] + row["read_second"]) / 2
 
 
-table("sr4")
+table("sr4", on_twenty)
 print()
-table("box")
+table("box", on_twenty)
 
 # %% tags=["figure"]
 # draws for two tasks how often each method's answers are read as the truth, against their error ratio
 fig, panels = figure(columns=2, width=12, height=4.4, sharey=True)
 PLACES = {
     ("sr4", "particles"): ((-10, 6), "right"),
-    ("sr4", "repaint 5"): ((0, 10), "left"),
+    ("sr4", "repaint 5"): ((9, 1), "left"),
+    ("sr4", "pigdm, not clipped"): ((0, 10), "center"),
     ("sr4", "pigdm"): ((9, -12), "left"),
     ("sr4", "dps"): ((-9, -4), "right"),
     ("box", "repaint 1"): ((-9, -4), "right"),
@@ -820,16 +891,18 @@ PLACES = {
 for ax, task, title in zip(panels, ("sr4", "box"), ("4 times coarser", "a box missing")):
     ax.axvspan(1.8, 2.2, color=GREY, alpha=0.18, linewidth=0)
     ax.axvline(2, color=BLACK, linestyle="--", linewidth=1.2)
-    for name in ("ddnm", "pigdm", "tmpd", "dps", "repaint 1", "repaint 5", "particles"):
-        row = rows[task, name]
+    for name in ("ddnm", "pigdm", "pigdm, not clipped", "tmpd", "dps", "repaint 1", "repaint 5", "particles"):
+        if (task, name) not in rows:
+            continue
+        row = on_twenty[task, name]
         x = row["error_ratio"]
-        y = both(task, name)
+        y = read_share(row)
         colour = ORANGE if name == "particles" else BLUE
         ax.plot(x, y, "^" if name == "particles" else "o", color=colour, markersize=10 if name == "particles" else 8,
-                markerfacecolor=colour if row["rank_p"] > 0.01 else "white", markeredgewidth=2)
+                markerfacecolor=colour if rows[task, name]["rank_p"] > 0.01 else "white", markeredgewidth=2)
         to, side = PLACES.get((task, name), ((9, -4), "left"))
         ax.annotate(NAMES[name], (x, y), xytext=to, textcoords="offset points", ha=side, color=colour)
-    level = both(task, "best linear")
+    level = read_share(on_twenty[task, "best linear"])
     ax.axhline(level, color=GREY, linestyle=":", linewidth=1.8)
     ax.annotate("best linear", (1.42, level), xytext=(0, -13), textcoords="offset points", color=GREY)
     ax.set(xlabel="error ratio; a right sampler has 2", xlim=(1.4, 2.6), ylim=(0.5, 1.0), title=title)
@@ -841,38 +914,56 @@ show(
 )
 
 # %% [markdown]
-# **Figure 5.** Up is read more often; the dashed line is the ratio of a right sampler. A hollow marker: the ranks of the truth are too uneven to be chance
-# ($p<0.01$).
+# **Figure 6.** Up is read more often; the dashed line is the ratio of a right sampler, the grey band what we call near. Hollow: the ranks of the
+# truth are too uneven to be chance ($p<0.01$). Full means only: not caught.
 #
-# **Where a little was seen everywhere**, one update nearly suffices. ΠGDM is read as often as the particles are; left unclipped, more often. But its
-# ranks are uneven: the answers are good, and not the right set.
+# **Where a little was seen everywhere**, one update nearly suffices. ΠGDM is read about as often as the particles. Not clipped, which was tried for this camera
+# alone, it is better in all columns but the last: its ranks stay uneven. Good answers, and not the right set.
 #
-# **Behind the box** one update must choose between digits, which it cannot: these are the blobs of Figure 3. No
-# such method is read as often as the best *linear* filter. The particles are read most often, have the ratio 2, and a residual that is
-# right to within 5 %. The price is thirty times the evaluations. For this reason they had twenty digits only: 0.94 might as well have been 0.9.
+# **Tests convict, they do not acquit.** DPS passes all three of them here, although its mean is 2 dB below that of the particles. The ratio compares a sampler
+# with its own mean; who is poor in both, passes. So read it together with the PSNR of the mean, which is highest for the right set. And few digits
+# convict less: the particles had twenty.
 #
-# **Why is a linear filter read so well?** It gives one picture, near the mean, and that looks like the most probable digit. Let $p_k$ be
-# the probabilities of the ten digits, given $y$. Who always names the most probable is right with the probability $\max p_k$. A *perfect*
-# sampler is right with $\sum p_k^2$, which is less. So to be read often is no proof of being right, as little as a high PSNR is. That is prediction 3.
+# **Behind the box** one update must choose between digits, which it cannot: these are the blobs of Figure 3. TMPD, exact for one Gaussian, does not even reach
+# ΠGDM. A network's slope is no covariance, and five conjugate gradients solve for it in part; which of the two counts, we do not know. The
+# particles are read most often, have the ratio 2 and a residual that is right to within 5 %, for thirty times the evaluations.
+#
+# **And the best linear filter**, which draws no set at all, is read more often than every single update. How can that be? It gives one
+# picture, near the mean, and that often looks like the most probable digit. Let $p_k$ be the probabilities of the ten digits, given $y$. Who always names
+# the most probable is right with the probability $\max p_k$; a *perfect* sampler, with $\sum p_k^2$, which is less. To be read often is no proof of the right
+# set, as little as a high PSNR is. That is prediction 3. (The digit of Figure 1 was a 3.)
 
 # %% tags=["claim"]
 # checks what the text says about the table
 UPDATES = ("ddnm", "pigdm", "tmpd", "dps")
-assert max(both("box", name) for name in (*UPDATES, "repaint 1", "repaint 5")) < both("box", "best linear")
-assert both("box", "particles") > 0.93
-assert both("box", "particles") > both("box", "best linear")
+assert test_labels[5] == 3
+plain = rows["sr4", "pigdm"]
+free = rows["sr4", "pigdm, not clipped"]
+assert min(free[key] - plain[key] for key in ("psnr_sample", "psnr_mean", "read_first", "read_second")) > 0
+assert abs(free["error_ratio"] - 2) < abs(plain["error_ratio"] - 2)
+assert abs(free["residual"] - 1) < abs(plain["residual"] - 1)
+assert max(plain["rank_p"], free["rank_p"]) < 0.01
+assert abs(read_share(rows["sr4", "pigdm"]) - read_share(rows["sr4", "particles"])) < 0.03
+dps = rows["sr4", "dps"]
+assert abs(dps["residual"] - 1) < 0.05
+assert abs(dps["error_ratio"] - 2) < 0.05
+assert dps["rank_p"] > 0.1
+assert 1.7 < rows["sr4", "particles"]["psnr_mean"] - dps["psnr_mean"] < 2.2
+assert rows["box", "particles"]["digits"] == 20
+assert read_share(rows["box", "tmpd"]) < read_share(rows["box", "pigdm"])
+assert read_share(rows["box", "particles"]) > max(read_share(rows[pair]) for pair in rows if pair[0] == "box" and pair[1] not in (
+    "particles", "a reader of y"))
 assert abs(rows["box", "particles"]["error_ratio"] - 2) < 0.05
 assert abs(rows["box", "particles"]["residual"] - 1) < 0.055
 assert rows["box", "particles"]["evaluations"] > 30 * rows["box", "pigdm"]["evaluations"]
-assert rows["box", "particles"]["digits"] == 20
-assert both("sr4", "pigdm, not clipped") > both("sr4", "particles")
-assert abs(both("sr4", "pigdm") - both("sr4", "particles")) < 0.03
-assert abs(rows["box", "a reader of y"]["read_first"] - 0.888) < 0.01
+assert max(read_share(rows["box", name]) for name in (*UPDATES, "repaint 1", "repaint 5")) < read_share(rows["box", "best linear"])
+p = torch.rand(1000, 10, generator=seeded(8)).softmax(dim=1)
+assert bool((p.square().sum(dim=1) <= p.max(dim=1).values).all())
 
 # %% [markdown]
 # ### Deeper: a covariance that was measured
 #
-# For digits $r_t^2=1-\bar\alpha_t$ is a bad guess of $C_t$. Pixels have the variance 0.38 and not 1, and neighbours go together. One can measure what $C_t$ is
+# For digits $r_t^2=1-\bar\alpha_t$ is a bad guess of $C_t$. All pixels together have the variance 0.38 and not 1, and neighbours go together. One can measure what $C_t$ is
 # on average over $x_t$: noise training digits, ask, and collect the covariance of what the answers missed.
 
 # %% tags=["export:diffusion_lab.sampling.restoration"]
@@ -907,21 +998,21 @@ assert torch.allclose(measured(700), C_t, atol=0.02)
 print(f"variance of all pixels: {images.var():.2f}")
 
 # %% [markdown]
-# It goes into `given` as `cov`. With it DDNM, still without a gradient, repairs 70 % of missing pixels better than any other update. For the
-# box it makes ΠGDM worse: on average over all digits the covariance is too sure of the wrong things.
+# It goes into `given` as `cov`, and is Σ below. With it DDNM, still without a gradient, is best of all updates at 70 % of missing
+# pixels, in PSNR and reading. For the box it makes ΠGDM worse: an average over all $x_t$ need not suit any one of them.
 
 # %%
 for task in ("pixels", "box"):
     for name in ("ddnm", "ddnm, Σ", "pigdm", "pigdm, Σ"):
         psnr = rows[task, name]["psnr_sample"]
-        print(f"{task:7} {name:9} PSNR {psnr:.1f}, read {both(task, name):.2f}")
+        print(f"{task:7} {name:9} PSNR {psnr:.1f}, read {read_share(rows[task, name]):.2f}")
 
 # %% tags=["claim"]
 # checks what the text says about the measured covariance
 assert abs(images.var() - 0.38) < 0.005
 assert max(rows["pixels", name]["psnr_sample"] for name in (*UPDATES, "pigdm, Σ")) < rows["pixels", "ddnm, Σ"]["psnr_sample"]
-assert max(both("pixels", name) for name in (*UPDATES, "pigdm, Σ")) < both("pixels", "ddnm, Σ")
-assert both("box", "pigdm, Σ") < both("box", "pigdm") - 0.1
+assert max(read_share(rows["pixels", name]) for name in (*UPDATES, "pigdm, Σ")) < read_share(rows["pixels", "ddnm, Σ"])
+assert read_share(rows["box", "pigdm, Σ"]) < read_share(rows["box", "pigdm"]) - 0.1
 
 # %% [markdown]
 # ### Deeper: the training digits as a prior
@@ -939,39 +1030,42 @@ read_as = of_label.argmax(dim=1)
 residual = (off.min(dim=1).values.mean() / y.shape[1]).sqrt() / 0.05
 print(f"weight of the nearest digit: {weight.max(dim=1).values.mean():.2f}")
 print(f"the right label: {(read_as == test_labels[:200]).double().mean():.2f}")
-print(f"residual of the nearest, over the camera's noise: {residual:.0f}")
+best = (off.min() / y.shape[1]).sqrt() / 0.05
+print(f"residual of the nearest, over the camera's noise: {residual:.0f}, at best {best:.1f}")
 assert weight.max(dim=1).values.mean() > 0.95
-assert residual > 4
+assert best > 1.5
 
 # %% [markdown]
-# All weight falls on one digit, the nearest in the measurement. It often has the right label, and it fits nothing: its residual is five
-# times the camera's noise. Of this prior not one digit could have been photographed. The network composes one.
+# All weight falls on one digit, the nearest in the measurement. It often has the right label. But its residual is five times the camera's noise: no
+# training digit fits what the camera saw. The network composes one that does.
 #
 # ### Deeper: how it was measured, and the other cameras
 #
-# `benchmarks/restoration.py` makes `results/restoration.json`: ten test digits of each kind (TMPD and RePaint: fifty in all), four answers each, 50 steps between
-# $\lambda=-4.5$ and 4.5. That range is wider than for drawing digits. A measurement is known more sharply than the last steps of a sample need,
-# and is felt earlier.
+# `benchmarks/restoration.py` makes `results/restoration.json`: ten test digits of each kind (TMPD and five-fold RePaint, five; particles, two), four answers
+# each, 50 steps even in $\lambda$, half the log SNR, from $-4.5$ to 4.5. That range is wider than for drawing digits. A measurement is felt earlier, and
+# known more sharply than the last steps of a sample need.
 
 # %%
-for task in ("pixels", "blur"):
-    table(task)
+for task in ("sr4", "box", "pixels", "blur"):
+    table(task, rows)
     print()
+for name in ("the mean, in one step", "median"):
+    print(f"salt and pepper, {name}: {rows['salt and pepper', name]['psnr_sample']:.1f} dB")
 
 # %% [markdown]
 # RePaint fails at the blur. It pastes with the pseudo-inverse, and to undo a blur exactly is to blow up its noise. The others weigh by $\sigma_y^2$,
 # and do not. DPS is read well there and has a ratio of 1.5: too sure.
 #
 # We expected that salt and pepper, a tenth of the pixels made black or white, would be the case in which a median filter wins. It did
-# not: one step of the network, told the noise's standard deviation, has 22.2 dB, and the median 20.8.
+# not: one step of the network, told the noise's standard deviation, is better by 1.4 dB.
 
 # %% tags=["claim"]
 # checks what the text says about the other cameras, and salt and pepper
 assert max(rows["blur", name]["psnr_sample"] for name in ("repaint 1", "repaint 5")) < 4
-assert min(both("blur", name) for name in UPDATES) > 0.97
+assert min(read_share(rows["blur", name]) for name in UPDATES) > 0.97
 assert rows["blur", "dps"]["error_ratio"] < 1.5
-assert abs(rows["salt and pepper", "the mean, in one step"]["psnr_sample"] - 22.2) < 0.05
-assert abs(rows["salt and pepper", "median"]["psnr_sample"] - 20.8) < 0.05
+salted = [rows["salt and pepper", name]["psnr_sample"] for name in ("the mean, in one step", "median")]
+assert abs(salted[0] - salted[1] - 1.4) < 0.05
 
 # %% [markdown]
 # ## Exercises
@@ -1012,7 +1106,7 @@ exercise.check_db_lost(db_lost)
 # %% [markdown]
 # ### Exercise 2 (core): what ΠGDM should believe
 #
-# Derive it. Data is $\mathcal N(0,v)$, one number. What is $C_t=\operatorname{Var}[x_0\mid x_t]$? ΠGDM's $r_t^2$ is the case $v=1$. Digits have $v=0.38$.
+# Derive it. Data is $\mathcal N(0,v)$, one number. What is $C_t=\operatorname{Var}[x_0\mid x_t]$? ΠGDM's $r_t^2$ is the case $v=1$. Digits, all pixels taken together, have $v=0.38$.
 
 # %% tags=["exercise"]
 def spread(v, alpha_bar_t):
@@ -1039,7 +1133,8 @@ exercise.check_spread(spread)
 #     return v * (1 - alpha_bar_t) / (alpha_bar_t * v + 1 - alpha_bar_t)
 # ```
 #
-# At $t=T$ it is $v$: noise tells nothing. There ΠGDM believes 1, and updates too carefully where $\sigma_y$ is not small.
+# At $t=T$ it is $v$: noise tells nothing. There ΠGDM believes 1, and its step is $(v+\sigma_y^2)/(1+\sigma_y^2)$ of the right one: 0.38 with a sharp camera, nearly 1
+# with a poor one.
 # </details>
 
 # %% [markdown]
@@ -1079,8 +1174,8 @@ exercise.check_rank_counts(rank_counts)
 #     return counts
 # ```
 #
-# Why not rank by the sum of all pixels? The ground of a true digit is exactly black, and no answer's is. The truth would come out on
-# one side of nearly all of them, and the test would see this alone.
+# Why not rank by the sum of all pixels? The ground of a true digit is exactly black, and no answer's is. That tilts the ranks, whatever the digits
+# look like.
 # </details>
 
 # %% [markdown]
@@ -1132,11 +1227,11 @@ exercise.check_repaint_again(repaint_again)
 # ### Exercise 5 (core): a kinder DPS
 #
 # Experiment. The pair again, seen with noise 0.3. DPS overshoots, so people tell it a larger `std`. The exact $x_1$ has the
-# mean 0.917 and the variance 0.083. Find a `std` with which DPS gives this *mean*, to within 0.02, and one that gives this *variance*, to within a tenth.
+# mean 0.917 and the variance 0.083. Find a `std` with which DPS gives this *mean*, to within 0.03, and one that gives this *variance*, to within 10 %.
 
 # %%
 def by_dps(std):
-    """Mean and variance of x_1 = 1, seen with noise 0.3, by DPS that is told another std."""
+    """Mean and variance of x_1, once 1 was seen with noise 0.3, by DPS that is told std."""
     updated = given(pair.denoiser(schedule), first, one, std, "dps")
     x = last(ddim(updated, points, spaced(1000, 100), eta=1.0, generator=seeded(1)))[:, 0]
     return x.mean().item(), x.var().item()
@@ -1163,7 +1258,7 @@ exercise.check_two_stds(two_stds)
 #
 # ```python
 # def two_stds():
-#     return 0.61, 0.43
+#     return 0.64, 0.43
 # ```
 #
 # They are not the same. No `std` gives both, since the fault is in $M=0$ and not in $\sigma_y$. And who tunes it on the test pictures until these look
@@ -1208,8 +1303,8 @@ exercise.check_about_the_paper(about_the_paper)
 #     return {"A", "C", "E", "G"}
 # ```
 #
-# B: that is the residual. D: the mean has the highest PSNR and no probabilities at all. F: $y$ does not hold the label. H: they differ too
-# little; for $\sum$ of two independent equal parts the ratio would be 2.
+# B: that is what the residual says. D: the mean has the highest PSNR and no probabilities at all. F: $y$ does not hold the label. H: they differ too
+# little.
 # </details>
 
 # %% [markdown]
@@ -1259,15 +1354,16 @@ show(
 )
 
 # %% [markdown]
-# **Figure 6.** *The symptom*: sharp digits that have little to do with what was seen. *The test*: after pasting, $Ax$ must be $y$; look at the residual before you
-# look at pictures.
+# **Figure 7.** *The symptom*: sharp digits that have little to do with what was seen. *The test*: after pasting, $Ax$ must be $y$; look at the residual before you
+# look at pictures. (The grey squares in the last row are the camera's noise, pasted as if it were true.)
 #
 # ## Summary
 #
 # - A measurement moves a guess along a covariance. That is the Kalman update, and inside a denoiser it makes one that knows $y$.
-# - The known methods are this update with other covariances. DDNM does not move what was not seen, DPS takes its guess for certain, TMPD is exact for one Gaussian.
-# - One update moves, and cannot choose. Particles weigh the choices, and are right as they become many.
-# - A right sample has twice the squared error of the mean. So test for the ratio 2, the residual 1, and even ranks; PSNR and reading reward the mean.
+# - Four known methods are this update with other covariances. DDNM does not move what was not seen, DPS takes its guess for certain, TMPD is exact for one Gaussian.
+# - One update is a straight line in $y$, and cannot choose. Particles weigh the choices, and are right as they become many.
+# - A right sample has twice the squared error of the mean. So test for the ratio 2, the residual 1 and even ranks, which convict and do not acquit. PSNR
+#   rewards who gives one picture, and so can reading.
 #
 # ## Check yourself
 #
@@ -1288,12 +1384,15 @@ show(
 #
 # ## Further reading
 #
-# - Bishop (2006), *Pattern Recognition and Machine Learning*, section 2.3.3: our (2) is eqs. 2.116 and 2.117, for any prior mean and covariance.
-# - Chung et al. (2023), *Diffusion Posterior Sampling*: the step size of their algorithm 1 is here $1/\sigma_y^2$, from their eq. 16.
+# - Bishop (2006), *Pattern Recognition and Machine Learning*, section 2.3.3: eqs. 2.116 and 2.117 are our (2), after Woodbury's identity.
+# - Chung et al. (2023), *Diffusion Posterior Sampling*: DPS. Ours is their eq. 16 with $1/2\sigma_y^2$, the gradient of the log-likelihood; their code
+#   divides by $|y-A\hat x_0|$ instead.
 # - Song, Vahdat et al. (2023), *Pseudoinverse-Guided Diffusion Models*, section 3: ΠGDM.
-# - Wang et al. (2023), *Zero-Shot Image Restoration Using DDNM*: the null space, and DDNM+ for noise.
-# - Boys et al. (2024), *Tweedie Moment Projected Diffusions*: our (4), and TMPD.
-# - Lugmayr et al. (2022), *RePaint*: algorithm 1 is `repaint`.
+# - Wang et al. (2023), *Zero-Shot Image Restoration Using DDNM*: for $\sigma_y\to0$ our row. With noise ours is simpler than their DDNM+; Zhu et al. (2023,
+#   DiffPIR) have it as a proximal step.
+# - Boys et al. (2024), *Tweedie Moment Projected Diffusions*: our (4), and TMPD. Rozet et al. (2024, *Learning Diffusion Priors from Observations*) solve it by
+#   conjugate gradients, as we do.
+# - Lugmayr et al. (2022), *RePaint*: `repaint` is algorithm 1 with jumps of one step. Without repeats it is the replacement of Song, Sohl-Dickstein et al. (2021).
 # - Wu et al. (2023), *Practical and Asymptotically Exact Conditional Sampling*: algorithm 1 is `twisted`.
 # - Blau & Michaeli (2018), *The Perception-Distortion Tradeoff*: why the least error and pictures like real ones exclude each other.
 #
