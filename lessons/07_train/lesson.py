@@ -534,7 +534,7 @@ print(f"your network: {yours['training']:.3f} on training digits, "
 # %% [markdown]
 # And what is drawn meanwhile? Two judges say how far it is from real digits (section 5 tells how); 1 is what real ones have.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 of_100 = Rulers((test_images, test_labels), (images, labels), 100)
 
 def floors_away(network):
