@@ -56,7 +56,8 @@ class Setting(NamedTuple):
 
 
 ENDS = (-2.7, 3.4)
-CHOSEN = [Setting("DPM-Solver++", 10, ENDS, 0.25), Setting("DPM-Solver++", 20, ENDS, 0.25)]
+CHOSEN = [Setting("DPM-Solver++", steps, ENDS, weight, until) for steps in (10, 20)
+          for weight, until in ((0.25, None), (0.4, 800))]
 SETTINGS = [
     Setting("DPM-Solver++", 10), Setting("DPM-Solver++", 10, ENDS), *CHOSEN, Setting("DDPM", 10, ENDS),
     Setting("DDPM", 10, ENDS, 0.25), *(Setting("DPM-Solver++", 10, ENDS, weight) for weight in (1.0, 3.0, 8.0)),

@@ -23,7 +23,8 @@ from diffusion_lab.training.recipe import Recipe
 from diffusion_lab.training.runs import load_run, read_run
 from diffusion_lab.weights.pretrained import HERE, load_pretrained, save_weights
 
-SETTINGS = {20: 0.25, 10: 0.25}  # steps of DPM-Solver++, spaced in log SNR: the guidance weight
+WEIGHT, UNTIL = 0.4, 800  # of guidance, as `python -m diffusion_lab sample` has it
+STEPS = (20, 10)  # of DPM-Solver++, spaced in log SNR
 SEEDS = 3
 
 CARD = """\
@@ -43,8 +44,8 @@ handwritten digits, 28×28. `load_pretrained("{name}")` loads it. It is made for
 
 ## Measures
 
-1,000 digits, a hundred of each kind, by DPM-Solver++ with times spaced in log SNR. Mean over noise of the seeds 0, 1
-and 2, and in brackets the smallest and the largest. A distance is a Fréchet distance to the 1,000 test digits in a
+1,000 digits, a hundred of each kind, by DPM-Solver++ with times spaced in log SNR and guidance, w = {weight} at
+t ≤ {until}. Mean over noise of the seeds 0, 1 and 2, and in brackets the smallest and the largest. A distance is a Fréchet distance to the 1,000 test digits in a
 judge's features, as a multiple of that of 1,000 training digits, a hundred of each kind (the floor). The first judge
 (`evaluation/judge.py`) was trained on turned and stretched digits, and does not see softness; the second
 (`evaluation/second_judge.py`) has seen digits as they are, and does.
@@ -83,7 +84,7 @@ def value_at(found, path):
 def measured_digits(denoiser, steps, seed, rulers):
     """All measures of a thousand digits."""
     schedule, label = denoiser.schedule, torch.arange(1000) % 10
-    digits = draw(guided(denoiser, SETTINGS[steps]), label, dpm_solver, spaced_in_log_snr(schedule, steps), seed, 250)
+    digits = draw(guided(denoiser, WEIGHT, UNTIL), label, dpm_solver, spaced_in_log_snr(schedule, steps), seed, 250)
     found = report(digits, label, load_digits("train"), load_digits("test"), rulers)
     return found | {"power_least": min(found["spectrum"][3:]), "power_most": max(found["spectrum"][3:])}
 
@@ -100,14 +101,14 @@ def main(name, folder, minutes, machine):
     target = HERE / name
     save_weights(target, run)  # in float16, in which they are measured
     denoiser, rulers = load_pretrained(target), Rulers(load_digits("test"), load_digits("train"))
-    measured = {steps: [measured_digits(denoiser, steps, seed, rulers) for seed in range(SEEDS)] for steps in SETTINGS}
+    measured = {steps: [measured_digits(denoiser, steps, seed, rulers) for seed in range(SEEDS)] for steps in STEPS}
     save_weights(target, run, minutes=minutes, machine=machine, measures=measured)
     rows = "\n".join(f"| {label} | " + " | ".join(cell(sets, *what) for sets in measured.values()) + " |"
                      for label, what in MEASURES.items())
     card = CARD.format(name=name, data=facts["data"], parameters=sum(p.numel() for p in run.network.parameters()),
                        minutes=minutes, machine=machine, size=(target / "weights.safetensors").stat().st_size / 1e6,
-                       heads=" | ".join(f"{steps} steps, guidance {weight}" for steps, weight in SETTINGS.items()),
-                       rules="---|" * len(SETTINGS), rows=rows, **facts["recipe"])
+                       heads=" | ".join(f"{steps} steps" for steps in STEPS),
+                       rules="---|" * len(STEPS), weight=WEIGHT, until=UNTIL, rows=rows, **facts["recipe"])
     Path(target, "README.md").write_text(card, encoding="utf-8")
     print(card)
 

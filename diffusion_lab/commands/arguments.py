@@ -132,9 +132,10 @@ def add_sample(commands):
     add_checkpoint(p)
     p.add_argument("--n", type=digit_count, default=60, help=f"how many digits, at most {MOST_DIGITS}")
     p.add_argument("--digits", type=digits, default="0-9", help="which ones, in turn: 7, or 0-9, or 1,3,7-9")
-    p.add_argument("--steps", type=natural, default=20, help="steps of the sampler, spaced in log SNR")
+    p.add_argument("--steps", type=natural, default=10, help="steps of the sampler, spaced in log SNR")
     p.add_argument("--sampler", choices=SAMPLERS, default="dpm_solver", help="all are compared in lesson 08")
-    p.add_argument("--guidance", type=float, default=0.25, help=f"guidance weight w, 0 to {MOST_GUIDANCE}; 0 is none")
+    p.add_argument("--guidance", type=float, default=0.4,
+                   help=f"guidance weight w, from t = 800 on, 0 to {MOST_GUIDANCE}; 0 is none")
     p.add_argument("--seed", type=int, default=0, help="of the noise")
     add_device(p)
     p.add_argument("--out", type=path, default=Path("grid.png"),

@@ -21,6 +21,7 @@ from diffusion_lab.view.pictures import mosaic, png
 from diffusion_lab.weights.pretrained import load_pretrained
 
 BATCH = 64
+GUIDED_FROM = 800  # guidance in the first steps costs variety: benchmarks/sampling.py
 
 
 def device_of(choice):
@@ -32,7 +33,7 @@ def device_of(choice):
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
 
 
-def drawn(denoiser, labels, steps=10, sampler="dpm_solver", guidance=0.25, seed=0, shown=False):
+def drawn(denoiser, labels, steps=10, sampler="dpm_solver", guidance=0.4, seed=0, shown=False):
     """A digit for each label: float32 (n, 1, 28, 28). shown: with a progress bar, in a terminal."""
     fresh = torch.Generator().manual_seed(2**32 + seed)  # not the noise that the chain starts from
     chosen = {"ddpm": partial(ddpm, generator=fresh), "ddim": ddim, "dpm_solver": dpm_solver}[sampler]
@@ -45,7 +46,7 @@ def drawn(denoiser, labels, steps=10, sampler="dpm_solver", guidance=0.25, seed=
                 bar.update()
                 yield step
 
-        digits = draw(guided(denoiser, guidance), torch.tensor(labels), told, times, seed, BATCH)
+        digits = draw(guided(denoiser, guidance, GUIDED_FROM), torch.tensor(labels), told, times, seed, BATCH)
     require(bool(torch.isfinite(digits).all()),
             "the training has diverged: the network draws NaN. Start anew with a lower --lr.")
     return digits

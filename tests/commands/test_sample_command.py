@@ -99,7 +99,7 @@ def test_guidance_and_steps_change_the_picture(sample):
     for words in (("--steps", 4), ("--steps", 3, "--guidance", 4), ("--steps", 3, "--sampler", "ddpm"),
                   ("--steps", 3, "--sampler", "ddim")):
         assert sample("--n", 3, *words)[1] not in (None, plain)
-    told = ("--guidance", 0.25, "--sampler", "dpm_solver", "--seed", 0)
+    told = ("--guidance", 0.4, "--sampler", "dpm_solver", "--seed", 0)
     assert sample("--n", 3, "--steps", 3, *told)[1] == plain, "defaults"
 
 
