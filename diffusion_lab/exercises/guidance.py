@@ -146,17 +146,17 @@ def check_weight_and_time(attempt):
         raise Wrong("w = {w:g} from t = {until} on: sure {sure:.3f}, left kind {kind:.3f}. Are the two in each other's "
                     "place? The pair is (w, until).", **fields)
     if (sure < SURE or kind < KIND) and w > MUCH:
-        raise Wrong("w = {w:g} from t = {until} on: sure {sure:.3f}, left kind {kind:.3f}. So much weight throws samples "
-                    "far out. Take less than {much}.", much=MUCH, **fields)
+        raise Wrong("w = {w:g} from t = {until} on: sure {sure:.3f}, left kind {kind:.3f}. So much weight throws "
+                    "samples far out. Take less than {much}.", much=MUCH, **fields)
     if sure < SURE and kind < KIND:
-        raise Wrong("w = {w:g} from t = {until} on: sure {sure:.3f}, left kind {kind:.3f}, both too little. Guide later, "
-                    "and with more weight.", **fields)
+        raise Wrong("w = {w:g} from t = {until} on: sure {sure:.3f}, left kind {kind:.3f}, both too little. Guide "
+                    "later, and with more weight.", **fields)
     if sure < SURE:
         raise Wrong("w = {w:g} from t = {until} on: sure {sure:.3f}, and 0.96 is wanted; left kind {kind:.3f}. More "
                     "weight makes samples surer.", **fields)
     if kind < KIND:
-        raise Wrong("w = {w:g} from t = {until} on: sure {sure:.3f}, but of the left kind only {kind:.3f} are there, and "
-                    "0.45 is wanted. Begin to guide later, or guide less.", **fields)
+        raise Wrong("w = {w:g} from t = {until} on: sure {sure:.3f}, but of the left kind only {kind:.3f} are there, "
+                    "and 0.45 is wanted. Begin to guide later, or guide less.", **fields)
     return f"Sure {sure:.3f}, left kind {kind:.3f}. At all times no weight does it."
 
 
