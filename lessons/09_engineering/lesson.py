@@ -539,7 +539,7 @@ print(f"all {len(pairs_of_weights)} tensors are equal, bit by bit")
 
 # %% [markdown]
 # Why insist on bits? Because then *any* difference is a bug. Nearly equal hides the momentum that somebody forgot. Two habits
-# make it cheap. What a step trains on is a function of its number (`batch_at` in notebook 07). And the new file is
+# make it cheap. What a step trains on is a function of its number (`batch_at` in notebook 07). And the new file, a checkpoint, is
 # written *beside* the old one, then renamed over it, so that a crash at any moment leaves a whole file.
 #
 # ## 5 · More than one process
