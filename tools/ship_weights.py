@@ -44,11 +44,11 @@ handwritten digits, 28×28. `load_pretrained("{name}")` loads it. It is made for
 
 ## Measures
 
-1,000 digits, a hundred of each kind, by DPM-Solver++ with times spaced in log SNR and guidance, w = {weight} at
-t ≤ {until}. Mean over noise of the seeds 0, 1 and 2, and in brackets the smallest and the largest. A distance is a Fréchet distance to the 1,000 test digits in a
-judge's features, as a multiple of that of 1,000 training digits, a hundred of each kind (the floor). The first judge
-(`evaluation/judge.py`) was trained on turned and stretched digits, and does not see softness; the second
-(`evaluation/second_judge.py`) has seen digits as they are, and does.
+1,000 digits, a hundred of each kind, by DPM-Solver++ with times spaced in log SNR and guidance, w = {weight} at t ≤
+{until}. Mean over noise of the seeds 0, 1 and 2, and in brackets the smallest and the largest. A distance is a
+Fréchet distance to the 1,000 test digits in a judge's features, as a multiple of that of 1,000 training digits, a
+hundred of each kind (the floor). The first judge (`evaluation/judge.py`) was trained on turned and stretched digits,
+and does not see softness; the second (`evaluation/second_judge.py`) has seen digits as they are, and does.
 
 | measure | {heads} |
 |---|{rules}

@@ -594,12 +594,16 @@ assert sure_and_varied(3.0, 1000)[1] < 0.01
 assert of_tilted_density(3.0)[1] > 0.3
 late_smooth = last(ddim(guided(gauss, 1.0, 800), torch.tensor([[0.0], [1.0]]).double(), label=0))
 assert 1 < (late_smooth[1] - late_smooth[0]).item() ** 2 / smooth < 1.06
-squeeze = {}  # of one Gaussian, guided between two times alone: how much of the logarithm is lost
-for low, high in ((800, 1000), (300, 700), (0, 300)):
+
+
+def squeeze(low, high):
+    """How much of the logarithm of the variance is lost, if one Gaussian is guided between two times alone."""
     between = Denoiser(lambda x_t, t, label: guided(gauss, 1.0 if low < t <= high else 0.0)(x_t, t, label), schedule)
     x = last(ddim(between, torch.tensor([[0.0], [1.0]]).double(), label=0))
-    squeeze[low] = -math.log((x[1] - x[0]).item() ** 2 / 0.5)
-assert squeeze[300] > squeeze[0] > squeeze[800]
+    return -math.log((x[1] - x[0]).item() ** 2 / 0.5)
+
+
+assert squeeze(300, 700) > squeeze(0, 300) > squeeze(800, 1000)
 by_kind = [of_tilted_density(4.5), sure_and_varied(0.6, 1000), sure_and_varied(5.0, 300)]
 assert max(sure for sure, _ in by_kind) - min(sure for sure, _ in by_kind) < 0.003
 assert abs(by_kind[0][1] - by_kind[1][1]) < 0.005
@@ -887,12 +891,16 @@ def within_kinds(digits):
     return torch.stack(kinds).mean().item()
 
 
-strong = guided(denoiser, 2.0)
+def within(guiding, low, high):
+    """`guiding` where low < t ≤ high, and the network as it is elsewhere."""
+    return Denoiser(lambda x_t, t, label: (guiding if low < t <= high else denoiser)(x_t, t, label), schedule)
+
+
 stretches = {"nowhere": (1000, 1000), "everywhere": (0, 1000), "t > 800": (800, 1000), "550 < t ≤ 800": (550, 800), "t ≤ 550": (0, 550)}
 read_in = {}
 variety_in = {}
 for name, (low, high) in stretches.items():
-    here = Denoiser(lambda x_t, t, label: (strong if low < t <= high else denoiser)(x_t, t, label), schedule)
+    here = within(guided(denoiser, 2.0), low, high)
     digits = draw(here, hundred, dpm_solver, ten_times).clamp(-1, 1)
     read_in[name] = label_accuracy(judge, digits, hundred)
     variety_in[name] = within_kinds(digits)
