@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from diffusion_lab.exercises.feedback import Wrong, answers, diagnosed, several
+from diffusion_lab.exercises.feedback import Wrong, answers, diagnosed, require_letters, several
 from diffusion_lab.sampling.chain import last, spaced
 from diffusion_lab.sampling.ddim import ddim
 from diffusion_lab.sampling.editing import invert
@@ -38,52 +38,65 @@ def check_alpha_bar_for(attempt):
 
 
 @answers
-def check_slerp(attempt):
-    def angle_of(a, b):
-        cosine_of = torch.cosine_similarity(a.flatten(1), b.flatten(1))
-        return torch.acos(cosine_of).reshape(-1, *[1] * (a.ndim - 1))
+def check_edit_inside(attempt):
+    def walked(denoise, x_0, inside, times, eps, alpha_bar, begin=None, place=lambda t, s: s, after=True, at_end=True,
+               noisy=True, where=torch.where):
+        def noised(t):
+            kept = alpha_bar[t].sqrt() * x_0
+            return kept + (1 - alpha_bar[t]).sqrt() * eps if noisy else kept
 
-    def on_arc(a, b, share, angle):
-        return (((1 - share) * angle).sin() * a + (share * angle).sin() * b) / angle.sin()
+        x = noised(times[0]) if begin is None else begin(x_0, eps)
+        for t, s in zip(times, times[1:] + [0]):
+            x_0_hat = denoise(x, t)
+            eps_hat = (x - alpha_bar[t].sqrt() * x_0_hat) / (1 - alpha_bar[t]).sqrt()
+            x = alpha_bar[s].sqrt() * x_0_hat + (1 - alpha_bar[s]).sqrt() * eps_hat
+            if after and (at_end or s > 0):
+                x = where(inside, x, noised(place(t, s)))
+        return x
 
-    def right(a, b, share):
-        return on_arc(a, b, share, angle_of(a, b))
+    def wrong(**change):
+        return lambda *case: walked(*case, **change)
 
-    def unscaled(a, b, share):
-        angle = angle_of(a, b)
-        return ((1 - share) * angle).sin() * a + (share * angle).sin() * b
+    def only_at_the_end(denoise, x_0, inside, *rest):
+        return torch.where(inside, walked(denoise, x_0, inside, *rest, after=False), x_0)
 
-    def one_angle(a, b, share):
-        return on_arc(a, b, share, angle_of(a.reshape(1, -1), b.reshape(1, -1)).reshape(1, *[1] * (a.ndim - 1)))
-
-    def each_row(a, b, share):
-        return on_arc(a, b, share, torch.acos(torch.cosine_similarity(a, b, dim=-1))[..., None])
-
-    def without_norms(a, b, share):
-        dot = (a.flatten(1) * b.flatten(1)).sum(dim=1).reshape(-1, *[1] * (a.ndim - 1))
-        return on_arc(a, b, share, torch.acos(dot))
+    def clean(denoise, x_0, inside, times, eps, alpha_bar):
+        """The drawing is pasted as it is, without noise and without being scaled."""
+        x = alpha_bar[times[0]].sqrt() * x_0 + (1 - alpha_bar[times[0]]).sqrt() * eps
+        for t, s in zip(times, times[1:] + [0]):
+            x_0_hat = denoise(x, t)
+            eps_hat = (x - alpha_bar[t].sqrt() * x_0_hat) / (1 - alpha_bar[t]).sqrt()
+            x = torch.where(inside, alpha_bar[s].sqrt() * x_0_hat + (1 - alpha_bar[s]).sqrt() * eps_hat, x_0)
+        return x
 
     causes = [
-        ("that is the straight line, which leaves the shell.", lambda a, b, share: (1 - share) * a + share * b),
-        ("the shares are in each other's place: at u = 0 it should be a.", lambda a, b, share: right(a, b, 1 - share)),
-        ("the division by sin θ is missing: at u = 0 it should be a itself.", unscaled),
-        ("the angle is in degrees, but `sin` takes it in radians, as `acos` gives it.",
-         lambda a, b, share: on_arc(a, b, share, torch.rad2deg(angle_of(a, b)))),
-        ("all pairs have the same angle; each has its own. Flatten with `flatten(1)`, which keeps the first axis.",
-         one_angle),
-        ("each row of a picture has an angle of its own; a picture has one. Flatten it first.", each_row),
-        ("to be a cosine, the product of a and b must be divided by both norms.", without_norms),
-        ("√(1-u) and √u keep the norm only where a and b are at right angles. Here they are not.",
-         lambda a, b, share: (1 - share) ** 0.5 * a + share**0.5 * b),
-        ("cos and sin of 90° u keep the norm only where a and b are at right angles. Here they are not.",
-         lambda a, b, share: np.cos(np.pi / 2 * share) * a + np.sin(np.pi / 2 * share) * b),
-        ("that is the cosine in the place of the angle: take `acos` of it.",
-         lambda a, b, share: on_arc(a, b, share, angle_of(a, b).cos())),
+        ("inside and outside are in each other's place.", wrong(where=lambda mask, a, b: torch.where(mask, b, a))),
+        ("the outside is as noisy as the state was *before* the step, at t. After it, the state is at s.",
+         wrong(place=lambda t, s: t)),
+        ("the outside is put back as it is. It must be as noisy as the state: (1), with s.", clean),
+        ("the outside is scaled by √ᾱ_s, and its noise is missing.",
+         lambda denoise, x_0, inside, times, eps, alpha_bar: walked(
+             denoise, x_0, inside, times, eps, alpha_bar, noisy=False,
+             begin=lambda x, e: alpha_bar[times[0]].sqrt() * x + (1 - alpha_bar[times[0]]).sqrt() * e)),
+        ("that is SDEdit of the whole picture: nothing is put back.", wrong(after=False)),
+        ("the outside is put back at the end alone, so on the way the inside never sees it. Do it after each step.",
+         only_at_the_end),
+        ("after the last step, to s = 0, the outside is not put back: there it is the drawing itself.",
+         wrong(at_end=False)),
+        ("it begins with pure noise. Begin with (1) at times[0].", wrong(begin=lambda x_0, eps: eps)),
+        ("it begins with the drawing itself, without noise.", wrong(begin=lambda x_0, eps: x_0)),
     ]
-    a, b = drawn(3, 1, 2, 2), drawn(3, 1, 2, 2, seed=1)
-    numbers = [(a, b, 0.3), (a, b + a, 0.8), (drawn(2, 4), drawn(2, 4, seed=2), 0.25)]
-    diagnosed(attempt, right, causes, "sin((1-u)θ)/sin θ a + sin(uθ)/sin θ b, with the angle θ of each pair.", numbers)
-    return "All the way it stays on the shell."
+
+    def denoise(x, t):
+        mixed = 0.6 * x + 0.4 * x.mean(dim=1, keepdim=True)  # what is outside has a say inside
+        return torch.tanh(mixed) + t / 2000
+
+    inside = torch.tensor([[True, False, True, False], [False, False, True, True]])
+    numbers = [(denoise, drawn(2, 4), inside, [700, 450, 200], drawn(2, 4, seed=1), cosine().alpha_bar),
+               (denoise, drawn(2, 4, seed=2), ~inside, [600, 100], drawn(2, 4, seed=3), linear().alpha_bar)]
+    diagnosed(attempt, walked, causes, "Noise to times[0]; then, for each step, ddim, and outside (1) with s.",
+              numbers)
+    return "Outside it is your drawing, to the last digit."
 
 
 MIXTURE = GaussianMixture([0.3, 0.7], [[-1.0], [1.0]], [0.05, 0.2])
@@ -158,3 +171,19 @@ def check_repaired_noise(attempt):
     diagnosed(attempt, walked, causes, "x_t = (x_s + sin δ v̂(x_s, t))/cos δ, from the smallest time to the largest.",
               numbers)
     return "There and back is what shows such faults: nothing stops, and nothing warns."
+
+
+@answers
+def check_about_the_report(attempt):
+    reasons = {
+        "A": "A is true. It was told how far to go, and the score asks for nothing else.",
+        "B": "B is true. Strokes are two or three pixels wide: moved by one, much of a stroke lies beside the old one.",
+        "C": "C is false. PSNR asks how near a digit is to one answer. Another hand may look real, and be far away.",
+        "D": "D is true. Nobody printed these digits, so there is nothing to compare pixel by pixel.",
+        "E": "E is true. That is what the distance over its floor measures.",
+        "F": "F is false. A judge of digits was never asked about style; measure the style itself.",
+        "G": "G is true. A 1 leans further than a 0, and an 8 is thicker. Mixed, the kind would pass for style.",
+        "H": "H is false. There and back is right to a few thousandths already. The network writes the digit anew.",
+    }
+    require_letters(attempt(), "ABDEG", reasons)
+    return "A score says what it asks for."

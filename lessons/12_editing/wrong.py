@@ -5,9 +5,10 @@ import math
 import torch
 
 from diffusion_lab.exercises.editing import (
+    check_about_the_report,
     check_alpha_bar_for,
+    check_edit_inside,
     check_repaired_noise,
-    check_slerp,
     check_steps_and_repeats,
 )
 
@@ -16,13 +17,26 @@ def alpha_bar(share, v):
     return share**2 / (share**2 + v * (1 - share**2))
 
 
-def arc(a, b, share, angle, scaled=True):
-    on_it = ((1 - share) * angle).sin() * a + (share * angle).sin() * b
-    return on_it / angle.sin() if scaled else on_it
+def inside_only(begin=None, paste=lambda noised, x_0, t, s: noised(s), choose=torch.where):
+    """SDEdit of a part, with one part exchanged."""
+    def answer(denoise, x_0, inside, times, eps, alpha_bar):
+        def noised(t):
+            return alpha_bar[t].sqrt() * x_0 + (1 - alpha_bar[t]).sqrt() * eps
+
+        x = noised(times[0]) if begin is None else begin(x_0, eps)
+        for t, s in zip(times, [*times[1:], 0]):
+            x_0_hat = denoise(x, t)
+            eps_hat = (x - alpha_bar[t].sqrt() * x_0_hat) / (1 - alpha_bar[t]).sqrt()
+            x = alpha_bar[s].sqrt() * x_0_hat + (1 - alpha_bar[s]).sqrt() * eps_hat
+            pasted = paste(noised, x_0, t, s)
+            x = x if pasted is None else choose(inside, x, pasted)
+        return x
+    return answer
 
 
-def angles(a, b):
-    return torch.acos(torch.cosine_similarity(a.flatten(1), b.flatten(1))).reshape(-1, *[1] * (a.ndim - 1))
+def pasted_at_the_end(denoise, x_0, inside, times, eps, alpha_bar):
+    x = inside_only(paste=lambda noised, x_0, t, s: None)(denoise, x_0, inside, times, eps, alpha_bar)
+    return torch.where(inside, x, x_0)
 
 
 def noise(time=lambda i, t, s: t, moves=True, order=reversed, turn=lambda x, v, d: (x + d.sin() * v) / d.cos()):
@@ -50,20 +64,17 @@ WRONG = {
         (lambda share, v: share**2 / (share**2 + v * v * (1 - share**2)), "you squared it"),
         (lambda share, v: 0.5, "solved for ᾱ"),
     ],
-    check_slerp: [
-        (lambda a, b, u: torch.lerp(a, b, u), "straight line"),
-        (lambda a, b, u: arc(b, a, u, angles(a, b)), "at u = 0 it should be a."),
-        (lambda a, b, u: arc(a, b, u, angles(a, b), scaled=False), "division by sin θ"),
-        (lambda a, b, u: arc(a, b, u, angles(a, b) * 180 / math.pi), "in degrees"),
-        (lambda a, b, u: arc(a, b, u, torch.acos((a * b).sum() / (a.norm() * b.norm()))), "each has its own"),
-        (lambda a, b, u: arc(a, b, u, torch.acos(torch.cosine_similarity(a, b, dim=-1)).unsqueeze(-1)), "each row"),
-        (lambda a, b, u: arc(a, b, u, torch.acos((a * b).flatten(1).sum(1)).reshape(-1, *[1] * (a.ndim - 1))),
-         "divided by both norms"),
-        (lambda a, b, u: math.sqrt(1 - u) * a + math.sqrt(u) * b, "at right angles"),
-        (lambda a, b, u: math.cos(u * math.pi / 2) * a + math.sin(u * math.pi / 2) * b, "at right angles"),
-        (lambda a, b, u: arc(a, b, u, torch.cos(angles(a, b))), "take `acos`"),
-        (lambda a, b, u: arc(a, b, u, angles(a, b)).float(), "float64"),
-        (lambda a, b, u: None, "is the `return` missing"),
+    check_edit_inside: [
+        (inside_only(choose=lambda mask, a, b: torch.where(mask, b, a)), "in each other's place"),
+        (inside_only(paste=lambda noised, x_0, t, s: noised(t)), "*before* the step"),
+        (inside_only(paste=lambda noised, x_0, t, s: x_0), "put back as it is"),
+        (inside_only(paste=lambda noised, x_0, t, s: None), "nothing is put back"),
+        (pasted_at_the_end, "after each step"),
+        (inside_only(paste=lambda noised, x_0, t, s: noised(s) if s else None), "to s = 0"),
+        (inside_only(begin=lambda x_0, eps: eps), "pure noise"),
+        (inside_only(begin=lambda x_0, eps: x_0), "without noise"),
+        (lambda denoise, x_0, inside, times, eps, alpha_bar: x_0, "Noise to times[0]"),
+        (lambda denoise, x_0, inside, times, eps, alpha_bar: None, "is the `return` missing"),
     ],
     check_steps_and_repeats: [
         (lambda: (60, 1), "Ask more often"),
@@ -85,5 +96,14 @@ WRONG = {
         (noise(order=list), "begins with the last of them"),
         (noise(turn=lambda x, v, d: d.cos() * x - d.sin() * v), "turns the wrong way"),
         (noise(turn=lambda x, v, d: x + d * v), "from the smallest time"),
+    ],
+    check_about_the_report: [
+        (lambda: {"A", "B", "D", "E"}, "G is true"),
+        (lambda: "ABCDEG", "C is false"),
+        (lambda: {"B", "D", "E", "G"}, "A is true"),
+        (lambda: ["A", "D", "E", "G"], "B is true"),
+        (lambda: {"A", "B", "D", "E", "F", "G"}, "F is false"),
+        (lambda: "ABDEGH", "H is false"),
+        (lambda: {"C", "F", "H"}, "8 letters are wrong or missing"),
     ],
 }
