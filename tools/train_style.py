@@ -1,4 +1,4 @@
-"""Make the weights "style": the shipped network goes on learning, with a second label, for five minutes on two cores.
+"""Make the weights "style": the shipped network goes on learning, with a second label, for some minutes.
 
     python tools/train_style.py runs/style
 

@@ -13,11 +13,11 @@ def test_what_was_written_is_read(tmp_path, monkeypatch):
 
 
 def test_each_says_which_command_made_it():
-    for name in ("steps", "ablation", "likelihood", "sampling", "optimisers"):
+    for name in ("steps", "ablation", "likelihood", "sampling", "optimisers", "editing"):
         assert files.read(name)["command"].removeprefix("OMP_NUM_THREADS=1 ").startswith("python benchmarks/")
 
 
 def test_other_names_are_refused():
     for name in ("step", "../results/steps", ""):
-        with pytest.raises(ValueError, match="there are ablation, guidance, .*restoration, sampling, steps"):
+        with pytest.raises(ValueError, match="there are ablation, editing, guidance, .*restoration, sampling, steps"):
             files.read(name)

@@ -7,9 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from diffusion_lab.data.digits import load_digits
+from diffusion_lab.evaluation.distances import label_accuracy
+from diffusion_lab.evaluation.judge import load_judge
+from diffusion_lab.evaluation.strokes import slant, thickness
 from diffusion_lab.networks.mlp import MLP
+from diffusion_lab.networks.styled import both
 from diffusion_lab.networks.unet import UNet
 from diffusion_lab.results import files as results
+from diffusion_lab.sampling.chain import draw, spaced_in_log_snr
+from diffusion_lab.sampling.dpm_solver import dpm_solver
+from diffusion_lab.sampling.guidance import guided
 from diffusion_lab.theory.schedule import linear
 from diffusion_lab.training.loop import start
 from diffusion_lab.training.recipe import Recipe
@@ -37,10 +45,11 @@ def a_run(build=None, **facts):
 
 
 def test_the_shipped_weights_are_those_that_the_results_were_measured_with():
-    assert SHIPPED == ["early", "mnist"]
-    for name in ("steps", "likelihood", "sampling", "guidance"):
+    assert SHIPPED == ["early", "mnist", "style"]
+    for name in ("steps", "likelihood", "sampling", "guidance", "editing"):
         assert results.read(name)["weights"] == read_facts("mnist")["sha256"]
     assert results.read("guidance")["early"] == read_facts("early")["sha256"]
+    assert results.read("editing")["style"] == read_facts("style")["sha256"]
 
 
 def test_the_early_weights_are_those_of_the_shipped_run_after_a_sixteenth_of_its_steps():
@@ -49,6 +58,27 @@ def test_the_early_weights_are_those_of_the_shipped_run_after_a_sixteenth_of_its
     assert all(early[name] == late[name] for name in ("network", "arguments", "recipe", "data", "schedule", "T"))
     x_t = torch.randn(2, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     assert load_pretrained("early")(x_t, 500, 3).shape == x_t.shape
+
+
+def test_the_weights_with_styles_draw_what_they_are_asked_for():
+    """Thin and thick, leaning left and right, printed: forty digits of each."""
+    denoiser, digits = load_pretrained("style"), torch.arange(40) % 10
+    times = spaced_in_log_snr(denoiser.schedule, 8)
+    strong = guided(denoiser, 1.0)
+    images = {style: draw(strong, both(digits, style), dpm_solver, times) for style in (1, 7, 3, 5, 9)}
+    assert thickness(images[7]).mean() > thickness(images[1]).mean() + 1
+    assert slant(images[5]).mean() > slant(images[3]).mean() + 0.3
+    for some in images.values():
+        assert label_accuracy(load_judge(), some, digits) > 0.9
+    assert slant(images[9]).std() < 0.7 * slant(load_digits("test")[0]).std()
+
+
+def test_the_card_of_the_styles_says_what_they_were_trained_for():
+    facts, card = read_facts("style"), (HERE / "style" / "README.md").read_text(encoding="utf-8")
+    assert f"{sum(p.numel() for p in load_network('style').parameters()):,} weights" in card
+    assert f"{facts['recipe']['steps']:,} steps" in card
+    assert facts["step"] == facts["recipe"]["steps"]
+    assert (HERE / "style" / "weights.safetensors").stat().st_size < 2_000_000
 
 
 def test_the_shipped_weights_load_without_touching_the_global_state():
@@ -133,7 +163,7 @@ def test_a_folder_called_as_shipped_weights_is_told_from_them_by_its_path(tmp_pa
 ])
 def test_where_there_are_no_weights(tmp_path, monkeypatch, name, words):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=words + r".* shipped weights \(early, mnist\)"):
+    with pytest.raises(ValueError, match=words + r".* shipped weights \(early, mnist, style\)"):
         load_pretrained(name)
 
 
