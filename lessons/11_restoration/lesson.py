@@ -682,7 +682,7 @@ gain = rows["denoise 0.5", "the mean, in one step"]["psnr_sample"] - rows["denoi
 assert abs(gain - 4.5) < 0.06
 nearest = max(rows["denoise 0.5", name]["psnr_sample"] for name in filters)
 assert nearest == rows["denoise 0.5", "non-local means"]["psnr_sample"]
-assert abs(rows["denoise 0.5", "the mean, in one step"]["psnr_sample"] - nearest - 3.3) < 0.06
+assert 3 < rows["denoise 0.5", "the mean, in one step"]["psnr_sample"] - nearest < 3.5
 two = torch.randn(100_000, 2, generator=seeded(4))  # (5), with the mean 0
 assert abs((two[:, 0] - two[:, 1]).square().mean() / two.square().mean() - 2) < 0.03
 
@@ -831,10 +831,10 @@ Live(
 # %% [markdown]
 # ### The table
 #
-# Test digits, four answers for each, with $\sigma_y=0.05$; what has a parameter was tuned on training digits. "PSNR": of one answer, and of the mean of
+# The same twenty test digits for all (bicubic: a hundred), four answers for each, $\sigma_y=0.05$; what has a parameter was tuned on training digits. "PSNR": of one answer, and of the mean of
 # the four. "Read": the share that the two judges of notebook 07 read as the truth. The last three columns are tests, and should be 1, 2, and not near 0:
-# the *residual*, $y-Ax$ over $\sigma_y$; the error ratio; and the probability of ranks as uneven as these by chance (a $\chi^2$ test). All answers are kept
-# within the range of pixels, as some updates diverge otherwise.
+# the *residual*, $y-Ax$ over $\sigma_y$; the error ratio; and the probability of ranks as uneven as these by chance (a $\chi^2$ test). Answers are clipped to the range of
+# pixels, as some updates diverge otherwise; one row shows what that costs.
 
 # %%
 NAMES = {
@@ -909,54 +909,60 @@ for ax, task, title in zip(panels, ("sr4", "box"), ("4 times coarser", "a box mi
 panels[0].set(ylabel="read as the truth, mean of both judges")
 show(
     fig,
-    alt="Two panels, the share read as the truth over the error ratio. Left, most methods lie between 0.73 and 0.94, and ratios 1.9 to 2.35. Right, all but one "
-    "lie below a dotted line at 0.88: DPS far left, DDNM and TMPD right of 2.3; the orange triangle of the particles is highest, at the ratio 2.",
+    alt="Two panels, the share read as the truth over the error ratio. Left, methods lie between 0.7 and 0.94, at ratios from 1.8 to 2.35. Right, all blue ones "
+    "lie below a dotted line at 0.93: DPS far left, most others right of 2.2; the orange triangle of the particles is highest, at the ratio 2.",
 )
 
 # %% [markdown]
-# **Figure 6.** Up is read more often; the dashed line is the ratio of a right sampler, the grey band what we call near. Hollow: the ranks of the
-# truth are too uneven to be chance ($p<0.01$). Full means only: not caught.
+# **Figure 6.** Up is read more often; the dashed line is the ratio of a right sampler, the grey band what we call near. Hollow: on more digits (closed section) the
+# ranks of the truth are too uneven to be chance, $p<0.01$. Full means only: not caught.
 #
-# **Where a little was seen everywhere**, one update nearly suffices. ΠGDM is read about as often as the particles. Not clipped, which was tried for this camera
-# alone, it is better in all columns but the last: its ranks stay uneven. Good answers, and not the right set.
+# **The particles' mean has the highest PSNR** by both cameras, as that of the right set must. Their ratio is near 2, and behind the box their residual is right to
+# within 5 %. The price is thirty times the evaluations.
 #
-# **Tests convict, they do not acquit.** DPS passes all three of them here, although its mean is 2 dB below that of the particles. The ratio compares a sampler
-# with its own mean; who is poor in both, passes. So read it together with the PSNR of the mean, which is highest for the right set. And few digits
-# convict less: the particles had twenty.
+# **One update** nearly suffices where a little was seen everywhere: ΠGDM, not clipped, is read as often as the particles. Behind the box it must
+# choose between digits, as between the blobs of Figure 3, and falls behind. TMPD, exact for one Gaussian, gains little on digits. A network's slope is no
+# covariance, and five conjugate gradients solve for it in part; which of the two counts, we do not know.
 #
-# **Behind the box** one update must choose between digits, which it cannot: these are the blobs of Figure 3. TMPD, exact for one Gaussian, does not even reach
-# ΠGDM. A network's slope is no covariance, and five conjugate gradients solve for it in part; which of the two counts, we do not know. The
-# particles are read most often, have the ratio 2 and a residual that is right to within 5 %, for thirty times the evaluations.
+# **Tests convict, they do not acquit.** At 4 times coarser DPS passes all three of them, although its mean is 2 dB below that of the particles. The ratio compares
+# a sampler with its own mean; who is poor in both, passes. So read it together with the PSNR of the mean. And twenty digits convict little: a hundred
+# find uneven ranks where these do not.
 #
-# **And the best linear filter**, which draws no set at all, is read more often than every single update. How can that be? It gives one
-# picture, near the mean, and that often looks like the most probable digit. Let $p_k$ be the probabilities of the ten digits, given $y$. Who always names
-# the most probable is right with the probability $\max p_k$; a *perfect* sampler, with $\sum p_k^2$, which is less. To be read often is no proof of the right
-# set, as little as a high PSNR is. That is prediction 3. (The digit of Figure 1 was a 3.)
+# **The best linear filter**, which draws no set at all, is read more often behind the box than every single update, and hardly less than the particles: 0.93 and 0.95 of
+# twenty digits cannot be told apart. How can that be? It gives one picture, near the mean, and that often looks like the most probable digit. Let
+# $p_k$ be the probabilities of the ten digits, given $y$. Who always names the most probable is right with the probability $\max p_k$; a *perfect* sampler, with
+# $\sum p_k^2$, which is less. To be read often is no proof of the right set, as little as a high PSNR of one answer is. That is prediction 3. (The digit of Figure 1
+# was a 3.)
 
 # %% tags=["claim"]
 # checks what the text says about the table
 UPDATES = ("ddnm", "pigdm", "tmpd", "dps")
 assert test_labels[5] == 3
-plain = rows["sr4", "pigdm"]
-free = rows["sr4", "pigdm, not clipped"]
-assert min(free[key] - plain[key] for key in ("psnr_sample", "psnr_mean", "read_first", "read_second")) > 0
-assert abs(free["error_ratio"] - 2) < abs(plain["error_ratio"] - 2)
-assert abs(free["residual"] - 1) < abs(plain["residual"] - 1)
-assert max(plain["rank_p"], free["rank_p"]) < 0.01
-assert abs(read_share(rows["sr4", "pigdm"]) - read_share(rows["sr4", "particles"])) < 0.03
-dps = rows["sr4", "dps"]
+for task in ("sr4", "box"):
+    of_task = {name: on_twenty[task, name] for name in NAMES if (task, name) in on_twenty and name != "bicubic"}
+    assert {row["digits"] for row in of_task.values()} == {20}
+    assert max(of_task, key=lambda name: of_task[name]["psnr_mean"]) == "particles"
+    assert abs(of_task["particles"]["error_ratio"] - 2) < 0.1
+    assert of_task["particles"]["evaluations"] > 30 * of_task["pigdm"]["evaluations"]
+    assert abs(read_share(of_task["tmpd"]) - read_share(of_task["pigdm"])) < 0.03
+    assert read_share(of_task["pigdm, not clipped"]) > read_share(of_task["pigdm"]) + 0.05
+assert abs(on_twenty["box", "particles"]["residual"] - 1) < 0.055
+free = {task: read_share(on_twenty[task, "pigdm, not clipped"]) for task in ("sr4", "box")}
+assert abs(free["sr4"] - read_share(on_twenty["sr4", "particles"])) < 0.03
+assert free["box"] < read_share(on_twenty["box", "particles"]) - 0.08
+dps = on_twenty["sr4", "dps"]
 assert abs(dps["residual"] - 1) < 0.05
-assert abs(dps["error_ratio"] - 2) < 0.05
+assert abs(dps["error_ratio"] - 2) < 0.2
 assert dps["rank_p"] > 0.1
-assert 1.7 < rows["sr4", "particles"]["psnr_mean"] - dps["psnr_mean"] < 2.2
-assert rows["box", "particles"]["digits"] == 20
-assert read_share(rows["box", "tmpd"]) < read_share(rows["box", "pigdm"])
-assert read_share(rows["box", "particles"]) > max(read_share(rows[pair]) for pair in rows if pair[0] == "box" and pair[1] not in (
-    "particles", "a reader of y"))
-assert abs(rows["box", "particles"]["error_ratio"] - 2) < 0.05
-assert abs(rows["box", "particles"]["residual"] - 1) < 0.055
-assert rows["box", "particles"]["evaluations"] > 30 * rows["box", "pigdm"]["evaluations"]
-assert max(read_share(rows["box", name]) for name in (*UPDATES, "repaint 1", "repaint 5")) < read_share(rows["box", "best linear"])
+assert 1.9 < on_twenty["sr4", "particles"]["psnr_mean"] - dps["psnr_mean"] < 2.3
+for name in ("pigdm", "pigdm, not clipped"):
+    assert on_twenty["sr4", name]["rank_p"] > 0.1
+    assert rows["sr4", name]["rank_p"] < 0.01
+linear = read_share(on_twenty["box", "best linear"])
+assert abs(linear - 0.925) < 0.006
+assert abs(read_share(on_twenty["box", "particles"]) - 0.95) < 0.006
+every_update = (*UPDATES, "pigdm, not clipped", "repaint 1", "repaint 5")
+assert max(read_share(on_twenty["box", name]) for name in every_update) < linear - 0.05
 p = torch.rand(1000, 10, generator=seeded(8)).softmax(dim=1)
 assert bool((p.square().sum(dim=1) <= p.max(dim=1).values).all())
 
@@ -1046,7 +1052,7 @@ assert best > 1.5
 # known more sharply than the last steps of a sample need.
 
 # %%
-for task in ("sr4", "box", "pixels", "blur"):
+for task in ("sr2", "sr4", "box", "pixels", "blur"):
     table(task, rows)
     print()
 for name in ("the mean, in one step", "median"):
