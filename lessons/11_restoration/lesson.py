@@ -879,14 +879,15 @@ table("box", on_twenty)
 # draws for two tasks how often each method's answers are read as the truth, against their error ratio
 fig, panels = figure(columns=2, width=12, height=4.4, sharey=True)
 PLACES = {
-    ("sr4", "particles"): ((-10, 6), "right"),
-    ("sr4", "repaint 5"): ((9, 1), "left"),
-    ("sr4", "pigdm, not clipped"): ((0, 10), "center"),
+    ("sr4", "particles"): ((9, 3), "left"),
+    ("sr4", "repaint 5"): ((9, -8), "left"),
+    ("sr4", "pigdm, not clipped"): ((-9, -4), "right"),
     ("sr4", "pigdm"): ((9, -12), "left"),
     ("sr4", "dps"): ((-9, -4), "right"),
-    ("box", "repaint 1"): ((-9, -4), "right"),
-    ("box", "repaint 5"): ((-9, -4), "right"),
-    ("box", "ddnm"): ((7, -12), "left"),
+    ("box", "pigdm, not clipped"): ((-9, -4), "right"),
+    ("box", "repaint 1"): ((8, 8), "right"),
+    ("box", "repaint 5"): ((-9, -6), "right"),
+    ("box", "ddnm"): ((-9, -4), "right"),
 }
 for ax, task, title in zip(panels, ("sr4", "box"), ("4 times coarser", "a box missing")):
     ax.axvspan(1.8, 2.2, color=GREY, alpha=0.18, linewidth=0)
@@ -905,7 +906,7 @@ for ax, task, title in zip(panels, ("sr4", "box"), ("4 times coarser", "a box mi
     level = read_share(on_twenty[task, "best linear"])
     ax.axhline(level, color=GREY, linestyle=":", linewidth=1.8)
     ax.annotate("best linear", (1.42, level), xytext=(0, -13), textcoords="offset points", color=GREY)
-    ax.set(xlabel="error ratio; a right sampler has 2", xlim=(1.4, 2.6), ylim=(0.5, 1.0), title=title)
+    ax.set(xlabel="error ratio; a right sampler has 2", xlim=(1.4, 2.6), ylim=(0.48, 1.0), title=title)
 panels[0].set(ylabel="read as the truth, mean of both judges")
 show(
     fig,
@@ -1404,8 +1405,8 @@ show(
 #
 # ## Next
 #
-# [Contents](00_start_here.ipynb). On a picture of your own: `python -m diffusion_lab restore --task inpaint --in picture.png --out grid.png`, and with
-# `sr4`, `denoise` or `deblur` in the place of `inpaint`.
+# A picture of your own: `python -m diffusion_lab restore --task inpaint --in picture.png --out grid.png`, or with
+# `sr4`, `denoise` or `deblur` in the place of `inpaint`. Then [notebook 12](12_editing.ipynb) changes pictures in which nothing is broken.
 #
 # From now on: `from diffusion_lab.sampling.restoration import given, measured_cov, repaint, twisted` and
 # `from diffusion_lab.sampling.measurement import average_pooling, gaussian_blur, kept_pixels, measure`.
