@@ -157,7 +157,7 @@ show(gallery(house_rows, below=[f"t = {t}" for t in covered], size=1.05),
 # **Figure 1.** A house, covered up to six times. Look at the lowest row, from left to right: where does it stop being a house?
 #
 # With little noise it stays one. With more, the roof is under the grain, and something with the same walls comes back. The
-# network finishes what it is given *as a digit*, since digits are all it knows. Try half a digit, too. (To bury a picture in
+# network finishes what it is given *as a digit*, or as near to one as it gets, since digits are all it knows. Try half a digit, too. (To bury a picture in
 # noise and walk back from there is the idea of SDEdit; see the further reading.)
 
 # %% tags=["claim"]
