@@ -32,11 +32,12 @@ from diffusion_lab.evaluation.second_judge import load_second_judge
 from diffusion_lab.evaluation.strokes import edges, slant, thickness, third
 from diffusion_lab.networks.styled import both
 from diffusion_lab.results import files as results
-from diffusion_lab.sampling.chain import last, spaced, spaced_in_log_snr
+from diffusion_lab.sampling.chain import last, spaced_in_log_snr
 from diffusion_lab.sampling.ddim import ddim
 from diffusion_lab.sampling.denoiser import clipped
 from diffusion_lab.sampling.editing import invert, sdedit, slerp
 from diffusion_lab.sampling.guidance import guided
+from diffusion_lab.theory.parameterization import eps_from_x_0
 from diffusion_lab.weights.pretrained import load_pretrained, read_facts
 
 PRINTED = 9  # the style
@@ -90,8 +91,9 @@ def in_batches(function, *tensors):
 def printed_by_sdedit(t_star, seed, n):
     x_0, labels = some(*load_printed("test"), n)
     denoiser = load_pretrained("mnist")
+    timesteps = [t_star] + [t for t in spaced_in_log_snr(denoiser.schedule, STEPS).tolist() if t < t_star]
     fresh = seeded(seed)
-    images = in_batches(lambda x: last(sdedit(denoiser, x, spaced(t_star, 10), generator=fresh)), x_0)
+    images = in_batches(lambda x: last(sdedit(denoiser, x, timesteps, generator=fresh)), x_0)
     images = images.clamp(-1, 1)
     half = [(TRAIN[k::2], TRAIN_LABELS[k::2]) for k in (0, 1)]
     return read(images, labels) | {"away": away(images, x_0)} | times_floor(images, half[0][0], half[1])
@@ -178,7 +180,7 @@ def style_of(thirds):
 
 
 def noise_of(x_0, labels, style, grain=1, steps=STEPS):
-    """The noise of digits in their styles, int64 (n,). grain: its seed; None is none."""
+    """The noise of digits in their styles, int64 (n,). grain: ε itself, or its seed; None is none."""
     denoiser = load_pretrained("style")
     timesteps = spaced_in_log_snr(denoiser.schedule, steps)
 
@@ -187,18 +189,18 @@ def noise_of(x_0, labels, style, grain=1, steps=STEPS):
 
     if grain is None:
         return in_batches(partial(inverted, grain=None), x_0, both(labels, style))
-    return in_batches(inverted, x_0, both(labels, style), noise(x_0, grain))
+    return in_batches(inverted, x_0, both(labels, style), noise(x_0, grain) if type(grain) is int else grain)
 
 
 def drawn(x_T, labels, style, weight=WEIGHT, steps=STEPS):
-    """From noise to digits in styles, guided by a weight."""
+    """From noise to digits in styles, guided by a weight, not clamped."""
     denoiser = guided(load_pretrained("style"), weight)  # which asks once where the weight is 0
     timesteps = spaced_in_log_snr(denoiser.schedule, steps)
 
     def back(x, label):
         return last(ddim(denoiser, x, timesteps, label=label))
 
-    return in_batches(back, x_T, both(labels, style)).clamp(-1, 1)
+    return in_batches(back, x_T, both(labels, style))
 
 
 def sheared(images, by):
@@ -263,7 +265,19 @@ def network_on_request(x_0, labels, styles, weight=WEIGHT):
     """A change on request, of these digits, whose noise is found once."""
     source = styles.of(x_0, labels)
     x_T = noise_of(x_0, labels, style_of(source))
-    return lambda x_0, labels, name, asked: drawn(x_T, labels, style_of(source | {name: asked}), weight)
+    return lambda x_0, labels, name, asked: drawn(x_T, labels, style_of(source | {name: asked}), weight).clamp(-1, 1)
+
+
+def own_grain(x_T, labels, style, steps):
+    """The noise that the last step of `drawn` takes away: a picture does not show it, but its inverse needs it."""
+    denoiser = load_pretrained("style")
+    timesteps = spaced_in_log_snr(denoiser.schedule, steps)
+
+    def grain(x, label):
+        *_, step = ddim(denoiser, x, timesteps, label=label)
+        return eps_from_x_0(step.x_t, step.x_s, step.t, denoiser.schedule)
+
+    return in_batches(grain, x_T, both(labels, style))
 
 
 # Pairs with a right answer: a change by pixels, to be undone.
@@ -281,6 +295,7 @@ def undone(x_0, labels, name, method, styles):
     was, now = styles.of(x_0, labels), styles.of(changed, labels)
     if method == "network":
         images = drawn(noise_of(changed, labels, style_of(now)), labels, style_of(now | {name: was[name]}))
+        images = images.clamp(-1, 1)
     elif method == "as it is":
         images = changed
     elif method == "pixels, told the third":
@@ -311,14 +326,17 @@ def between(domain, judge, styles, n, method, seed):
     source, target = (written_style, printed_style) if to_print else (printed_style, written_style)
     if method == "as it is":
         images = x_0
-    elif method == "there and back":
-        there = drawn(noise_of(x_0, labels, source, seed, 50), labels, target, 0.0, 50)
-        images = drawn(noise_of(there, labels, target, seed + 100, 50), labels, source, 0.0, 50)
+    elif "there and back" in method:
+        x_T = noise_of(x_0, labels, source, seed, 50)
+        there = drawn(x_T, labels, target, 0.0, 50)
+        grain = {"there and back": own_grain(x_T, labels, target, 50), "there and back, no grain": None,
+                 "there and back, new grain": seed + 100}[method]
+        images = drawn(noise_of(there, labels, target, grain, 50), labels, source, 0.0, 50).clamp(-1, 1)
         return {"away": away(images, x_0)} | read(images, labels)
     else:
         weight = 0.0 if "weight 0" in method else WEIGHT
         x_T = noise_of(x_0, labels, source, None if "no grain" in method else seed)
-        images = drawn(x_T, labels, target, weight)
+        images = drawn(x_T, labels, target, weight).clamp(-1, 1)
     real, names = load_printed("train") if to_print else (TRAIN, TRAIN_LABELS)
     order = torch.randperm(len(real), generator=seeded(0))
     half = [(real[index], names[index]) for index in (order[::2], order[1::2])]
@@ -350,8 +368,10 @@ def styled_rows(n):
     test, styles, judge = load_digits("test"), Styles(), font_judge()
     few = max(10, n // 2 // 10 * 10)
     for domain in ("print", "handwriting"):
-        for method in ("as it is", "bridge", "there and back", "bridge, weight 0", "bridge, no grain"):
-            many = {"as it is": n, "bridge": n, "there and back": n // 4 // 10 * 10 or 10}.get(method, few)
+        for method in ("as it is", "bridge", "there and back", "there and back, no grain", "there and back, new grain",
+                       "bridge, weight 0", "bridge, no grain"):
+            many = n if method in ("as it is", "bridge") else few
+            many = max(10, n // 4 // 10 * 10) if "there and back" in method else many
             key = {"task": f"to {domain}", "method": method, "digits": many, "seed": 1}
             yield key, partial(between, domain, judge, styles, many, method, 1)
     chosen = some(*test, n)
