@@ -157,8 +157,9 @@ show(gallery(house_rows, below=[f"t = {t}" for t in covered], size=1.05),
 # **Figure 1.** A house, covered up to six times. Look at the lowest row, from left to right: where does it stop being a house?
 #
 # With little noise it stays one. With more, the roof is under the grain, and something with the same walls comes back. The
-# network finishes what it is given *as a digit*, or as near to one as it gets, since digits are all it knows. Try half a digit, too. (To bury a picture in
-# noise and walk back from there is the idea of SDEdit; see the further reading.)
+# network pulls what it is given towards digits, since digits are all it knows, and the harder the less it sees. Ten steps from
+# $t=900$ may miss, as here. Try half a digit, too. (To bury a picture in noise and walk back from there is the idea of SDEdit,
+# notebook 12.)
 
 # %% tags=["claim"]
 # checks what the text says: the guess blurs, walks part, the three is found at t = 700, the house is lost
@@ -327,7 +328,8 @@ show(gallery({"drawn": made, "nearest known": images[index]}, size=0.86),
 # And a hundred digits say little about a copy that turns up once in a thousand.
 #
 # A better question is not about pictures at all. *Does the network denoise its training digits better than digits it has
-# never seen?* Whoever knows a digit by heart does, and nothing else about that digit makes it easier than a fresh one. Notebook
+# never seen?* Whoever knows them by heart does. One digit proves nothing, as ones are easy and eights are hard. But on average over
+# many from the same source, nothing else makes the known ones easier than fresh ones. Notebook
 # 05 asks this of the perfect copying machine, 07 of the network.
 #
 # ## The map

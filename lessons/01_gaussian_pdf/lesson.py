@@ -5,8 +5,8 @@
 # take 0.5. Today a cheap camera says 0.7, and its noise has a standard deviation of 0.4.
 #
 # **What was the pixel?** You have two opinions, what you knew and what you just saw, and neither is certain. A diffusion
-# model answers this question for every pixel of a picture, a few dozen times in a row, and out comes a digit. For one
-# pixel you will answer it in section 3.
+# model answers this question for all pixels of a picture together, a few dozen times in a row, and out comes a digit. For one
+# pixel you will answer it in section 3. (A bell curve reaches below black; exercise 2 comes nearer to real pixels.)
 #
 # You will be able to
 #

@@ -239,7 +239,8 @@ show(fig, alt="A curve with two sharp peaks, and a second curve with two low bro
 # $$ \mathrm{SNR}_t = \frac{\bar\alpha_t}{1-\bar\alpha_t} \tag{4} $$
 #
 # It runs from infinity to nearly nothing, so one looks at its logarithm. Time $t = 0$ is the data. So each table has $T+1$
-# entries, with $\beta_0 = 0$ and $\bar\alpha_0 = 1$.
+# entries, with $\beta_0 = 0$ and $\bar\alpha_0 = 1$. (Many libraries count from 0: `alphas_cumprod[0]` of diffusers is our
+# $\bar\alpha_1$, and its timestep 999 our $t=1000$.)
 
 # %% tags=["export:diffusion_lab.theory.schedule"]
 class Schedule:
@@ -445,7 +446,7 @@ assert abs(torch.corrcoef(early_and_late.T)[0, 1]) < 0.05
 #
 # ## 4 · Fine detail drowns first
 #
-# Which part of a picture is lost first? A model that walks back has to restore things in the opposite order.
+# Which part of a picture goes under first? A model that walks back has to restore things in the opposite order.
 #
 # Think of a picture as a sum of waves, as a chord is a sum of tones. A wave with few crests across the picture is coarse;
 # with $k = 14$ it changes at every pixel. Here are four waves, and below them a three, put together from all waves with
@@ -523,8 +524,11 @@ show(fig, alt="A curve, the power of digits, falls from left, coarse, to right, 
 # %% [markdown]
 # **Figure 4.** Blue: the power of digits without their mean, coarse on the left and fine on the right. Dotted: the noise,
 # under the cosine schedule. Follow the flood upwards: it takes the fine waves first, and the coarse ones last.
+# (The two coarsest change places.)
 #
-# When does each wave drown, in the sense that noise is stronger than the digits?
+# When does each wave **drown**, in the sense that noise is stronger than the digits? Drowned is not lost: at $t=700$ each wave
+# by itself is weaker than the noise, and still the network of notebook 00 found the three. It knows how the waves of digits go
+# together.
 
 # %%
 print("crests across  linear  cosine")

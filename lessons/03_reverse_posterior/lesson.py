@@ -126,7 +126,7 @@ assert smooth[-1] > 0.7
 # > **The theorem.** If $x_t$ has the law $q(x_t)$, and you draw $x_s$ from $q(x_s\mid x_t)$, then $x_s$ has the law $q(x_s)$.
 #
 # The proof has two lines. What comes out is the average of $q(x_s\mid x_t)$ over the $x_t$ that went in; and a
-# conditional times its condition is the joint law:
+# conditional law times the law of its condition is the joint law:
 #
 # $$\int q(x_s\mid x_t)\,q(x_t)\,dx_t=\int q(x_s,x_t)\,dx_t=q(x_s)\tag{1}$$
 #
@@ -335,8 +335,12 @@ assert x_t.item() / alpha.sqrt() < mean.item() < alpha_bar[s].sqrt()
 # %% [markdown]
 # ## 3 · All that is missing is an average
 #
-# If we knew $x_0$, there would be nothing to generate. But look at equation (4): $x_0$ enters only linearly. Average it over
-# all the $x_0$ that may have led to $x_t$, and the mean of the step back is the same formula with
+# If we knew $x_0$, there would be nothing to generate. We do not, but many an $x_0$ may have led to $x_t$. Draw one that fits,
+# then a state on its way:
+#
+# $$q(x_s\mid x_t)=\int q(x_s\mid x_t,x_0)\,q(x_0\mid x_t)\,dx_0$$
+#
+# And look at equation (4): in the mean of that step $x_0$ enters only linearly. So the mean of the step back is the same formula with
 #
 # $$\hat x_0(x_t)=\mathbb E[x_0\mid x_t]\tag{6}$$
 #
@@ -725,8 +729,8 @@ show(
 # $\hat x_0$ and nothing else. (How wide it is, section 5 asks.) It answers the last question at the top: one small step earlier, $x_t=0$ was near 0, one bell.
 # At the start it was near -1 or near +1, either of two.
 #
-# Do the misfits of a thousand steps pile up? They add up, but they fall faster than the steps get many: a step of a tenth the
-# size misfits by a hundredth or less, so all of them together by a tenth or less. (Notebook 04 measures it.)
+# Do the misfits of a thousand steps pile up? They add up, but each shrinks faster than their number grows: once steps are short, one of
+# a tenth the size misfits by a hundredth or less, so all of them together by a tenth or less. (Notebook 04 measures it.)
 #
 # Mind what this does not say. Where the data is not Gaussian, *Gaussian* steps need to be small; steps as such need not, and
 # the theorem took four. The smooth line of Figure 1 needs no Gaussian. Notebook 08 takes ten large steps along it.
@@ -781,7 +785,7 @@ show(
 )
 
 # %% [markdown]
-# **Figure D2.** For short steps the misfit falls like $\beta^3$: a step of a tenth the size is a thousand times closer to a
+# **Figure D2.** As steps get short, the misfit falls like $\beta^3$: a step of a tenth the size comes to be a thousand times closer to a
 # Gaussian. Ten times as many of them misfit together by a hundredth. That is with the right width; with the simpler one that
 # most samplers take, and section 5 tries, it is a tenth.
 

@@ -8,7 +8,7 @@
 # questions find yours: two bits, and $-\log_2\tfrac14 = 2$. In general a picture of probability $p$ takes about
 # $-\log_2 p$ bits, and nobody does better on average than with the true probabilities (MacKay, chapter 5).
 #
-# A diffusion model cannot tell its $p$. But we can put a roof over the bits: the bound. You will try it on a coin and on one
+# The walk with fresh noise cannot tell its $p$. (Its smooth cousin can, but that is another model.) But we can put a roof over the bits: the bound. You will try it on a coin and on one
 # pixel of a digit; notebook 08 weighs whole digits. On the way, the third of the four sentences of notebook 00 finds its
 # reason. Why should a *regression* make a model of probabilities? Because it *is* the bound.
 #
@@ -110,7 +110,7 @@ show(
 
 # %% [markdown]
 # **Figure 1.** What 1,000 test digits cost. A model that knows digits should do better than programs that look for
-# repetitions. How long its bar is, nobody can compute exactly.
+# repetitions. How long its bar is, nobody can compute exactly for the walk with fresh noise.
 #
 # ## Predict first
 #
@@ -699,8 +699,8 @@ show(
 # comes out of them is nearly right. So a loose bound is no bad model, and of two models the one with the worse bound may be
 # the better one. Which variance is better in few steps depends on the data: for one broad Gaussian it is $\beta$, as the
 # lines above say. In a hundred steps neither matters to the samples. The bound with $\tilde\beta$ is another matter: it stays
-# about half a nat too high however many steps there are, on the cosine as on linear: their first steps multiply the SNR by
-# about 2, 3/2, 4/3, whatever $T$ is.
+# half a nat or so too high however many steps there are, on the cosine as on linear. With many steps their first ones multiply the
+# SNR by 2, 3/2, 4/3, and these factors never come near 1.
 
 # %% tags=["check"]
 stays = {T: above_entropy(two, cosine(T), "small") for T in (10, 100, 1000)}
@@ -805,8 +805,8 @@ Live(
 # squared error of another answer is that of $\hat x_0$, plus its own squared distance from $\hat x_0$. That, weighted as in
 # (4), is the KL between the *steps* of the two models, averaged over $q(x_t)$.
 #
-# > **The third sentence, with its reason.** Whoever lowers the bound moves their denoiser towards
-# > $\mathbb E[x_0\mid x_t]$; and whoever learns that mean by regression lowers the bound.
+# > **The third sentence, with its reason.** With steps and widths fixed, the bound is a constant plus the squared distance of the
+# > denoiser from $\mathbb E[x_0\mid x_t]$, weighted over $t$. So the bound and a regression have the same best denoiser.
 
 # %% tags=["claim"]
 # checks what the text says
@@ -836,7 +836,7 @@ assert all(8 < excess_of[T] / excess_of[10 * T] < 13 for T in (20, 200))
 # *There is no $t$ in it.* The error depends on how much noise there is, not on when the chain arrives there. A schedule is
 # only a timetable, and two of them with the same ends have the same bound.
 #
-# That is true where the steps get short, and the first few never do: from $t=2$ to $t=1$ the SNR doubles, whatever $T$ is.
+# That is true where the steps get short, and the first few never do: from $t=2$ to $t=1$ the SNR at least doubles, however many steps you take.
 # For the coin, long settled there, they cost nothing; for pixels they will (notebook 08).
 
 # %% tags=["check"]
