@@ -866,18 +866,18 @@ def mean_of_thirds(task, method, key):
 
 
 KEYS = ("hit", "read_first", "other_move", "first", "second")
-print("asked for    by         as asked  digit kept     other       1st    2nd judge")
+print("asked for  by       as asked  digit kept   other    1st    2nd judge")
 for task in ("thickness", "slant"):
     for method, name in (("pixels", "pixels"), ("weight 2", "network")):
         numbers = [mean_of_thirds(task, method, key) for key in KEYS]
-        print(f"{task:12} {name:9}", "{:9.2f} {:10.2f} {:10.2f} {:9.1f} {:7.1f}".format(*numbers))
+        print(f"{task:10} {name:8}", "{:7.2f} {:11.2f} {:7.2f} {:6.1f} {:6.1f}".format(*numbers))
 print()
-print("to print                printed  digit kept               1st    2nd judge")
+print("to print             printed  digit kept            1st    2nd judge")
 PRINT_KEYS = ("printed", "read_first", "first", "second")
 WAYS_TO_PRINT = {"as it is": "as written", "bridge, weight 0": "w = 0", "bridge": "w = 2"}
 for method, name in WAYS_TO_PRINT.items():
     numbers = [measured("to print", method)[key] for key in PRINT_KEYS]
-    print(f"{name:22}", "{:9.2f} {:10.2f} {:20.1f} {:7.1f}".format(*numbers))
+    print(f"{name:19}", "{:7.2f} {:11.2f} {:14.1f} {:6.1f}".format(*numbers))
 
 # %% [markdown]
 # The distances are those of notebook 07, in floors, to real digits of the third that was asked for, or to real print. Three things to see.
