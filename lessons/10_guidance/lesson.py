@@ -896,7 +896,13 @@ def within(guiding, low, high):
     return Denoiser(lambda x_t, t, label: (guiding if low < t <= high else denoiser)(x_t, t, label), schedule)
 
 
-stretches = {"nowhere": (1000, 1000), "everywhere": (0, 1000), "t > 800": (800, 1000), "550 < t ≤ 800": (550, 800), "t ≤ 550": (0, 550)}
+stretches = {
+    "nowhere": (1000, 1000),
+    "everywhere": (0, 1000),
+    "t > 800": (800, 1000),
+    "550 < t ≤ 800": (550, 800),
+    "t ≤ 550": (0, 550),
+}
 read_in = {}
 variety_in = {}
 for name, (low, high) in stretches.items():
