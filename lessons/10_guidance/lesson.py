@@ -447,7 +447,8 @@ def three_variances(w, v=0.5, V=1.0):
     return smooth, fresh, 1 / ((1 + w) / v - w / V)
 
 
-# Each end is a straight-line function of its start. So two starts, 0 and 1, tell the slope, and its square is the variance.
+# Each end is a straight-line function of its start. So two starts, 0 and 1, tell the slope,
+# and its square is the variance.
 ends = last(ddim(guided(gauss, 1.0), torch.tensor([[0.0], [1.0]]).double(), label=0))
 smooth = (ends[1] - ends[0]).item() ** 2
 many = torch.randn(20_000, 1, generator=seeded(1), dtype=torch.float64)
@@ -574,6 +575,7 @@ print("no guidance             {:.2f}    {:.2f}".format(*sure_and_varied(0.0, 10
 print("tilted, w = 4.5         {:.2f}    {:.2f}".format(*of_tilted_density(4.5)))
 print("all times, w = 0.6      {:.2f}    {:.2f}".format(*sure_and_varied(0.6, 1000)))
 print("from t = 300 on, w = 5  {:.2f}    {:.2f}".format(*sure_and_varied(5.0, 300)))
+assert abs(of_tilted_density(4.5)[1] - sure_and_varied(0.6, 1000)[1]) < 0.01
 
 # %% [markdown]
 # At equal sureness the tilted density has lost as much of the left kind as guidance at all times. So it is nothing to long for. Better than
@@ -893,7 +895,11 @@ def within_kinds(digits):
 
 def within(guiding, low, high):
     """`guiding` where low < t ≤ high, and the network as it is elsewhere."""
-    return Denoiser(lambda x_t, t, label: (guiding if low < t <= high else denoiser)(x_t, t, label), schedule)
+
+    def answer(x_t, t, label):
+        return (guiding if low < t <= high else denoiser)(x_t, t, label)
+
+    return Denoiser(answer, schedule)
 
 
 stretches = {
@@ -912,6 +918,14 @@ for name, (low, high) in stretches.items():
     variety_in[name] = within_kinds(digits)
     share = variety_in[name] / variety_in["nowhere"]
     print(f"w = 2, {name:13}: read as asked {read_in[name]:.2f}, variety {share:.2f}")
+assert variety_in["t > 800"] < variety_in["550 < t ≤ 800"]
+
+# %% tags=["claim"]
+# checks what the next lines say
+lost = {name: 1 - variety_in[name] / variety_in["nowhere"] for name in stretches}
+assert lost["t > 800"] > 0.7 * lost["everywhere"] > 0.03
+assert abs(lost["550 < t ≤ 800"]) < 0.35 * lost["everywhere"]
+assert min(read_in["t > 800"], read_in["550 < t ≤ 800"]) > read_in["t ≤ 550"]
 
 # %% [markdown]
 # The first steps cost nearly all of the variety that is lost, as if guided everywhere. In the middle guidance makes as sure, and costs next
@@ -931,6 +945,11 @@ def mean_of(rows, who, key):
     return np.mean([row[who][key] for row in rows])
 
 
+def misread(rows, who):
+    """How many of 1,000 are not read as asked; none is drawn at ½."""
+    return max(1000 * (1 - mean_of(rows, who, "label_accuracy")), 0.5)
+
+
 # %% tags=["figure"]
 # draws for both judges the distance against the share that is read as asked, along the weight, for each way to guide
 FAMILIES = {
@@ -940,11 +959,6 @@ FAMILIES = {
     "younger self": ("early", None, BLACK, "--", "D"),
     "younger self without label, $t\\leq 800$": ("early, no label", 800, "#009E73", "-.", "v"),
 }
-def misread(rows, who):
-    """How many of 1,000 are not read as asked; none is drawn at ½."""
-    return max(1000 * (1 - mean_of(rows, who, "label_accuracy")), 0.5)
-
-
 fig, axes = figure(columns=2, width=12, height=4.6, sharex=True)
 unguided = rows_of(weight=0.0, seed=0)
 for ax, who, title in zip(axes, ("first", "second"), ("first judge", "second judge")):
@@ -1074,10 +1088,6 @@ both = one_way(0.4, 800, "early, no label")
 assert both[1] < 0.65 * plain[1]
 assert both[2] < 0.9 * plain[2]
 assert both[0] > 0.98
-lost = {name: 1 - variety_in[name] / variety_in["nowhere"] for name in stretches}
-assert lost["t > 800"] > 0.7 * lost["everywhere"] > 0.03
-assert abs(lost["550 < t ≤ 800"]) < 0.35 * lost["everywhere"]
-assert min(read_in["t > 800"], read_in["550 < t ≤ 800"]) > read_in["t ≤ 550"]
 sums = {}
 for row in rows_of(seed=0):
     sums[row["weaker"], row["until"], row["weight"]] = row["first"]["times_floor"] + row["second"]["times_floor"]
