@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Change what is there
 #
-# Three strangers wrote the digits on the left. Nobody asked them for the other nine kinds. Still, you can see how they would write them.
+# Three strangers wrote the digits on the left. Nobody asked them for the other nine kinds. Here is how a network thinks they would write them.
 
 # %%
 import math
@@ -73,7 +73,7 @@ show(
 
 # %% [markdown]
 # **Figure 1.** First column: real digits that the network has never seen. The rest is *changed* from it: same row, same noise, another label.
-# Look at how far the digits of a row lean.
+# Look at how thick the strokes of a row are, and how far most of them lean.
 #
 # So far you have drawn pictures from nothing. Here a picture is given, and you change something of it and leave the rest alone.
 #
@@ -83,7 +83,7 @@ show(
 # - **find** the noise that belongs to a picture, and say when it has one,
 # - **walk** from one picture to another,
 # - **carry** a picture from one domain to another, and predict where it lands,
-# - **judge** an edit: what was asked, what was kept, and what pixels can do without a network.
+# - **judge** an edit: what was asked, what was kept, and where pixels do it better without a network.
 #
 # **You need** notebooks 01 (the shell), 03 (`ddpm`) and 08 (the smooth path, `ddim`). **Time to read** 65 minutes, with core exercises
 # 120, with everything 150 · **to run** about a minute. **Paper sections**: Meng et al. 2022, section 3; Song et al. 2021 (DDIM), section 4.3;
@@ -189,6 +189,9 @@ for t in (200, 400, 600):
 # %% [markdown]
 # So which sampler is better? On a Gaussian, neither. Both move along *one* curve, from faithful to real; they only enter it at different places. Cover a drawing and walk back along the smooth path, and do so
 # once more: of the drawing $\sqrt g\cdot\sqrt g=g$ is left, where $g$ is the first of (3). That is what fresh noise leaves at once.
+#
+# Mind the *one*: this Gaussian has one width. Where the data is wide along some directions and thin across them, as pictures are, no two times make the samplers agree in all
+# of them, and there is work that prefers fresh noise (Nie et al. 2023).
 
 # %%
 def off_the_data(share):
@@ -373,7 +376,8 @@ show(
 )
 
 # %% [markdown]
-# **Figure 3.** Each further question adds an order: asked once, twice the steps halve the error; asked twice, they quarter it. With twenty questions the error is rounding.
+# **Figure 3.** Each further question adds an order: asked once, twice the steps halve the error; asked twice, they quarter it. With twenty questions and 40 steps or more the error is rounding. This is the
+# error of *there and back*; the noise in between stays of first order, whatever you ask (exercise 3).
 #
 # So is every picture the picture of one noise? Invert ten digits, and look.
 
@@ -424,11 +428,12 @@ show(
 # like the last, which was drawn at random.
 #
 # There and back is fine in all rows, and yet the second row is no noise. It is half as wide as it should be, and nearly 0 wherever the digit is black. Why? The ground of a digit is
-# exactly $-1$. Whatever its noise was, the walk ends in $-1$. So the picture does not tell, and no method can find it out. *A picture has a noise of its own only
+# exactly $-1$. Whatever its noise was, the walk ends in $-1$. So the exact picture does not tell, and no method can find it out. *A picture has a noise of its own only
 # where the data has width.*
 #
-# Does it matter? Ask for another label, and it does. Where a new stroke should come, there must be noise to make it of. The cure costs little: go the first
-# small step with fresh noise, a **grain** too fine to be seen, and invert from there (Staniszewski et al. 2024, who found the same in large models).
+# Does it matter? Ask for another label, and it does. Where a new stroke should come, there must be noise to make it of. There is a cure: go the first
+# small step with fresh noise, a **grain** too fine to be seen, and invert from there. Its price: the fresh part of the noise is not the
+# picture's own, so the edit keeps less of it. (Staniszewski et al. 2024 found the same pattern in large models, explain it by the error of the first steps, and replace these.)
 
 # %% tags=["check", "nbval-ignore-output"]
 another = (ten_labels + 3) % 10
@@ -458,8 +463,8 @@ show(
 # it can become what was asked. Faithful is not yet useful: asked three times, the way back is the best of all, and several edits fail.
 
 # %% [markdown]
-# **What breaks it.** *Guidance* bends the path: who goes up without it and down with it comes down elsewhere. You will read that one cannot invert with guidance at all. One can, if both
-# ways are guided, and if you ask more than once. *Clipping* sends many states to one answer, so on paper it breaks the way back, too; these digits hardly notice. Invert with the very denoiser that you
+# **What breaks it.** *Guidance* bends the path: who goes up without it and down with it comes down elsewhere. You will read that one cannot invert with guidance at all. With a
+# weight as small as 1 one can, if both ways are guided, and if you ask more than once. *Clipping* sends many states to one answer, so on paper it breaks the way back, too; these digits hardly notice. Invert with the very denoiser that you
 # decode with.
 
 # %% tags=["check", "nbval-ignore-output"]
@@ -494,7 +499,7 @@ assert broken["up plain, down clipped"] < 0.006
 # **Convergence.** One more question multiplies the error of the guess by $\tan\delta\;\partial\hat v/\partial x_t$. Short steps make $\tan\delta$ small, so each question
 # gains a factor $1/n$: an order. For data $\mathcal N(m,v)$ the slope is $\partial\hat v/\partial x_t=(\cos\varphi-g\,/\cos\varphi)/\sin\varphi$ with
 # $g=v/(v+\sigma_t^2)$, which for $v=1$ is 0: the first guess is right. In the step from $s=0$ the product is $1-g/\cos^2\varphi$. Where $v=0$ it is 1: each question returns what was put in,
-# and the iteration never moves. Those are the black pixels.
+# and the iteration never moves. Those are the black pixels, for the exact denoiser. A network is not exact there, and creeps: with many questions it finds *some* noise.
 #
 # The same iteration can be written for $\hat x_0$ or $\hat\varepsilon$, and many programs do. The fixed point is the same, but the factors are
 # $g\,(\sigma_t/\sigma_s-1)$, which is infinite at $s=0$, and $(1-g)(1-\sigma_s/\sigma_t)$, which is nearly 1 in the noisiest step of the cosine schedule.
@@ -579,7 +584,7 @@ Scrubber(
 )
 
 # %% [markdown]
-# At $u=0$ and 1 stand the two that were written. In the upper row one fades into the other. Below it each step is a digit, and it changes how it leans, not how bright it is.
+# At $u=0$ and 1 stand the two that were written. In the upper row one fades into the other. Below it nearly each step is a digit, and it changes how it leans, not how bright it is.
 #
 # And line or arc? The line does not look worse: its digits are plainer. Over many pairs, there is less variety half-way on the line than at the ends, and as much on the arc. Who wants an average hand takes the
 # line; who wants a hand takes the arc.
@@ -740,7 +745,7 @@ show(
 )
 
 # %% [markdown]
-# **Figure 7.** From the lying ellipse to the turned one. Both maps end in B, and take each point to one as far out. The bridge turns them on the way. The transport does not, and its arrows are shorter.
+# **Figure 7.** From the lying ellipse to the turned one. Both maps end in B, and take each point to one as far out. The bridge turns them on the way. The transport does not, and its arrows are shorter on average, though not each of them.
 #
 # ### Deeper: the bridge between Gaussians
 #
@@ -1237,7 +1242,7 @@ show(
 # %% [markdown]
 # ## Summary
 #
-# - SDEdit hides a drawing under noise and walks back. One number, $\rho$, says how much is kept and how much is new. The sampler only moves the time at which it is reached.
+# - SDEdit hides a drawing under noise and walks back. One number, $\rho$, says how much is kept and how much is new; the smooth path keeps its root.
 # - A step of `ddim` is a turn, and can be turned back. Each further question adds an order. Bend the path on one way alone, and it does not lead back.
 # - A picture has a noise of its own only where the data has width. In the black, give it a grain.
 # - A bridge goes up with one denoiser and down with another. On a line it keeps the rank. It is not optimal transport.
@@ -1252,7 +1257,7 @@ show(
 #
 # <details><summary>There and back is off by 0.001. Is the noise in between right?</summary>
 #
-# Not necessarily. Its standard deviation should be 1, also where the picture is black, and no shape should be seen in it.
+# Not necessarily. Its standard deviation should be 1, also where the picture is black, and no shape should be seen in it. Even then it may be another noise than the one that drew the picture.
 # </details>
 #
 # <details><summary>A bridge from thin digits to thick ones. Which thick digit does the thinnest become?</summary>
@@ -1262,7 +1267,8 @@ show(
 #
 # ## Further reading
 #
-# - Meng et al. (2022), *SDEdit*, section 3: our (1) with either sampler; their figures show the trade of (2) on photographs.
+# - Meng et al. (2022), *SDEdit*, section 3: noise, and back by the process with fresh noise; their figures show the trade of (2) on photographs. Nie et al. (2023), *The Blessing of
+#   Randomness*: why fresh noise may be the better choice in editing.
 # - Song, Meng & Ermon (2021), *Denoising Diffusion Implicit Models*, section 4.3: the step read as Euler's, and run backwards; their section 5.3 interpolates by (6).
 # - Salimans & Ho (2022), *Progressive Distillation*, appendix D: a step of DDIM as a turn, our (4).
 # - Mokady et al. (2023), *Null-text Inversion*: what guidance does to an inversion, and another cure.
