@@ -1173,12 +1173,12 @@ exercise.check_rank_counts(rank_counts)
 #
 # ```python
 # def rank_counts(answers, truth):
-#     counts = torch.zeros(answers.shape[1] + 1, dtype=torch.float64)
+#     tally = torch.zeros(answers.shape[1] + 1, dtype=torch.float64)
 #     below = (answers < truth[:, None]).sum(dim=1)
 #     equal = (answers == truth[:, None]).sum(dim=1)
 #     for low, ties in zip(below.tolist(), equal.tolist()):
-#         counts[low : low + ties + 1] += 1 / (ties + 1)
-#     return counts
+#         tally[low : low + ties + 1] += 1 / (ties + 1)
+#     return tally
 # ```
 #
 # Why not rank by the sum of all pixels? The ground of a true digit is exactly black, and no answer's is. That tilts the ranks, whatever the digits
