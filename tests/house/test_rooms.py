@@ -10,7 +10,7 @@ PACKAGE = "diffusion_lab"
 MODULES = sorted((ROOT / PACKAGE).rglob("*.py"))
 LESSONS = {path.name for path in (ROOT / "lessons").iterdir() if path.is_dir()}
 EVERY_ROOM = {"guard", "data", "theory", "networks", "sampling", "training", "weights", "evaluation", "results", "view",
-              "exercises"}
+              "exercises", "vision"}
 MAY_IMPORT = {
     "guard": set(),
     "data": {"guard"},
@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "networks": {"guard"},
     "sampling": {"guard", "theory"},
     "training": {"guard", "theory", "networks", "data"},
+    "vision": {"guard", "data", "theory", "networks", "sampling", "training"},
     "weights": {"guard", "theory", "networks", "data", "sampling", "training"},
     "evaluation": {"guard", "data", "theory", "sampling"},
     "results": set(),
