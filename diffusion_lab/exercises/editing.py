@@ -139,10 +139,11 @@ def check_steps_and_repeats(attempt):
 @answers
 def check_repaired_noise(attempt):
     def walked(denoise, x_0, times, alpha_bar, index=False, stays=False, falling=False, inverse=False, asked_at=None,
-               v_at=None):
+               early=False):
         phi = alpha_bar.sqrt().acos()
         x, s = x_0, 0
         for i, t in enumerate(times if falling else reversed(times)):
+            s = t if early else s
             delta = phi[t] - phi[s]
             time = i if index else s if asked_at == "s" else t
             v_hat = (phi[t].cos() * x - denoise(x, time)) / phi[t].sin()
@@ -156,8 +157,9 @@ def check_repaired_noise(attempt):
     causes = [
         ("that is still the faulty one: both faults are in it.", wrong(index=True, stays=True)),
         ("`s` moves on now. But the denoiser is told the index i of the step: tell it the time t.", wrong(index=True)),
-        ("the denoiser is told the time now. But `s` stays 0, so each turn begins at the picture again: after a step, "
-         "s = t.", wrong(stays=True)),
+        ("the denoiser is told the time now. But `s` stays 0, so each step turns by the whole angle from 0 to t, "
+         "and not from where it stands: after a step, s = t.", wrong(stays=True)),
+        ("`s` becomes t before δ is taken, so δ is 0 and nothing turns. Move `s` on after the step.", wrong(early=True)),
         ("the denoiser is asked with the time s where the step begins. (5) wants v̂(x_t, t).", wrong(asked_at="s")),
         ("the times fall: an inversion begins with the last of them.", wrong(falling=True)),
         ("that turns the wrong way, as `ddim` does: (4) in the place of (5).", wrong(inverse=True)),

@@ -673,11 +673,16 @@ show(
 # Notice what decides: the *rank*. The bridge does not know what a 3 is. It carries whoever is far out in A to whoever is as far out in B. That the hand is kept in Figure 1 is a hope which the
 # noise fulfils more or less, and no theorem.
 #
-# You will read that bridges are **optimal transport**: that no other way from A to B moves the points less. On a line that is true. In more dimensions it is not. Between Gaussians the bridge is
+# You will read that bridges are **optimal transport**: that no other way from A to B moves the points less. On a line that is true. In more dimensions it is not, and two
+# thin ellipses show it: open the section below for Figure D1.
+#
+# ### Deeper: a bridge is not optimal transport
+#
+# Between two Gaussians the bridge is
 #
 # $$ x_B=m_B+C_B^{1/2}\,C_A^{-1/2}\,(x_A-m_A)\tag{8} $$
 #
-# while the transport is another matrix, and the two are equal only if $C_A$ and $C_B$ have the same axes.
+# while optimal transport is another matrix. The two are equal only if $C_A$ and $C_B$ have the same axes.
 
 # %%
 def turned(degrees):
@@ -746,9 +751,7 @@ show(
 )
 
 # %% [markdown]
-# **Figure 7.** From the lying ellipse to the turned one. Both maps end in B, and take each point to one as far out. The bridge turns them on the way. The transport does not, and its arrows are shorter on average, though not each of them.
-#
-# ### Deeper: the bridge between Gaussians
+# **Figure D1.** From the lying ellipse to the turned one. Both maps end in B, and take each point to one as far out. The bridge turns them on the way. The transport does not, and its arrows are shorter on average, though not each of them.
 #
 # Along each axis of $C_A$ the smooth path keeps the distance from the mean in standard deviations (notebook 08). So up is $z=C_A^{-1/2}(x-m_A)$ with the symmetric root, and down is
 # $m_B+C_B^{1/2}z$: this is (8). Optimal transport between Gaussians (Knott & Smith 1984) is
@@ -819,7 +822,7 @@ show(
 )
 
 # %% [markdown]
-# **Figure 8.** Each row is one written digit of middling hand, in five styles. Thickness changes in its place. In print the 4 closes at the top, and gets a foot. And look at what nobody asked for: the
+# **Figure 7.** Each row is one written digit of middling hand, in five styles. Thickness changes in its place. In print the 4 closes at the top, and gets a foot. And look at what nobody asked for: the
 # 7 loses its bar in every style.
 
 # %% tags=["claim"]
@@ -1107,7 +1110,7 @@ assert 3.5 < found[15] / found[60] < 4.7
 # ### Exercise 4 (core): find two faults
 #
 # An inversion, one question a step. One of its faults stood in the public code of Stable Diffusion for years
-# ([pull request 226](https://github.com/Stability-AI/stablediffusion/pull/226)). The other one makes every step begin at the picture again. Write it as it should be.
+# ([pull request 226](https://github.com/Stability-AI/stablediffusion/pull/226)). The other one makes every step turn too far. Write it as it should be.
 
 # %%
 def faulty_noise(denoise, x_0, times, alpha_bar):
@@ -1249,7 +1252,7 @@ show(
 )
 
 # %% [markdown]
-# **Figure 9.** A 3 that is asked to be an 8, with $t^*=900$. Second: without noise. Then six times with it. *The symptom*: whatever label and $t^*$ you choose, nearly the same picture comes back. *Why*: the
+# **Figure 8.** A 3 that is asked to be an 8, with $t^*=900$. Second: without noise. Then six times with it. *The symptom*: whatever label and $t^*$ you choose, nearly the same picture comes back. *Why*: the
 # denoiser expects noise, finds a perfectly clean 3 in its place, and is surer than ever that it is a 3. *The test*: the standard deviation of $x_{t^*}$ in the black must be $\sqrt{1-\bar\alpha_{t^*}}$.
 
 # %% [markdown]

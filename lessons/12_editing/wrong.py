@@ -91,7 +91,8 @@ WRONG = {
     check_repaired_noise: [
         (noise(lambda i, t, s: i, moves=False), "both faults"),
         (noise(lambda i, t, s: i), "tell it the time t"),
-        (noise(moves=False), "s = t"),
+        (noise(moves=False), "from where it stands"),
+        (lambda denoise, x_0, times, alpha_bar: x_0, "nothing turns"),
         (noise(lambda i, t, s: s), "where the step begins"),
         (noise(order=list), "begins with the last of them"),
         (noise(turn=lambda x, v, d: d.cos() * x - d.sin() * v), "turns the wrong way"),
