@@ -13,6 +13,8 @@ from safetensors.torch import load
 from safetensors.torch import save as to_bytes
 
 from diffusion_lab.guard import check_choice, check_count, require
+from diffusion_lab.networks.boxes import BoxNetwork
+from diffusion_lab.networks.pose import PoseNet
 from diffusion_lab.networks.styled import StyledUNet
 from diffusion_lab.networks.unet import UNet
 from diffusion_lab.sampling.denoiser import as_denoiser
@@ -21,7 +23,7 @@ from diffusion_lab.training.runs import FILE, facts_of, part, read_run
 
 HERE = Path(__file__).parent
 SHIPPED = sorted(file.parent.name for file in HERE.glob("*/facts.json"))
-NETWORKS = {"UNet": UNet, "StyledUNet": StyledUNet}
+NETWORKS = {"UNet": UNet, "StyledUNet": StyledUNet, "BoxNetwork": BoxNetwork, "PoseNet": PoseNet}
 SCHEDULES = {"cosine": cosine, "linear": linear}
 
 
