@@ -3,9 +3,9 @@
     python tools/build_student.py      what `make student` runs
 
 Of each exercise the hint stays and the solution goes. No cell has been run: what a student sees there, the student has
-computed, and a question headed "Predict first" is still open. The badges, which open the full notebooks, are left out,
-and so are the cell for Colab and those tagged claim. What is folded stays folded. The package comes as a wheel, so that
-nothing but its dependencies is downloaded.
+computed, and where a question has its answer below, the answer is folded. The badges, which open the full notebooks,
+are left out, and so are the cell for Colab and those tagged claim. What is folded stays folded. The package comes as a
+wheel, so that nothing but its dependencies is downloaded.
 """
 
 import re
@@ -17,6 +17,7 @@ from pathlib import Path
 from string import Template
 
 import addresses
+import covered
 import nbformat
 from build_notebooks import CLOSED, METADATA, ROOT, lessons, navigation, notebook_of, tags, without_navigation
 from render import shown
@@ -85,6 +86,7 @@ def build(target):
     (target / "notebooks").mkdir(parents=True)
     for lesson in lessons():
         notebook = nbformat.read(notebook_of(lesson), as_version=4)
+        covered.cover_lesson(lesson.name, notebook)
         nbformat.write(student_notebook(lesson, notebook), target / "notebooks" / f"{lesson.name}.ipynb")
     for name in BESIDE:
         shutil.copy(ROOT / name, target)

@@ -3,7 +3,8 @@
     python tools/working_copy.py      what `make lab` runs first
 
 Whether a reader has changed a notebook is judged by the text of its cells: running it, or opening and saving it,
-changes outputs and metadata, and is no answer. For each notebook:
+changes outputs and metadata, and is no answer. What is handed out is the notebook with its answers covered: a picture
+that answers a question comes when its cell is run. For each notebook:
 
 not there                  it is added (so deleting or renaming a notebook is the way to start it afresh)
 not changed by the reader  it is replaced if there is a newer edition
@@ -16,8 +17,10 @@ edition counts as changed by the reader.
 import json
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
+import covered
 import nbformat
 from nbformat.sign import NotebookNotary
 
@@ -80,6 +83,15 @@ def update(new, folder):
     return BESIDE.format(folder=folder.name, name=mine.name, beside=beside.name) if beside.exists() else None
 
 
+def editions(notebooks, folder):
+    """Write the notebooks into a folder as they are handed out: an answer waits until the reader asks for it."""
+    for path in notebooks.glob("[0-9][0-9]_*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        covered.cover_lesson(path.stem, notebook)
+        covered.take_out(notebook)
+        nbformat.write(notebook, folder / path.name)
+
+
 def update_all(notebooks, folder):
     """Bring every notebook up to date. Returns what there is to tell the reader."""
     (folder / ".editions").mkdir(parents=True, exist_ok=True)
@@ -97,5 +109,7 @@ def trust(folder):
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(errors="replace")
-    print(update_all(ROOT / "notebooks", ROOT / "my-notebooks"))
+    with tempfile.TemporaryDirectory() as new:
+        editions(ROOT / "notebooks", Path(new))
+        print(update_all(Path(new), ROOT / "my-notebooks"))
     trust(ROOT / "my-notebooks")
