@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 TAG = f"v{__version__}"
 REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
 OWNER_AND_NAME = REPOSITORY.removeprefix("https://github.com/")
+SITE = "https://{}.github.io/{}/".format(*OWNER_AND_NAME.split("/"))  # where .github/workflows/site.yml puts it
 INSTALL = f"git+{REPOSITORY}@{TAG}"
 
 

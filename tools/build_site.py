@@ -15,6 +15,8 @@ from string import Template
 import addresses
 import alive
 import bundled
+import covered
+import framed
 from build_notebooks import DEEPER, ROOT, in_deeper, tags, without_navigation
 from played import all_played
 from pygments.formatters import HtmlFormatter
@@ -30,6 +32,10 @@ LESSONS = {lesson.name: lesson for lesson in COURSE.lessons}
 DOCUMENTS = {document.path: document for document in COURSE.documents}
 # Below which picture of a lesson, by the first words of its text, the network lives, and how it begins.
 ALIVE = {"00_start_here": ("Live(drawing=", alive.PLACE), "08_sampling": ("Live(w=", alive.EMPTY)}
+SCRIPTS = {"alive": "alive.js", "figure moves": "moves.js"}  # what a page with such a place needs
+GLOSSARY = "glossary"
+INLINE = r"</?(?:strong|em|a|code|span|b|i)\b[^>]*>"
+TERM = re.compile(r'<tr id="(term-[^"]+)">\s*<td>(.*?)</td>\s*<td>.*?</td>\s*<td>(.*?)</td>', flags=re.DOTALL)
 TEMPLATE = Template((WEB / "page.html").read_text(encoding="utf-8"))
 
 
@@ -45,6 +51,15 @@ class Page:
     @property
     def is_lesson(self):
         return self.name in LESSONS
+
+    @property
+    def description(self):
+        """What the page is about, for search engines and for the card of a link to it: its HTML."""
+        if self.is_lesson:
+            return f"You leave with {escape(LESSONS[self.name].leaves)}."
+        if self.name.endswith(".teaching"):
+            return f"{self.title}: how to teach this notebook of Diffusion Lab in 90 minutes."
+        return re.search(r"</h1>\s*<p>(.*?)</p>", self.body, flags=re.DOTALL)[1]
 
     @property
     def title(self):
@@ -75,7 +90,7 @@ def rewritten(folder):
 
 
 def lesson_page(name, notebook, formulas):
-    """The page of an executed notebook. Code that draws is folded, and so is a section headed "### Deeper: …"."""
+    """The page of an executed notebook. Folded are code that draws, sections headed "### Deeper: …", and answers."""
     text, parts, was_deeper = Text(formulas, rewritten("notebooks")), [], False
     cells = shown(notebook)
     for cell, deeper in zip(cells, in_deeper(cells)):
@@ -83,7 +98,10 @@ def lesson_page(name, notebook, formulas):
         if was_deeper and (heads_one or not deeper):
             parts.append("</details>\n")
         if cell.cell_type == "code":
-            parts.append(f'<div class="cell" id="cell-{cell.id}">{listing(cell)}{outputs(cell)}</div>\n')
+            inside, below = outputs(cell), ""
+            if covered.TAG in tags(cell):
+                inside, below = "", covered.folded(inside)
+            parts.append(f'<div class="cell" id="cell-{cell.id}">{listing(cell)}{inside}</div>\n{below}')
             beginning, place = ALIVE.get(name, (None, ""))
             parts.append(place if shows(cell, beginning) else "")
         else:
@@ -93,7 +111,7 @@ def lesson_page(name, notebook, formulas):
         was_deeper = deeper
     parts.append("</details>\n" if was_deeper else "")
     lesson = LESSONS[name]
-    return Page(name, "".join(parts), text.headings, f"<b>{lesson.number}</b> {escape(lesson.title)}")
+    return Page(name, covered.merged("".join(parts)), text.headings, f"<b>{lesson.number}</b> {escape(lesson.title)}")
 
 
 def shows(cell, beginning):
@@ -111,7 +129,16 @@ def listing(cell):
 def markdown_page(name, path, formulas, label=""):
     """The page of a Markdown file of the repository."""
     text = Text(formulas, rewritten(posixpath.dirname(path)), (ROOT / path).parent)
-    return Page(name, text.render((ROOT / path).read_text(encoding="utf-8")), text.headings, label)
+    body = text.render((ROOT / path).read_text(encoding="utf-8"))
+    return Page(name, with_terms(body) if name == GLOSSARY else body, text.headings, label)
+
+
+def with_terms(body):
+    """The glossary, with an anchor for each of its rows."""
+    def named(match):
+        anchor = re.sub(r"[^\w]+", "-", plain(match[1]).lower()).strip("-")
+        return f'<tr id="term-{anchor}">\n  <td>{match[1]}</td>'
+    return re.sub(r"<tr>\s*<td>(.*?)</td>", named, body, flags=re.DOTALL)
 
 
 def plan_of(name):
@@ -160,17 +187,28 @@ def by_part(pages):
 
 
 def search_entries(page, formulas):
-    """What the search knows of a page: one entry for each section, with its address, headings and text."""
+    """What the search knows of a page: one entry for each section, with its address, headings, text and new words.
+
+    "defines" are the words in bold: the section that defines a term is found first, after the glossary, whose rows are
+    entries of their own.
+    """
+    for anchor, term, meaning in TERM.findall(page.body):
+        term = plain(formulas.words(term))
+        yield {"url": f"{page.name}.html#{anchor}", "page": plain(page.title), "title": term, "term": True,
+               "text": plain(formulas.words(meaning)), "defines": term.split(", ")}
     starts = [(match.start(), match[1]) for match in re.finditer(r'<h[123] id="([^"]+)">', page.body)]
     ends = [start for start, _ in starts[1:]] + [len(page.body)]
     headings = {anchor: text for _, anchor, text in page.headings}
     for (start, anchor), end in zip(starts, ends):
         left_out = r'<h[123] id.*?</h[123]>|data:image[^"]*|<(script|style|iframe).*?</\1>|<summary>code</summary>'
         text = re.sub(left_out, " ", page.body[start:end], flags=re.DOTALL)
+        marked, text = text, re.sub(INLINE, "", text)  # a word and its comma stay together
         code = r'<div class="code">.*?</div>|<pre.*?</pre>'  # behind the prose, so that an excerpt shows prose first
         text = " ".join([re.sub(code, " ", text, flags=re.DOTALL), *re.findall(code, text, flags=re.DOTALL)])
+        bold = [] if page.name == GLOSSARY else re.findall(r"<strong>(.*?)</strong>", marked, flags=re.DOTALL)
         yield {"url": f"{page.name}.html#{anchor}", "page": plain(formulas.words(page.title)),
-               "title": plain(formulas.words(headings[anchor])), "text": plain(formulas.words(text))}
+               "title": plain(formulas.words(headings[anchor])), "text": plain(formulas.words(text)),
+               "defines": [plain(formulas.words(words)) for words in bold] if page.is_lesson else []}
 
 
 def menu(pages, here):
@@ -195,16 +233,25 @@ def neighbours(pages, page):
     return "".join((before or ["<span></span>"]) + after)
 
 
+def shortened(text, most=200):
+    """A text, cut after a word if it is long."""
+    return text if len(text) <= most else text[:most].rpartition(" ")[0].rstrip(",;:") + " …"
+
+
 def whole(page, pages, formulas, has_plan=False):
     """A page with all that stands around it."""
     notebook = addresses.source(f"notebooks/{page.name}.ipynb")
     plan = f' · Teach it: <a href="{plan_of(page.name)}.html">the plan</a>' if has_plan else ""
     run = (f'<p class="run">Run it: <a href="{escape(addresses.binder(page.name))}">on Binder</a> · '
            f'<a href="{addresses.colab(page.name)}">in Colab</a> · <a href="{notebook}">the notebook</a>{plan}</p>')
+    description = escape(shortened(plain(formulas.words(page.description))))
+    scripts = [f'<script src="{script}"></script>\n' for place, script in SCRIPTS.items()
+               if f'class="{place}"' in page.body]
     return TEMPLATE.substitute(name=page.name, title=escape(plain(formulas.words(page.title))), menu=menu(pages, page),
+                               description=description, address=addresses.SITE,
                                body=page.body, run=run if page.is_lesson else "", repository=addresses.REPOSITORY,
                                neighbours=neighbours(pages, page) if page in pages else "",
-                               scripts='<script src="alive.js"></script>' if 'class="alive"' in page.body else "")
+                               scripts="".join(scripts))
 
 
 def build(target, notebooks, typeset=bundled.typeset):
@@ -229,7 +276,9 @@ def build(target, notebooks, typeset=bundled.typeset):
     entries = [entry for page in [*pages, *plans] for entry in search_entries(page, formulas)]
     index = f"window.SEARCH_INDEX = {json.dumps(entries, ensure_ascii=False)};\n"
     (target / "search-index.js").write_text(index, encoding="utf-8")
-    shutil.copy(WEB / "site.js", target)
+    for name in ("site.js", "favicon.png", "share.png"):
+        shutil.copy(WEB / name, target)
+    framed.write(target, notebooks.values())
     light, dark = (HtmlFormatter(style=style).get_style_defs(place)
                    for style, place in (("default", ".code"), ("github-dark", "[data-theme=dark] .code")))
     style = "\n".join([(WEB / "site.css").read_text(encoding="utf-8"), STYLE, light, f"@media screen {{\n{dark}\n}}"])
@@ -238,7 +287,10 @@ def build(target, notebooks, typeset=bundled.typeset):
 
 def main(target=TARGET):
     bundled.installed()  # says at once what is missing, before anything is run
-    build(target, all_played())
+    notebooks = all_played()
+    for name, notebook in notebooks.items():
+        covered.cover_lesson(name, notebook)
+    build(target, notebooks)
     bundled.copy_katex(target)
     alive.write(target)
     print(f"the site is in {Path(target).relative_to(ROOT)}/: open index.html")

@@ -3,7 +3,9 @@
 import re
 from html import escape, unescape
 
+from framed import KIND, name_of
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from plain_tex import plain_tex
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
@@ -35,7 +37,11 @@ class Formulas:
         return TOUCHED.sub(filled, page)
 
     def words(self, page):
-        """The page with TeX's words in the holes, for a search."""
+        """The page with its formulas as plain text in the holes, for the search and for titles."""
+        return HOLE.sub(lambda hole: escape(plain_tex(self.found[int(hole[1])][0]), quote=False), page)
+
+    def letters(self, page):
+        """The page with TeX's letters in the holes: of these GitHub makes the anchor of a heading."""
         return HOLE.sub(lambda hole: re.sub(r"[\\{}$&]+|tag", " ", self.found[int(hole[1])][0]), page)
 
 
@@ -54,7 +60,7 @@ class Text(IPythonRenderer):
         return MarkdownWithMath(renderer=self).render(source)
 
     def heading(self, text, level, **attributes):
-        words = re.sub(r"[^\w\- ]", "", plain(self.formulas.words(text)).lower()).replace(" ", "-")
+        words = re.sub(r"[^\w\- ]", "", plain(self.formulas.letters(text)).lower()).replace(" ", "-")
         anchor, again = words, 0
         while anchor in {taken for _, taken, _ in self.headings}:
             again += 1
@@ -111,7 +117,10 @@ def source_of(data):
 
 
 def output(data, metadata):
-    """One result of a cell: the player that it brings along, with a still for paper; else its picture, or its text."""
+    """One result of a cell: the player that it brings along, with a still for paper; else its picture, or its text.
+
+    A live picture whose frames were made beforehand is a place where a script lets it move.
+    """
     known = metadata.get("image/png", {})
     alt = escape(known.get("alt", ""))
     if "text/html" in data:
@@ -121,7 +130,8 @@ def output(data, metadata):
         width = f' width="{known["width"]}"' if "width" in known else ""  # it has more pixels than it is wide
         picture = f'<img class="picture"{width} src="{source_of(data)}" alt="{alt}">'
         live = f'<p class="live">{LIVE}</p>' if data.get("text/plain", "").startswith("Live(") else ""
-        return f'<div class="figure">{picture}{live}</div>\n'
+        moves = f' moves" data-frames="{name_of(data[KIND])}' if KIND in data else ""
+        return f'<div class="figure{moves}">{picture}{live}</div>\n'
     return f'<pre class="output">{escape(data.get("text/plain", ""))}</pre>\n'
 
 

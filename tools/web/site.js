@@ -3,36 +3,94 @@
 (() => {
   const box = document.getElementById("search"), list = document.getElementById("found");
   const MOST = 12, AROUND = 70;
-  const fold = (text) => text.toLowerCase().normalize("NFD").replace(/[\u0300-\u036f]/g, "");
-  const entries = window.SEARCH_INDEX.map((entry) => ({ ...entry, inTitle: fold(entry.title), inText: fold(entry.text) }));
+
+  // Text as it is searched: small letters without accents, x₀ and x_0 as x0, α as alpha.
+  const GREEK = { α: "alpha", β: "beta", γ: "gamma", δ: "delta", ε: "epsilon", ζ: "zeta", η: "eta", θ: "theta", κ: "kappa", λ: "lambda", μ: "mu",
+    ν: "nu", ξ: "xi", π: "pi", ρ: "rho", σ: "sigma", τ: "tau", φ: "phi", χ: "chi", ψ: "psi", ω: "omega" };
+  const fold = (text) => text.normalize("NFKD").toLowerCase().replace(/[\u0300-\u036f_]/g, "").replace(/[α-ω]/g, (letter) => GREEK[letter] ?? letter);
+  const entries = window.SEARCH_INDEX.map((entry) => (
+    { ...entry, inTitle: fold(entry.title), inText: fold(entry.text), defines: entry.defines.map(fold) }));
 
   function find(words) {
-    const score = ({ inTitle, inText }) => {
+    const phrase = words.join(" ");
+    const score = ({ inTitle, inText, defines, term }) => {
       let sum = 0;
       for (const word of words) {
         const hits = (inTitle.includes(word) ? 20 : 0) + Math.min(inText.split(word).length - 1, 9);
         if (!hits) return 0;
         sum += hits;
       }
-      return sum;
+      // First the glossary's row, then the section that defines the term, then what is named like it.
+      const defined = defines.some((each) => each === phrase) ? 2 : defines.some((each) => each.includes(phrase)) ? 1 : 0;
+      return sum + defined * (term ? 300 : 100);
     };
     return entries.map((entry) => [score(entry), entry]).filter(([points]) => points)
       .sort((a, b) => b[0] - a[0]).slice(0, MOST).map(([, entry]) => entry);
   }
 
+  // How many letters must be put in, left out, changed or swapped to make one word of the other; more than `most` is Infinity.
+  function apart(a, b, most) {
+    if (Math.abs(a.length - b.length) > most) return Infinity;
+    let rows = [null, Array.from({ length: b.length + 1 }, (_, j) => j)];
+    for (let i = 1; i <= a.length; i++) {
+      const [older, before] = rows, row = [i];
+      for (let j = 1; j <= b.length; j++) {
+        row[j] = Math.min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a[i - 1] !== b[j - 1]));
+        if (older && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) row[j] = Math.min(row[j], older[j - 2] + 1);
+      }
+      if (Math.min(...row) > most) return Infinity;
+      rows = [before, row];
+    }
+    return rows[1][b.length];
+  }
+
+  // A word as the course spells it; one that stands nowhere in it is replaced by the word that is nearest, if any is near.
+  let known = null; // word: how often it is there, those of the glossary before others
+  function spelt(word) {
+    if (word.length < 4 || entries.some(({ inTitle, inText }) => inTitle.includes(word) || inText.includes(word))) return word;
+    if (!known) {
+      known = new Map();
+      for (const { inTitle, inText, term } of entries)
+        for (const each of `${inTitle} ${inText}`.match(/[a-z]{4,}/g) ?? []) known.set(each, (known.get(each) ?? 0) + (term ? 50 : 1));
+    }
+    const most = word.length < 6 ? 1 : 2;
+    let best = null, least = [Infinity, 0];
+    for (const [each, often] of known) {
+      const begun = word.length > 4 && each.length > word.length ? apart(word, each.slice(0, word.length), most) + 0.5 : Infinity; // still typing
+      const distance = Math.min(apart(word, each, most), begun);
+      if (distance < least[0] || (distance === least[0] && distance < Infinity && often > least[1])) [best, least] = [each, [distance, often]];
+    }
+    return best ?? word;
+  }
+
+  // Where a place in the folded text is in the text.
+  function place(text, folded) {
+    let seen = 0, at = 0;
+    for (const sign of text) {
+      if (seen >= folded) break;
+      seen += fold(sign).length;
+      at += sign.length;
+    }
+    return at;
+  }
+
   function excerpt(entry, words) {
-    const phrase = words.join(" "), word = entry.inText.includes(phrase) ? phrase : words[0];
-    const at = Math.max(0, entry.inText.indexOf(word)), from = Math.max(0, at - AROUND);
+    const phrase = words.join(" "), word = entry.inText.includes(phrase) ? phrase : words.find((each) => entry.inText.includes(each));
     const line = document.createElement("small"), mark = document.createElement("mark");
-    mark.textContent = entry.text.slice(at, at + word.length);
-    const before = (from ? "…" : "") + entry.text.slice(from, at);
-    const after = entry.text.slice(at + word.length, at + word.length + AROUND) + "…";
-    entry.inText.includes(word) ? line.append(before, mark, after) : line.append(entry.text.slice(0, 2 * AROUND));
+    if (!word) {
+      line.append(entry.text.slice(0, 2 * AROUND));
+      return line;
+    }
+    const found = entry.inText.indexOf(word), at = place(entry.text, found), end = place(entry.text, found + word.length);
+    const from = at > AROUND ? entry.text.indexOf(" ", at - AROUND) + 1 : 0; // no word is cut in two
+    const to = end + AROUND < entry.text.length ? entry.text.lastIndexOf(" ", end + AROUND) : entry.text.length;
+    mark.textContent = entry.text.slice(at, end);
+    line.append((from ? "… " : "") + entry.text.slice(Math.min(from, at), at), mark, entry.text.slice(end, Math.max(to, end)) + (to < entry.text.length ? " …" : ""));
     return line;
   }
 
   function show() {
-    const words = fold(box.value).split(/\s+/).filter(Boolean);
+    const typed = fold(box.value).split(/\s+/).filter(Boolean), words = typed.map(spelt);
     list.hidden = !words.length;
     if (!words.length) return;
     const found = find(words);
@@ -45,7 +103,9 @@
       item.append(link);
       return item;
     }));
-    if (!found.length) list.append(Object.assign(document.createElement("li"), { textContent: "Nothing found." }));
+    const line = (textContent) => Object.assign(document.createElement("li"), { textContent });
+    if (!found.length) list.append(line("Nothing found."));
+    else if (words.join() !== typed.join()) list.prepend(line(`Nothing has “${typed.join(" ")}”. This is “${words.join(" ")}”:`));
   }
 
   box.addEventListener("input", show);
@@ -86,10 +146,10 @@
   });
   reveal(location.hash);
 
-  // On paper nothing opens at a click, so deeper sections are printed open.
+  // On paper nothing opens at a click, so all that is folded is printed open, but for code that draws.
   let printed = [];
   addEventListener("beforeprint", () => {
-    printed = [...document.querySelectorAll(".deeper:not([open])")];
+    printed = [...document.querySelectorAll("main details:not([open], .folded, .alive *)")];
     for (const section of printed) section.open = true;
   });
   addEventListener("afterprint", () => { for (const section of printed) section.open = false; });
