@@ -159,7 +159,8 @@ def check_repaired_noise(attempt):
         ("`s` moves on now. But the denoiser is told the index i of the step: tell it the time t.", wrong(index=True)),
         ("the denoiser is told the time now. But `s` stays 0, so each step turns by the whole angle from 0 to t, "
          "and not from where it stands: after a step, s = t.", wrong(stays=True)),
-        ("`s` becomes t before δ is taken, so δ is 0 and nothing turns. Move `s` on after the step.", wrong(early=True)),
+        ("`s` becomes t before δ is taken, so δ is 0 and nothing turns. Move `s` on after the step.",
+         wrong(early=True)),
         ("the denoiser is asked with the time s where the step begins. (5) wants v̂(x_t, t).", wrong(asked_at="s")),
         ("the times fall: an inversion begins with the last of them.", wrong(falling=True)),
         ("that turns the wrong way, as `ddim` does: (4) in the place of (5).", wrong(inverse=True)),
