@@ -6,7 +6,9 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score
 
+from diffusion_lab.data.canvases import canvases
 from diffusion_lab.networks.boxes import BoxNetwork
+from diffusion_lab.results import files as results
 from diffusion_lab.sampling.chain import last, spaced
 from diffusion_lab.sampling.ddim import ddim
 from diffusion_lab.theory.denoiser import Denoiser
@@ -27,6 +29,7 @@ from diffusion_lab.vision.detection import (
     sight,
     walked,
 )
+from diffusion_lab.weights.pretrained import HERE, load_network, read_facts
 
 SCHEDULE = cosine()
 THREE = torch.tensor([[6.0, 8, 20, 28], [32, 10, 44, 30], [18, 34, 34, 53]], dtype=torch.float64)
@@ -213,6 +216,24 @@ def test_the_loss_is_finite_and_reaches_every_weight():
     batch = torch.randn(2, 1, 56, 56, generator=seeded()), truth, torch.tensor([[True, False, False], [True] * 3])
     detection_loss(network, batch, seeded(), SCHEDULE).backward()
     assert all(torch.isfinite(weight.grad).all() and weight.grad.abs().max() > 0 for weight in network.parameters())
+
+
+# The shipped weights
+
+def test_the_shipped_network_finds_digits_among_clutter():
+    made = canvases(40, 7)
+    found = detect(load_network("find"), made.image, SCHEDULE, generator=seeded())
+    right, _ = judged(found, [box[:count] for box, count in zip(made.box, made.count)])
+    assert average_precision(right, int(made.count.sum())) > 0.85
+
+
+def test_the_card_says_what_was_shipped_and_the_results_are_of_these_weights():
+    facts, card = read_facts("find"), (HERE / "find" / "README.md").read_text(encoding="utf-8")
+    assert f"{sum(p.numel() for p in load_network('find').parameters()):,} weights" in card
+    assert f"{facts['recipe']['steps']:,} steps" in card
+    assert facts["step"] == facts["recipe"]["steps"]
+    assert (HERE / "find" / "weights.safetensors").stat().st_size < 400_000
+    assert results.read("vision_find")["weights"] == facts["sha256"]
 
 
 # Refusals

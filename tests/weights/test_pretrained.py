@@ -45,7 +45,7 @@ def a_run(build=None, **facts):
 
 
 def test_the_shipped_weights_are_those_that_the_results_were_measured_with():
-    assert SHIPPED == ["early", "mnist", "style"]
+    assert SHIPPED == ["early", "find", "mnist", "style", "upright"]
     for name in ("steps", "likelihood", "sampling", "guidance", "editing"):
         assert results.read(name)["weights"] == read_facts("mnist")["sha256"]
     assert results.read("guidance")["early"] == read_facts("early")["sha256"]
@@ -163,7 +163,7 @@ def test_a_folder_called_as_shipped_weights_is_told_from_them_by_its_path(tmp_pa
 ])
 def test_where_there_are_no_weights(tmp_path, monkeypatch, name, words):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=words + r".* shipped weights \(early, mnist, style\)"):
+    with pytest.raises(ValueError, match=words + r".* shipped weights \(early, find, mnist, style, upright\)"):
         load_pretrained(name)
 
 
