@@ -114,7 +114,7 @@ def finder(network, features, schedule):
     return Denoiser(answer, schedule)
 
 
-def alone(box, score, most=RIGHT):
+def alone(box, score, most=0.5):
     """Non-maximum suppression: from the best score down, keep a box unless it overlaps one that is kept.
 
     box: float (m, 4), pixels. score: float (m,). most: the largest IoU of two boxes that are kept. Returns int64 (k,),
