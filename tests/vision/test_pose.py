@@ -7,6 +7,7 @@ import torch
 
 from diffusion_lab.data.digits import load_digits
 from diffusion_lab.networks.pose import POSE, PoseNet
+from diffusion_lab.results import files as results
 from diffusion_lab.sampling.chain import last, spaced_in_log_snr
 from diffusion_lab.sampling.dpm_solver import dpm_solver
 from diffusion_lab.theory.mixture import GaussianMixture
@@ -26,6 +27,7 @@ from diffusion_lab.vision.pose import (
     turned,
     turned_batches,
 )
+from diffusion_lab.weights.pretrained import HERE, load_network, read_facts
 
 SCHEDULE = cosine()
 IMAGES = load_digits("train")[0][:40]
@@ -191,3 +193,29 @@ def test_bad_input_is_refused():
         net(torch.zeros(2, 5), torch.ones(2, dtype=torch.int64), torch.zeros(1, 16))
     with pytest.raises(ValueError, match="width must be a whole number"):
         PoseNet(0)
+
+
+def test_the_shipped_weights_turn_digits_upright():
+    """Training digits that are seen as a picture for the first time; what is measured on test digits is in results."""
+    images, labels = load_digits("train")
+    images = images[torch.isin(labels, torch.tensor([2, 3, 4, 5, 7]))][:100]
+    pose = random_poses(100, seeded(5))
+    poses = sampled_poses(load_network("upright"), turned(images, pose), SCHEDULE, 32, generator=seeded(6))
+    off = around(densest(angle_of(poses))[0] - angle_of(pose)).abs().rad2deg()
+    assert off.median() < 9
+    assert (poses[:, :, 2:].median(dim=1).values - pose[:, 2:]).abs().median() < 0.3
+
+
+def test_the_card_and_the_results_are_of_the_shipped_weights():
+    facts, found = read_facts("upright"), results.read("vision_upright")
+    card = (HERE / "upright" / "README.md").read_text(encoding="utf-8")
+    assert found["weights"] == facts["sha256"]
+    assert found["command"] == "python benchmarks/vision_upright.py"
+    assert f"{sum(p.numel() for p in load_network('upright').parameters()):,} weights" in card
+    assert f"{facts['recipe']['steps']:,} steps of {facts['recipe']['batch']} digits" in card
+    assert (HERE / "upright" / "weights.safetensors").stat().st_size < 400_000
+    groups = {row["method"]: row["groups"] for row in found["rows"]}["denoised: largest cluster of 32"]
+    for group, name in {"one answer": "2, 3, 4, 5, 7"}.items() | {(kind, kind) for kind in "01869"}:
+        assert f"| {name} | {groups[group]['error']:.1f}° | {groups[group]['error_kind']:.1f}° |" in card
+    for kind in "01869":
+        assert f"| {groups[kind]['both']:.2f} |" in card
