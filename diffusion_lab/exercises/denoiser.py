@@ -39,6 +39,10 @@ def check_expected_rate(attempt):
          lambda p: (torch.arange(len(p), dtype=torch.float64) * p).sum().expand(len(p) - 1)),
         ("you divided the probabilities of k+1 by their sum; divide each by p(k).",
          lambda p: k_of(p, 1) * p[1:] / p[1:].sum()),
+        ("that is the count plus the slope of log p, as for a Gaussian. A Poisson gives a ratio in its place.",
+         lambda p: k_of(p, 0) + p[1:].log() - p[:-1].log()),
+        ("that is the count plus a slope of p over p, as for a Gaussian. A Poisson gives a ratio in its place.",
+         lambda p: k_of(p, 0) + (p[1:] - p[:-1]) / p[:-1]),
         ("you took a logarithm, as for the Gaussian's score. A Poisson gives a ratio.",
          lambda p: k_of(p, 1) * (p[1:].log() - p[:-1].log())),
     ]
@@ -370,6 +374,7 @@ def require_v(v, x_t, x_0, eps, signal, noise):
         (x_0, "x_t and t are right, but the third is x_0; the loss of this lesson is on v."),
         (noise * x_0 - signal * eps, "v has the wrong sign: it is √ᾱ_t ε - √(1-ᾱ_t) x_0."),
         (signal * eps + noise * x_0, "in v the term with x_0 is subtracted: √ᾱ_t ε - √(1-ᾱ_t) x_0."),
+        (signal * x_0 - noise * eps, "in v, ε and x_0 have changed places: it is √ᾱ_t ε - √(1-ᾱ_t) x_0."),
         (noise * eps - signal * x_0, "in v the two factors are swapped: √ᾱ_t belongs to ε, √(1-ᾱ_t) to x_0."),
         (signal**2 * eps - noise**2 * x_0, "the factors in v are roots: √ᾱ_t and √(1-ᾱ_t)."),
         (signal * eps - noise * x_t, "v is made of ε and x_0, and you took x_t in place of x_0."),

@@ -15,6 +15,10 @@ def check_step_length(attempt):
          lambda m, n, lr: lr * n**0.5),
         ("that is the largest stretch of the step, for a wide matrix. Asked is the root of the sum of all squares.",
          lambda m, n, lr: lr),
+        ("that is one stretch of the step. There are min(m, n) of them: asked is the root of the sum of their squares.",
+         lambda m, n, lr: lr * max(1, m / n) ** 0.5),
+        ("you added the singular values up. The norm is the root of the sum of their squares.",
+         lambda m, n, lr: lr * min(m, n) * max(1, m / n) ** 0.5),
         ("that has the right size, but the square of the norm has no root yet.", lambda m, n, lr: lr * m),
         ("you have √max(m, n). With m ≤ n there are m singular values of 1, and the factor is 1.",
          lambda m, n, lr: lr * max(m, n) ** 0.5),
@@ -52,6 +56,11 @@ def without_rest(w, x, y, piece):
     return right_gradient(w, x[:whole], y[:whole], piece)
 
 
+def last_as_if_full(w, x, y, piece):
+    return sum(right_gradient(w, x[first:first + piece], y[first:first + piece], piece) * piece / len(x)
+               for first in range(0, len(x), piece))
+
+
 def of_the_whole(squares, n):
     return squares.sum() / n
 
@@ -77,6 +86,10 @@ def check_gradient_in_pieces(attempt):
          in_pieces(of_the_whole, at_the_end=lambda total, n, pieces: total / pieces)),
         ("the sign is wrong. Asked is the gradient itself; the optimiser goes against it.",
          in_pieces(of_the_whole, at_the_end=lambda total, n, pieces: -total)),
+        ("the derivative of a square has a factor of 2, which is missing.",
+         lambda w, x, y, piece: right_gradient(w, x, y, piece) / 2),
+        ("the last piece counts as if it were full: its mean was multiplied by `piece`, and not by the rows it has.",
+         last_as_if_full),
         ("the last, smaller piece was left out.", without_rest),
         ("the last, smaller piece was left out, though n counts its rows.",
          lambda w, x, y, piece: without_rest(w, x, y, piece) * (len(x) // piece * piece) / len(x)),
@@ -104,6 +117,12 @@ def trained(share=lambda k, n: min(1, (k + 1) / n), kind=torch.float32, sign=-1)
     return attempt
 
 
+def with_rounded_steps(weight, gradients, lr, warm_up):
+    for k, gradient in enumerate(gradients):
+        weight = weight - (lr * min(1, (k + 1) / warm_up) * gradient).bfloat16().float()
+    return weight
+
+
 def whole_numbers(k, n):
     return min(1, (k + 1) // n)
 
@@ -116,6 +135,8 @@ def check_repaired_training(attempt):
          trained(whole_numbers)),
         ("the rate is right now. But the weight is still kept in 16 bits, where most steps are too small to be seen.",
          trained(kind=torch.bfloat16)),
+        ("the weight is in 32 bits now. But each step is still rounded to 16 before it is subtracted.",
+         with_rounded_steps),
         ("float16 keeps three digits: small steps vanish there, too. Keep the weight in 32 bits.",
          trained(kind=torch.float16)),
         ("steps are counted from 0, so that step k has the share (k+1)/warm_up. Yours takes no step at first.",

@@ -77,6 +77,12 @@ def check_two_factors(attempt):
          first(lambda t, s, v: ddim(t, s, v, of_x_0=lambda t, s: t**0.5))),
         ("the exact path is right. In DDIM's factor you left out the roots of ᾱ_t ᾱ_s and of (1-ᾱ_t)(1-ᾱ_s).",
          first(lambda t, s, v: ddim(t, s, v, lambda t, s: t * s, lambda t, s: (1 - t) * (1 - s)))),
+        ("the exact path is right. In DDIM's factor you took x̂_0 = x_t/√ᾱ_t, as if there were no noise in x_t.",
+         first(lambda t, s, v: (s / t) ** 0.5)),
+        ("the exact path is right. In DDIM's factor a sign is turned: both parts of x_s are added.",
+         first(lambda t, s, v: ddim(t, s, v, of_eps=lambda t, s: -(((1 - t) * (1 - s)) ** 0.5)))),
+        ("the exact path is right. In DDIM's factor v is squared: it is a variance already.",
+         first(lambda t, s, v: ddim(t, s, v**2))),
         ("DDIM's factor is right. The path's is a ratio of variances: take the root.",
          second(lambda t, s, v: var(s, v) / var(t, v))),
         ("DDIM's factor is right. The path's is upside down: x_s/√c_s = x_t/√c_t.",
@@ -106,6 +112,10 @@ def check_heun(attempt):
             raise Wrong("you asked the network at t = 0, where there is nothing to denoise: the last step, to s = 0, "
                         "takes the first answer as it is.")
         return exact(x_t[:, None], int(t))[:, 0]
+
+    def with_network(sampler):
+        """The sampler without its first argument, whose name would tell a reader nothing."""
+        return lambda x_T, times, alpha_bar: sampler(denoise, x_T, times, alpha_bar)
 
     def walk(mix=lambda first, again: (first + again) / 2, asked=lambda x_t, x_s: x_s, at_time=lambda t, s: s,
              anew=True, fraction=lambda ratio: 1 - ratio, shrunk=True):
@@ -152,7 +162,45 @@ def check_heun(attempt):
             x_t = noise_kept * x_t + towards * D
         return x_t
 
+    def in_y(scaled):
+        """Walks with y in the place of x_t and asks with y; scaled: y is made of x_T, and not x_T itself."""
+
+        def answer(denoise, x_T, times, alpha_bar):
+            sigma = ((1 - alpha_bar) / alpha_bar).sqrt()
+            y = x_T / alpha_bar[times[0]].sqrt() if scaled else x_T
+            for t, s in zip(times, times[1:] + [0]):
+                ratio = sigma[s] / sigma[t]
+                D = denoise(y, t)
+                if s > 0:
+                    D = (D + denoise(ratio * y + (1 - ratio) * D, s)) / 2
+                y = ratio * y + (1 - ratio) * D
+            return y
+
+        return answer
+
+    def kept_answer(denoise, x_T, times, alpha_bar):
+        """The second answer of a step serves as the first one of the next."""
+        sigma = ((1 - alpha_bar) / alpha_bar).sqrt()
+        x_t = x_T
+        first = denoise(x_T, times[0])
+        for t, s in zip(times, times[1:] + [0]):
+            noise_kept = ((1 - alpha_bar[s]) / (1 - alpha_bar[t])).sqrt()
+            towards = alpha_bar[s].sqrt() * (1 - sigma[s] / sigma[t])
+            D = first
+            if s > 0:
+                again = denoise(noise_kept * x_t + towards * first, s)
+                D = (first + again) / 2
+                first = again
+            x_t = noise_kept * x_t + towards * D
+        return x_t
+
     causes = [
+        ("you walk with y = x_t/√ᾱ_t, as (6) does, but the network wants x_t: multiply y by √ᾱ at the time at which "
+         "you ask.", in_y(scaled=True)),
+        ("(6) is a step of y = x_t/√ᾱ_t, and you took x_t for it: multiply all of it by √ᾱ_s, as `dpm_solver` does.",
+         in_y(scaled=False)),
+        ("the second answer of one step was kept as the first of the next. It was asked at another place: the step was "
+         "taken anew since, so ask again.", kept_answer),
         ("that is DDIM: the second answer is not used, or both questions were the same (ask it with x_s at time s).",
          walk(mix=lambda first, again: first)),
         ("you used the second answer alone; take the mean of the two.", walk(mix=lambda first, again: again)),
@@ -172,10 +220,11 @@ def check_heun(attempt):
          "where σ is 20,000, a mean of slopes would be far off.)", in_slopes),
     ]
     alpha_bar = schedule.alpha_bar
-    diagnosed(attempt, walk(), causes,
+    diagnosed(with_network(attempt), with_network(walk()),
+              [(words, with_network(wrong)) for words, wrong in causes],
               "For each pair (t, s): ask, step by (6) to x_s, ask there at s, average, and step anew from x_t.",
-              [(denoise, X, [900, 600, 350, 100], alpha_bar), (denoise, Y, [950, 400, 150], alpha_bar),
-               (denoise, Z, [990, 930, 700, 420, 230, 90, 20], alpha_bar)])
+              [(X, [900, 600, 350, 100], alpha_bar), (Y, [950, 400, 150], alpha_bar),
+               (Z, [990, 930, 700, 420, 230, 90, 20], alpha_bar)])
     return "Two questions a step, and order 2. Now let it compete with dpm_solver, question for question."
 
 
@@ -285,6 +334,10 @@ def check_repaired_ddim(attempt):
          wrong(second=lambda x, o, a: (x - o) / (1 - a).sqrt())),
         ("in x_t the digit is shrunk by √ᾱ_t, not by ᾱ_t.", wrong(second=lambda x, o, a: (x - a * o) / (1 - a).sqrt())),
         ("the noise is not x_t itself; take √ᾱ_t x̂_0 out of it and rescale.", wrong(second=lambda x, o, a: x)),
+        ("a sign is turned: in x_t the noise is added, so ε̂ is x_t less the digit.",
+         wrong(second=lambda x, o, a: (a.sqrt() * o - x) / (1 - a).sqrt())),
+        ("that is v where ε̂ is due: in ε̂, √ᾱ_t stands before x̂_0, and not before x_t.",
+         wrong(second=lambda x, o, a: (a.sqrt() * x - o) / (1 - a).sqrt())),
         ("you treated the output as if it were v: this network predicts x_0.",
          wrong(second=lambda x, o, a: a.sqrt() * o + (1 - a).sqrt() * x)),
         ("the fresh noise is multiplied by η² √β̃; it is η √β̃.", wrong(std=lambda eta, var: eta**2 * var.sqrt())),

@@ -21,7 +21,7 @@ def check_convolution(attempt):
         return rows_of(*case), parameters_of(*case)
 
     rows_mistaken = [
-        ("you return the two the other way round: first the rows, then the parameters.", parameters_of),
+        ("you return the two the other way round: first the rows, then the weights.", parameters_of),
         ("the rows of the result: a kernel that no longer fits is not counted. Round down, with `//`.",
          lambda n, a, b, k, s, p: (n + 2 * p - k) / s + 1),
         ("the rows of the result: a kernel that no longer fits is not counted. Round down, with `//`, not up.",
@@ -47,23 +47,23 @@ def check_convolution(attempt):
          lambda n, a, b, k, s, p: (n + 2 * p - k // 2) // s + 1),
     ]
     parameters_mistaken = [
-        ("the parameters: the biases are missing, one for each output channel.", lambda n, a, b, k, s, p: a * b * k**2),
-        ("the parameters: the biases belong to the output channels.", lambda n, a, b, k, s, p: a * b * k**2 + a),
-        ("the parameters: each output channel has a bias of its own.", lambda n, a, b, k, s, p: a * b * k**2 + 1),
-        ("the parameters: an output channel has one bias, and not one for each of its kernels.",
+        ("the weights: the biases are missing, one for each output channel.", lambda n, a, b, k, s, p: a * b * k**2),
+        ("the weights: the biases belong to the output channels.", lambda n, a, b, k, s, p: a * b * k**2 + a),
+        ("the weights: each output channel has a bias of its own.", lambda n, a, b, k, s, p: a * b * k**2 + 1),
+        ("the weights: an output channel has one bias, and not one for each of its kernels.",
          lambda n, a, b, k, s, p: a * b * k**2 + a * b),
-        ("the parameters: an output channel has one bias; it has no kernel² entries.",
+        ("the weights: an output channel has one bias; it has no kernel² entries.",
          lambda n, a, b, k, s, p: (a * b + b) * k**2),
-        ("the parameters: a kernel has kernel² numbers.", lambda n, a, b, k, s, p: a * b * k + b),
-        ("the parameters: a kernel has kernel² numbers, and yours has 1.", lambda n, a, b, k, s, p: a * b + b),
-        ("the parameters: each output channel has a kernel for each input channel.",
+        ("the weights: a kernel has kernel² numbers.", lambda n, a, b, k, s, p: a * b * k + b),
+        ("the weights: a kernel has kernel² numbers, and yours has 1.", lambda n, a, b, k, s, p: a * b + b),
+        ("the weights: each output channel has a kernel for each input channel.",
          lambda n, a, b, k, s, p: b * k**2 + b),
     ]
     diagnosed(part(attempt, 0), as_float(rows_of), rows_mistaken,
               "The rows of the result: (rows + 2 padding - kernel) moves of the kernel, divided by the stride and "
               "rounded down, and its first place.", CONVOLUTIONS)
     diagnosed(part(attempt, 1), as_float(parameters_of), parameters_mistaken,
-              "The parameters: kernel² for each pair of an input and an output channel, and the biases. They do not "
+              "The weights: kernel² for each pair of an input and an output channel, and the biases. They do not "
               "depend on rows, stride or padding.", CONVOLUTIONS)
     diagnosed(attempt, both, [], "Two whole numbers.", CONVOLUTIONS)
     return "Both numbers, for seven convolutions."
@@ -334,7 +334,7 @@ def check_reach(attempt):
 
     right = share()
     causes = [
-        ("that is the share outside of the window; asked is the one inside.", lambda *case: 1 - right(*case)),
+        ("that is the fraction outside of the window; asked is the one inside.", lambda *case: 1 - right(*case)),
         ("the slopes are to be squared; you took their absolute values.", share(torch.abs)),
         ("the slopes are to be squared, or those of both signs cancel.", share(lambda slopes: slopes)),
         ("your window lacks its last row and column: a slice leaves its upper end out, so it goes to 14 + radius + 1.",
@@ -353,7 +353,7 @@ def check_reach(attempt):
         ("you squared the pixel's answer: its slope is then another one.",
          share(of=lambda answers: answers[:, 0, 14, 14].square().sum())),
         ("you took the first picture alone.", share(of=lambda answers: answers[0, 0, 14, 14])),
-        ("you averaged the shares of the pictures; asked is one share of all their squared slopes together.", each),
+        ("you averaged the fractions of the pictures; asked is that of all their squared slopes together.", each),
         ("your window is round; asked is a square: at most radius rows *and* at most radius columns away.",
          round_window),
         ("that is the sum inside the window; divide by the sum of all.",

@@ -43,6 +43,31 @@ def twice(D=lambda one, two: (one + two) / 2, ask=lambda denoise, x_t, x_s, t, s
     return answer
 
 
+def of_y(scaled):
+    """A sampler that asks twice, and asks with y."""
+    def answer(denoise, x_T, times, alpha_bar):
+        y = x_T / alpha_bar[times[0]] ** 0.5 if scaled else x_T
+        for t, s in zip(times, times[1:] + [0]):
+            e = ((1 - alpha_bar[s]) * alpha_bar[t] / ((1 - alpha_bar[t]) * alpha_bar[s])) ** 0.5
+            D = denoise(y, t)
+            if s > 0:
+                D = (D + denoise(e * y + (1 - e) * D, s)) / 2
+            y = e * y + (1 - e) * D
+        return y
+    return answer
+
+
+def thrifty(denoise, x_T, times, alpha_bar):
+    """A sampler that asks once a step, and keeps the second answer as the first of the next."""
+    x, first = x_T, denoise(x_T, times[0])
+    for t, s in zip(times, times[1:] + [0]):
+        a, b = alpha_bar[t], alpha_bar[s]
+        kept, towards = ((1 - b) / (1 - a)) ** 0.5, b**0.5 * (1 - ((1 - b) * a / ((1 - a) * b)) ** 0.5)
+        second = denoise(kept * x + towards * first, s) if s > 0 else first
+        x, first = kept * x + towards * (first + second) / 2, second
+    return x
+
+
 def repaired(eps_hat=lambda x, o, a: (x - a**0.5 * o) / (1 - a) ** 0.5, amount=lambda eta, var: eta**2 * var,
              less=lambda var: var, alpha=lambda a, t, s: a[t] / a[s], root=lambda var: var**0.5):
     """A step of DDIM for a network that predicts x_0, with one part exchanged."""
@@ -80,6 +105,9 @@ WRONG = {
          "you took ε̂ = √(1-ᾱ_t) x_t"),
         (lambda a, b, v: (math.sqrt(a * b) + math.sqrt((1 - a) * (1 - b)) / (a * v + 1 - a), factors()(a, b, v)[1]),
          "you took x̂_0 = √ᾱ_t x_t"),
+        (lambda a, b, v: (math.sqrt(b / a), factors()(a, b, v)[1]), "as if there were no noise"),
+        (factors(of_eps=lambda a, b: -math.sqrt((1 - a) * (1 - b))), "a sign is turned"),
+        (lambda a, b, v: (factors()(a, b, v**2)[0], factors()(a, b, v)[1]), "v is squared"),
         (factors(path=lambda c_t, c_s: c_s / c_t), "take the root"),
         (factors(path=lambda c_t, c_s: math.sqrt(c_t / c_s)), "upside down"),
         (factors(path=lambda c_t, c_s: 1.0), "stands still"),
@@ -100,6 +128,9 @@ WRONG = {
         (twice(share=lambda e: e - 1), "a sign is turned"),
         (twice(share=lambda e: 1 - e**2), "h is half the difference"),
         (twice(shrink=lambda a: 1.0), "√ᾱ_s is missing"),
+        (of_y(scaled=True), "the network wants x_t"),
+        (of_y(scaled=False), "you took x_t for it"),
+        (thrifty, "ask again"),
         (twice(last=True), "you asked the network at t = 0"),
         (lambda denoise, x_T, times, alpha_bar: None, "is the `return` missing"),
     ],
@@ -129,6 +160,8 @@ WRONG = {
         (repaired(eps_hat=lambda x, o, a: (x - a * o) / (1 - a) ** 0.5), "not by ᾱ_t"),
         (repaired(eps_hat=lambda x, o, a: x), "not x_t itself"),
         (repaired(eps_hat=lambda x, o, a: a**0.5 * o + (1 - a) ** 0.5 * x), "as if it were v"),
+        (repaired(eps_hat=lambda x, o, a: (a**0.5 * o - x) / (1 - a) ** 0.5), "a sign is turned"),
+        (repaired(eps_hat=lambda x, o, a: (a**0.5 * x - o) / (1 - a) ** 0.5), "that is v where"),
         (repaired(alpha=lambda a, t, s: a[t] / a[t - 1]), "one step of the full chain"),
         (repaired(alpha=lambda a, t, s: a[t]), "you took 1-ᾱ_t"),
         (repaired(amount=lambda eta, var: (eta * var) ** 2), "take the root of β̃"),

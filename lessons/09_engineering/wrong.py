@@ -39,6 +39,12 @@ def trained(share=lambda k, n: min(1, (k + 1) / n), kind=torch.float32, sign=-1)
     return attempt
 
 
+def rounding(weight, gradients, lr, warm_up):
+    for k, gradient in enumerate(gradients):
+        weight = weight - (lr * min(1, (k + 1) / warm_up) * gradient).bfloat16()
+    return weight
+
+
 def averaged(path, decay, start=None, swapped=False):
     average = path[0] if start is None else start
     for weights in path[1:]:
@@ -68,6 +74,8 @@ WRONG = {
         (lambda m, n, lr: lr * (m * n) ** 0.5, "there are only min(m, n) of them"),
         (lambda m, n, lr: lr * n**0.5, "rows and columns are swapped"),
         (lambda m, n, lr: lr, "the largest stretch"),
+        (lambda m, n, lr: lr * max(1, m / n) ** 0.5, "one stretch"),
+        (lambda m, n, lr: lr * min(m, n) * max(1, m / n) ** 0.5, "added the singular values up"),
         (lambda m, n, lr: lr * m, "the square of the norm has no root yet"),
         (lambda m, n, lr: lr * max(m, n) ** 0.5, "max(m, n)"),
         (lambda m, n, lr: m**0.5, "the rate is missing"),
@@ -82,6 +90,8 @@ WRONG = {
         (in_pieces(lambda squares, n: squares.mean(), clear=True), "only the last piece"),
         (in_pieces(lambda squares, n: squares.sum() / n, at_the_end=lambda g, n, k: g / k), "divided twice"),
         (in_pieces(lambda squares, n: squares.sum() / n, at_the_end=lambda g, n, k: -g), "the sign"),
+        (lambda w, x, y, p: x.T @ (x @ w - y) / len(x), "a factor of 2"),
+        (lambda w, x, y, p: in_pieces(lambda squares, n: squares.mean() * p / n)(w, x, y, p), "as if it were full"),
         (lambda w, x, y, p: in_pieces(lambda s, n: s.sum() / n)(w, x[:len(x) // p * p], y[:len(x) // p * p], p),
          "the last, smaller piece was left out."),
         (lambda w, x, y, p: ((x @ w - y) ** 2).mean(), "the shape should be"),
@@ -95,6 +105,7 @@ WRONG = {
         (trained(lambda k, n: (k + 1) / n), "goes on rising"),
         (trained(lambda k, n: 1), "there is no warm-up"),
         (trained(sign=1), "uphill"),
+        (rounding, "each step is still rounded"),
         (trained(kind=torch.float16), "float16"),
         (lambda w, g, lr, n: trained()(w, g, lr, n).double(), "yours is float64"),
         (lambda w, g, lr, n: w - lr * g.sum(0) / 3, "After all steps"),
