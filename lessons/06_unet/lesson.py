@@ -802,36 +802,9 @@ assert UNet()(x_t, t).abs().max() == 0
 alone = [built(x_t[i : i + 1], t[i : i + 1], i) for i in range(10)]
 assert torch.allclose(answer, torch.cat(alone), atol=1e-4)
 
-
-def weights(fine, coarse, dim, labels=10):
-    """The number of weights of each part of the U-Net, counted by hand with equation (2)."""
-    def conv(a, b, k=3):
-        return a * b * k * k + b
-
-    def block(a, b):
-        first = 2 * a + conv(a, b)  # norm_1, conv_1
-        second = (dim + 1) * 2 * b + 2 * b + conv(b, b)  # scale_and_shift, norm_2, conv_2
-        return first + second + (conv(a, b, k=1) if a != b else 0)  # the shortcut
-
-    return {
-        "condition": (64 + 1) * dim + (dim + 1) * dim + (labels + 1) * dim,
-        "enter": conv(4, fine),
-        "fine_down": block(fine, fine),
-        "shrink": conv(fine, coarse),
-        "coarse_down": block(coarse, coarse),
-        "attention": 2 * coarse + (coarse + 1) * 4 * coarse,
-        "middle": block(coarse, coarse),
-        "coarse_up": block(2 * coarse, coarse),
-        "grow": conv(coarse, fine, k=1),
-        "fine_up": block(2 * fine, fine),
-        "leave": 2 * fine + conv(fine, 4),
-    }
-
-
-counted = weights(**trained.arguments)
-for name, part in built.named_children():
-    assert sum(p.numel() for p in part.parameters()) == counted[name]
-    print(f"{name:12}{counted[name]:9,}")
+counted = {name: sum(w.numel() for w in part.parameters()) for name, part in built.named_children()}
+for name, n in counted.items():
+    print(f"{name:12}{n:9,}")
 print(f"{'in all':12}{sum(counted.values()):9,}")
 
 # %% tags=["claim"]
@@ -841,7 +814,7 @@ assert sum(counted[name] for name in coarse_parts) > 0.6 * sum(counted.values())
 assert sum(counted.values()) > 900_000
 
 # %% [markdown]
-# Most of the weights are at 7×7, where a kernel has only 49 positions to visit.
+# Most of them are at 7×7, where a kernel has only 49 positions to visit.
 #
 # **Watch a digit pass through.** A seven at $t=400$ goes in, $v$ comes out. Before you look: at which stage will the noise be gone?
 
@@ -897,6 +870,40 @@ Scrubber(
 # At none. It is faintest at the bottom, and at the end it is back! That is no failure: at this time $v$ is mostly noise, and the
 # network must say where each grain lies. Only the skip can tell it. Then `as_denoiser` takes $v$ off $x_t$, and a seven remains.
 #
+# ### Deeper: the weights, counted by hand
+#
+# Equation (2), part by part: a pencil finds the same numbers.
+
+# %% tags=["check"]
+def weights(fine, coarse, dim, labels=10):
+    """The number of weights of each part of the U-Net, counted by hand with equation (2)."""
+    def conv(a, b, k=3):
+        return a * b * k * k + b
+
+    def block(a, b):
+        first = 2 * a + conv(a, b)  # norm_1, conv_1
+        second = (dim + 1) * 2 * b + 2 * b + conv(b, b)  # scale_and_shift, norm_2, conv_2
+        return first + second + (conv(a, b, k=1) if a != b else 0)  # the shortcut
+
+    return {
+        "condition": (64 + 1) * dim + (dim + 1) * dim + (labels + 1) * dim,
+        "enter": conv(4, fine),
+        "fine_down": block(fine, fine),
+        "shrink": conv(fine, coarse),
+        "coarse_down": block(coarse, coarse),
+        "attention": 2 * coarse + (coarse + 1) * 4 * coarse,
+        "middle": block(coarse, coarse),
+        "coarse_up": block(2 * coarse, coarse),
+        "grow": conv(coarse, fine, k=1),
+        "fine_up": block(2 * fine, fine),
+        "leave": 2 * fine + conv(fine, 4),
+    }
+
+
+assert weights(**trained.arguments) == counted
+print("counted by hand: the same, part by part")
+
+# %% [markdown]
 # ### Deeper: what each stage is about
 #
 # `outputs_of` hangs a **hook** on each part, a function that is called with its output each time it runs. (`grow` repeats each
@@ -932,8 +939,8 @@ assert all(alike[stage][0] > alike[stage][1] for stage in coarse)
 # You have been told what each part is good for. Is it true? An **ablation** finds out: replace a part, train again, look what got
 # worse. But was it the part, or fewer weights, or luck?
 #
-# So these five have the same number of weights within one per cent, and three seeds. They are a third as wide as ours, and trained
-# briefly: the whole one draws *most* of its digits, not all.
+# So these five have the same number of weights within one per cent, and three seeds. They are a third as wide as
+# ours, and trained briefly.
 #
 # - **whole**: the network of Figure 2,
 # - **no time**: it is told $t=0$, whatever the time,
@@ -941,8 +948,8 @@ assert all(alike[stage][0] > alike[stage][1] for stage in coarse)
 # - **no attention**: in its place two layers that look at each position by itself,
 # - **no coarse level**: nothing shrinks; the same weights work at 14×14.
 #
-# Each is judged by its loss on the test digits, and by 1,000 digits that it draws. Another network, the *judge*, reads them: the
-# **accuracy**. It also turns each into a list of features, whose mean and covariance the **distance** compares with those of real
+# Each is judged by its loss on the test digits, and by 1,000 digits that it draws. Another network, the *judge*,
+# reads them: the **accuracy**. The **distance** compares what the judge sees in them with what it sees in real
 # digits; 1 is as good as real (notebook 07). A second judge was trained apart.
 
 # %% tags=["check"]
@@ -1019,8 +1026,8 @@ show(fig, alt="Left: ten drawn digits of each of five networks. Right: for four 
 # **Figure 4.** Left: ten digits of each network, asked for 0 to 9 from the same noise. Right: where in time each loses, averaged
 # over seeds.
 #
-# First the whole: one digit in five cannot be read, and its distance is twenty to forty times the floor. So this says how small
-# networks *begin* to draw, not how large ones end. Now pay out the bets.
+# First the whole: one digit in five cannot be read, and its distance is twenty to forty times the floor. So this says
+# how small networks *begin* to draw. Now pay out the bets.
 #
 # - The **skips** are missed most, by every measure. Detail suffers, where a good part of the noise is gone.
 # - The **time** is missed a little: the loss is higher at every $t$, fewer digits can be read. But one of the two distances sees
@@ -1195,9 +1202,10 @@ exercise.check_transformer_block(transformer_block)
 # </details>
 
 # %% [markdown]
-# ### Exercise 3 (core): find the fault
+# ### Exercise 3 (core): find two faults
 #
-# Two faults from public code, in one function. All shapes fit, and a network with the first drew as well as one without. Repair both.
+# Both have stood in public code, and all shapes fit. A network with the first of them drew as well as one without it.
+# Repair the function.
 #
 # ```python
 # def attend(q, k, v):
