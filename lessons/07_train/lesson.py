@@ -392,10 +392,10 @@ print("125 batches of 32: each of the 4,000 images once")
 # %% [markdown]
 # ## 3 · One minute
 #
-# `drawn_by` draws from the same noise each time, by ten steps of a sampler from notebook 08. (Its guidance pushes towards the
-# label: 0 is off, much is cleaner and less varied.) The rate comes down along a curve whose end must be known beforehand. So
-# `steps_that_fit` tries twenty steps, and says how many fit into some seconds on your machine: at least 300, which a slow one
-# may need some minutes for. Fewer steps make poorer digits; all that follows works with them, too.
+# `drawn_by` draws from the same noise each time, by ten steps of a sampler from notebook 08. (Its guidance pushes
+# towards the label: 0 is off, much is cleaner and less varied.) The rate comes down along a curve whose end must be
+# known beforehand. So `steps_that_fit` tries twenty steps, and says how many fit into some seconds on your machine:
+# at least 300, which a slow one may need some minutes for.
 
 # %%
 def drawn_by(network, labels, seed=1):
@@ -887,10 +887,12 @@ if TRAIN:
 # %% [markdown]
 # ## 7 · What goes wrong, and how it looks
 #
-# A training that fails seldom says so. So learn the looks.
+# A training that fails seldom says so.
 #
-# **A rate that is too high**: a tiny U-Net, a hundred steps, at a good rate for so short a run, and at one twenty times as high. **A time that is off
-# by one step of the sampler**: a sampler goes from $t$ to $s$, and the denoiser must be told $t$, the noise *in* its input. Told $s$, it expects less.
+# **A rate that is too high.** A tiny U-Net takes a hundred steps, once at a good rate, once at twenty times that.
+#
+# **A time that is off by one.** A sampler goes from $t$ to $s$. The denoiser must be told $t$, the noise that is *in*
+# its input. Here it is told $s$.
 
 # %%
 def tiny():
@@ -938,9 +940,9 @@ show(
 )
 
 # %% [markdown]
-# **Figure 7.** Left: the high rate leaps, then falls, and then stays where it is; a look at the end alone does not show the leaps. Right: grain that
-# stays. What the network does not know to be noise it takes for a part of the image. No loss shows that one: the training was
-# right, and the sampler is wrong.
+# **Figure 7.** Left: the high rate leaps, then falls, and then stays where it is. Right: grain that stays. What the
+# network does not know to be noise it takes for a part of the image. No loss shows that one: the training was right,
+# and the sampler is wrong.
 #
 # | what you see | what it often is | how to find out |
 # |:--|:--|:--|
