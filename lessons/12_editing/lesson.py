@@ -1294,6 +1294,6 @@ show(
 #
 # ## Next
 #
-# You have changed what is there. The next notebook, which is being written, asks a network that draws what it *sees*: which digit, and where.
+# You have changed what is there. [Notebook 13](13_vision.ipynb) asks a network that draws what it *sees*: which digit, where, and which way up.
 #
 # From now on: `from diffusion_lab.sampling.editing import bridge, invert, labelled, sdedit, slerp`.
