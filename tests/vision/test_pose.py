@@ -134,8 +134,9 @@ def test_ten_steps_share_out_two_answers_as_they_are_weighed(weight):
     assert abs((first[:2].norm() / 2**0.5).item() - abs(2 * weight - 1)) < 1e-3
 
 
+@pytest.mark.slow
 def test_a_trained_network_answers_as_the_exact_denoiser():
-    """One grey picture whose poses come from a mixture of two: a minute's training in five seconds."""
+    """One grey picture whose poses come from a mixture of two."""
     mixture = GaussianMixture([0.7, 0.3], at_angle(angles(40.0, 220.0)), [0.05, 0.05])
     grey = torch.zeros(1, 1, 28, 28)
 
