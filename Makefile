@@ -10,7 +10,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 TORCH ?= $(shell cat .venv/torch 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab check test notebooks lesson site slides student lint lowest clean
+.PHONY: help lab check test notebooks lesson site book slides student lint lowest clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,10 @@ lesson: $(DEVELOPER)  ## make a new lesson from a template: make lesson NAME=11_
 
 site: $(DEVELOPER)  ## build the course as static pages, build/site/index.html (the first time it needs Node.js and a network)
 	$(BIN)/python tools/build_site.py
+
+book: $(DEVELOPER)  ## build the course as a book, build/diffusion-lab.pdf (needs Chromium, and what `make site` needs)
+	$(BIN)/python tools/build_site.py
+	$(BIN)/python tools/build_book.py
 
 slides: $(DEVELOPER)  ## build a deck of slides for each notebook, build/slides/index.html (needs what `make site` needs)
 	$(BIN)/python tools/build_slides.py

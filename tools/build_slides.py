@@ -13,6 +13,7 @@ from pathlib import Path
 from string import Template
 
 import bundled
+import framed
 from build_notebooks import ROOT, lessons
 from played import played
 from pygments.formatters import HtmlFormatter
@@ -88,6 +89,7 @@ def copy_assets(target):
     bundled.copy_katex(target)
     bundled.copy_reveal(target)
     shutil.copy(WEB / "slides.js", target)
+    framed.write(target)
     colours = HtmlFormatter(style="default", cssclass="code").get_style_defs(".code")
     style = (WEB / "slides.css").read_text(encoding="utf-8")
     (target / "slides.css").write_text(style + colours + "\n", encoding="utf-8")
@@ -101,8 +103,10 @@ def main(*chosen, target=TARGET):
     copy_assets(target)
     for lesson in lessons():
         if (not chosen or lesson.number in chosen) and slides_file(lesson).exists():
-            leaves = deck(slides_file(lesson).read_text(encoding="utf-8"), played(lesson))
+            notebook = played(lesson)
+            leaves = deck(slides_file(lesson).read_text(encoding="utf-8"), notebook)
             write(target, lesson.name, leaves)
+            framed.write(target, [notebook])
             print(f"{lesson.name}: {len(leaves)} slides", flush=True)
     write_index(target)
     print(f"the slides are in {target.relative_to(ROOT)}/: open index.html")

@@ -10,16 +10,17 @@ import json
 import time
 from base64 import b64encode
 from hashlib import sha256
+from io import BytesIO
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 from IPython.display import display
 from lives import alive
+from PIL import Image
 
 from diffusion_lab.view.canvas import CONTROLS, Canvas
-from diffusion_lab.view.pictures import pixels, quick_png
-from diffusion_lab.view.player import webp
+from diffusion_lab.view.pictures import pixels
 
 KIND = "application/vnd.diffusion-lab.frames+json"
 MOST, THREE, SLOW = 120, 3, 0.15
@@ -83,7 +84,7 @@ def frames_of(live, most=MOST, three=THREE):
     for choice in product(*(axis["values"] for axis in axes)):
         drawn = live._draw_picture(**values | {axis["name"]: value for axis, value in zip(axes, choice)})
         array = pixels(drawn) if hasattr(drawn, "savefig") else drawn
-        order.append(frames.setdefault(webp(b64encode(quick_png(array)).decode()), len(frames)))
+        order.append(frames.setdefault(webp(array), len(frames)))
     fixed = [live._told[name]["description"] for name in live._controls if name not in {axis["name"] for axis in axes}]
     shown = ("description", "labels", "value", "list", "of")
     return {"axes": [{key: axis[key] for key in shown} for axis in axes], "order": order, "frames": list(frames),
@@ -100,6 +101,18 @@ def seconds(live):
         for value in ends:
             live._draw_picture(**values | {name: value})
     return (time.process_time() - began) / (2 * len(values))
+
+
+def webp(array):
+    """A picture as WebP without loss, but for colours, of which 32 are kept, in base64."""
+    image = Image.fromarray(array)
+    if image.mode != "L":
+        image = image.quantize(32, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        # The paper is white in the picture, and must be on the page, where a shade less is seen as a slab.
+        image.putpalette([255 if value > 247 else value for value in image.getpalette()])
+    buffer = BytesIO()
+    image.convert("RGB").save(buffer, format="WEBP", lossless=True, quality=60, method=4)
+    return b64encode(buffer.getvalue()).decode()
 
 
 def show_all(most=MOST, three=THREE, slow=SLOW):
@@ -141,7 +154,7 @@ def name_of(made):
     return sha256(json.dumps(made).encode()).hexdigest()[:12]
 
 
-def write(folder, notebooks):
+def write(folder, notebooks=()):
     """Put into a folder what its pages need: moves.js, and in frames/ a file for each picture that moves."""
     Path(folder, "frames").mkdir(parents=True, exist_ok=True)
     script = f"(() => {{\n{CONTROLS}\n{SCRIPT.read_text(encoding='utf-8')}}})();\n"

@@ -46,6 +46,12 @@ def small_site(without_katex, tmp_path_factory):
     return built(tmp_path_factory.mktemp("small") / "site", {tiny.NAME: tiny.notebook()}, without_katex)
 
 
+@pytest.fixture(scope="module")
+def site_of(without_katex, tmp_path_factory):
+    """What builds a site of {name: notebook}, and gives its folder."""
+    return lambda notebooks: built(tmp_path_factory.mktemp("made") / "site", notebooks, without_katex)
+
+
 def built(target, notebooks, without_katex):
     if without_katex:
         build_site.build(target, notebooks, typeset=lambda formulas: [f"<i>{escape(tex)}</i>" for tex, _ in formulas])

@@ -2,15 +2,18 @@
 
 import json
 import re
-from html import escape
+from html import escape, unescape
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
+import addresses
+import build_book
 import build_site
 import nbformat
 import pytest
 import tiny
 from course import NOTEBOOKS, ROOT
+from PIL import Image
 from render import Formulas, Text, outputs
 
 ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:")
@@ -141,6 +144,33 @@ def test_the_search_knows_every_section_and_its_address(pages, anchors, site):
     assert not [entry for entry in entries if not entry["title"] or "\x02" in entry["text"] + entry["title"]]
 
 
+def test_each_page_says_what_it_is_and_has_an_icon_and_a_picture_to_share(site):
+    described = {}
+    for path in site.glob("*.html"):
+        page = path.read_text(encoding="utf-8")
+        told = re.search(r'<meta name="description" content="([^"]+)">', page)[1]
+        assert 20 < len(unescape(told)) <= 202, path.name
+        assert not re.search(r"\\|\$|\x02|<|mathcal", unescape(told)), told
+        assert told not in described, (path.name, described.get(told))
+        described[told] = path.name
+        assert f'<meta property="og:description" content="{told}">' in page
+        assert f'<meta property="og:url" content="{addresses.SITE}{path.name}">' in page
+        assert f'<meta property="og:image" content="{addresses.SITE}share.png">' in page
+    for name, size in (("share.png", (1200, 630)), ("favicon.png", (56, 56))):
+        assert Image.open(site / name).size == size
+    assert addresses.SITE == "https://diffusion-lab.github.io/diffusion-lab/"
+
+
+def test_the_first_picture_of_the_readme_moves_is_small_and_has_no_slab():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme.index('src="docs/drawn.png"') < readme.index("[![")
+    path = ROOT / "docs" / "drawn.png"
+    assert path.stat().st_size < 500_000
+    picture = Image.open(path)
+    assert picture.n_frames == 11
+    assert picture.convert("RGBA").getpixel((86, 10))[3] == 0, "between the squares one sees the page, light or dark"
+
+
 def test_the_search_shows_prose_before_code():
     body = '<h2 id="a">A</h2><div class="code"><pre>x = 1</pre></div><p>Words.</p><pre class="output">1</pre>'
     page = build_site.Page("p", f"<h1>P</h1>{body}", [(1, "p", "P"), (2, "a", "A")])
@@ -205,3 +235,15 @@ def test_the_search_knows_what_is_folded(small_site):
     assert entry["title"] == "Deeper: why a half is a half"
     assert "Crumbs add up." in entry["text"]
     assert "Thirds" not in entry["text"]
+
+
+def test_the_book_has_all_lessons_and_its_links_stay_inside(site):
+    page = build_book.book(site)
+    known = set(re.findall(r' id="([^"]+)"', page))
+    assert {path.stem for path in NOTEBOOKS} | set(build_book.AFTER) <= known
+    links = re.findall(r'href="([^"]+)"', page)
+    assert [link for link in links if link.startswith("#") and unquote(link[1:]) not in known] == []
+    assert [link for link in links if ".html" in link and not link.startswith("http")] == []
+    assert "<iframe" not in page
+    assert "<script" not in page
+    assert re.findall(r"<details(?! open)", page) == []

@@ -2,11 +2,17 @@
 
 from pathlib import Path
 
+import covered
+import framed
+import ipywidgets as widgets
+import numpy as np
 import pytest
 import tiny
 from browser import CHROMIUM, HOW_TO_INSTALL, browser
 from course import NOTEBOOKS
 from fits import misfits
+
+from diffusion_lab.view.live import Live
 
 pytestmark = pytest.mark.slow
 
@@ -132,6 +138,48 @@ def test_the_search_leads_to_the_place(page, site):
     assert not page.locator("#found").is_visible()
 
 
+@pytest.mark.parametrize(("typed", "meant"), [
+    ("guidence", "guidance"), ("postierior", "posterior"), ("scheduel", "schedule"), ("denoser", "denoiser")])
+def test_the_search_finds_what_is_nearly_spelt_so(page, site, typed, meant):
+    open_page(page, site, "index.html")
+    page.locator("#search").fill(typed)
+    assert page.locator("#found li").first.inner_text() == f"Nothing has “{typed}”. This is “{meant}”:"
+    assert meant in page.locator("#found a").first.inner_text().lower()
+    page.locator("#search").fill(meant)
+    assert page.locator("#found li:not(:has(a))").count() == 0
+
+
+@pytest.mark.parametrize(("typed", "term", "section"), [
+    ("posterior", "posterior", "2 · One step back, if the data is known"),
+    ("denoiser", "denoiser", "3 · All that is missing is an average"),
+    ("schedule", "schedule", "2 · The schedule: how much noise at which time"),
+])
+def test_the_glossary_comes_first_and_then_the_section_that_defines(page, site, typed, term, section):
+    open_page(page, site, "index.html")
+    page.locator("#search").fill(typed)
+    first = page.locator("#found a").first
+    assert first.locator("b").inner_text() == term
+    titles = page.locator("#found a:not([href^='glossary']) b").all_inner_texts()
+    assert titles[0] == section
+    target = first.get_attribute("href")
+    first.click()
+    page.wait_for_url("**/" + target)
+    assert page.locator("#" + target.partition("#")[2]).bounding_box()["y"] < page.viewport_size["height"]
+
+
+def test_excerpts_are_words_whatever_is_searched(page, site):
+    open_page(page, site, "index.html")
+    for typed in ("x_0", "alpha bar", "variance", "expectation", "sqrt", "KL", "score", "gradient", "η"):
+        page.locator("#search").fill(typed)
+        excerpts = page.locator("#found small").all_inner_texts()
+        assert excerpts or typed == "sqrt", typed
+        for excerpt in excerpts:
+            for sign in ("\\", "$", "mathcal", "mathbb", "\x02", "frac{", " bar ", "quad"):
+                assert sign not in excerpt.replace("alpha bar", ""), (typed, excerpt)
+        marked = page.locator("#found mark").all_inner_texts()
+        assert all(marked), (typed, marked)
+
+
 def test_one_can_walk_through_the_course(page, site):
     open_page(page, site, "index.html")
     page.locator(".contents a").first.click()
@@ -231,3 +279,79 @@ def test_deeper_sections_are_printed_and_closed_again(tiny_lesson):
     tiny_lesson.evaluate("dispatchEvent(new Event('afterprint'))")
     assert open_sections(tiny_lesson) == before
     assert not any(before)
+
+
+# An answer waits; a live picture moves
+
+
+@pytest.fixture(scope="module")
+def moving_site(site_of):
+    """A site of the tiny lesson, with an answer that is covered, and a live picture with frames made beforehand."""
+    notebook = tiny.notebook()
+    covered.cover(notebook, guess=["Figure 1"], seen=["Two halves make one."])
+    live = Live(lambda a, b: np.full((40, 90), 20 * a + b, dtype=np.uint8), "Greys.", "A square of even grey.",
+                a=widgets.IntSlider(value=3, min=0, max=8, description="shade"),
+                b=widgets.Dropdown(value=0, options=[("none", 0), ("a little", 9)], description="more"))
+    shown = next(output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.data)
+    shown.data |= {"text/plain": "Live(a=3, b=0)", framed.KIND: framed.frames_of(live)}
+    return site_of({tiny.NAME: notebook})
+
+
+@pytest.fixture
+def moving(page, moving_site):
+    open_page(page, moving_site, f"{tiny.NAME}.html")
+    return page
+
+
+def shade(page):
+    """The grey that the live picture shows."""
+    return page.locator(".moves-picture").evaluate("""async (picture) => {
+        await picture.decode();
+        const ink = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
+        ink.drawImage(picture, 0, 0, 1, 1);
+        return ink.getImageData(0, 0, 1, 1).data[0];
+    }""")
+
+
+def test_an_answer_is_uncovered_by_a_click_picture_and_words_at_once(moving):
+    caption = moving.get_by_text("Even grey.", exact=True)
+    assert not moving.locator(".figure").first.is_visible()
+    assert not caption.is_visible()
+    moving.get_by_text(covered.GUESS).click()
+    assert caption.is_visible()
+    assert moving.locator(".figure").first.is_visible()
+    moving.get_by_text(covered.SEEN).click()
+    assert moving.get_by_text("Two halves make one.").is_visible()
+    assert misfits(moving) == []
+
+
+def test_a_live_picture_moves_without_a_kernel(moving):
+    moving.get_by_text(covered.GUESS).click()
+    slider = moving.get_by_role("slider", name="shade")
+    slider.focus()
+    assert shade(moving) == 60
+    assert not moving.locator(".moves > .picture").is_visible(), "the still has made room"
+    for key, grey, told in (("ArrowRight", 80, "4"), ("End", 160, "8"), ("Home", 0, "0"), ("PageUp", 20, "1")):
+        moving.keyboard.press(key)
+        assert shade(moving) == grey
+        assert slider.get_attribute("aria-valuetext") == told
+    before = moving.evaluate("scrollY")
+    moving.keyboard.press(" ")
+    assert moving.evaluate("scrollY") == before, "the space bar does not turn the page"
+    moving.get_by_label("more").select_option("a little")
+    assert shade(moving) == 29
+    assert moving.get_by_role("group", name="Greys.").is_visible()
+    for control in moving.locator(".moves :is(input, select)").all():
+        assert control.bounding_box()["height"] >= 24
+
+
+def test_on_paper_it_is_a_still_and_all_answers_are_there(moving):
+    moving.get_by_text(covered.GUESS).click()
+    moving.locator(".moves.on").wait_for()
+    moving.emulate_media(media="print")
+    moving.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert moving.locator(".moves > .picture").is_visible()
+    assert not moving.locator(".moves-box").is_visible()
+    assert moving.get_by_text("Two halves make one.").is_visible()
+    assert not moving.get_by_text(covered.GUESS).is_visible(), "a bar that nobody can click"
+    assert not moving.locator(".folded summary").first.is_visible()

@@ -4,10 +4,10 @@
   const box = document.getElementById("search"), list = document.getElementById("found");
   const MOST = 12, AROUND = 70;
 
-  // Text as it is searched: small letters without accents, x₀ and x_0 as x0, α as alpha.
+  // Text as it is searched: small letters without accents, x₀ and x_0 as x0, α as alpha, with a dot before it: η is no part of β.
   const GREEK = { α: "alpha", β: "beta", γ: "gamma", δ: "delta", ε: "epsilon", ζ: "zeta", η: "eta", θ: "theta", κ: "kappa", λ: "lambda", μ: "mu",
     ν: "nu", ξ: "xi", π: "pi", ρ: "rho", σ: "sigma", τ: "tau", φ: "phi", χ: "chi", ψ: "psi", ω: "omega" };
-  const fold = (text) => text.normalize("NFKD").toLowerCase().replace(/[\u0300-\u036f_]/g, "").replace(/[α-ω]/g, (letter) => GREEK[letter] ?? letter);
+  const fold = (text) => text.normalize("NFKD").toLowerCase().replace(/[\u0300-\u036f_]/g, "").replace(/[α-ω]/g, (letter) => "·" + (GREEK[letter] ?? letter));
   const entries = window.SEARCH_INDEX.map((entry) => (
     { ...entry, inTitle: fold(entry.title), inText: fold(entry.text), defines: entry.defines.map(fold) }));
 
@@ -63,12 +63,13 @@
     return best ?? word;
   }
 
-  // Where a place in the folded text is in the text.
-  function place(text, folded) {
+  // Where a place in the folded text is in the text: before the sign that it lies in, or behind it.
+  function place(text, folded, behind) {
     let seen = 0, at = 0;
     for (const sign of text) {
-      if (seen >= folded) break;
-      seen += fold(sign).length;
+      const long = fold(sign).length;
+      if (behind ? seen >= folded : seen + long > folded) break;
+      seen += long;
       at += sign.length;
     }
     return at;
@@ -81,7 +82,7 @@
       line.append(entry.text.slice(0, 2 * AROUND));
       return line;
     }
-    const found = entry.inText.indexOf(word), at = place(entry.text, found), end = place(entry.text, found + word.length);
+    const found = entry.inText.indexOf(word), at = place(entry.text, found, false), end = place(entry.text, found + word.length, true);
     const from = at > AROUND ? entry.text.indexOf(" ", at - AROUND) + 1 : 0; // no word is cut in two
     const to = end + AROUND < entry.text.length ? entry.text.lastIndexOf(" ", end + AROUND) : entry.text.length;
     mark.textContent = entry.text.slice(at, end);

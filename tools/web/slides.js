@@ -7,11 +7,16 @@
     slideNumber: "c/t", controlsTutorial: false, plugins: [RevealNotes],
   });
   Reveal.addKeyBinding({ keyCode: 84, key: "T", description: "To the player (Esc: back)" }, () => {
-    const slider = inPlayer(Reveal.getCurrentSlide(), ".scrubber-slider");
+    const slide = Reveal.getCurrentSlide(), slider = inPlayer(slide, ".scrubber-slider") ?? slide.querySelector(".moves-slider");
     if (!slider) return;
     slider.ownerDocument.defaultView.focus();
     slider.focus();
   });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !event.target.closest(".moves")) return;
+    event.target.blur();
+    event.stopPropagation(); // else all slides are shown at once
+  }, true);
   Reveal.on("slidechanged", ({ previousSlide }) => {
     inPlayer(previousSlide, '[aria-label="Pause"]')?.click();
     document.activeElement.blur();
