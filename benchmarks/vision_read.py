@@ -1,7 +1,7 @@
 """Reading digits with the denoiser that draws them, clean and under noise, beside classifiers.
 
     python benchmarks/vision_read.py              (twenty minutes on one core; --quick: 20 digits, writes nothing)
-    python benchmarks/vision_read.py --against train   (what times and weights were chosen by; writes nothing)
+    python benchmarks/vision_read.py --against train   (what times and weights were chosen by)
 
 Times were chosen on the last 50 training digits of each kind. So was a first weight, that of the error of ε. But the
 denoiser was trained on these digits, and reads them better than others. The second and final weight was chosen on the
@@ -148,7 +148,12 @@ def baselines(pictures, labels, noisy):
 # How times and weights were chosen.
 
 def on_training_digits(each):
-    """Pairs of draws on training digits, as they are and altered: all labels at two times, the best four at others."""
+    """Pairs of draws on training digits, as they are and altered: all labels at two times, the best four at others.
+
+    Returns a list of dicts: digits, t, draws (what each draw of the pair reads alone), pair, and so_far, what the errors
+    of this and all times before it read with each weight.
+    """
+    rows = []
     for name, change in {"as they are": lambda x, _: x, "altered": augmented}.items():
         back = held_back(TRAIN_LABELS, each)
         x_0, labels = change(TRAIN[back], seeded(5)).clamp(-1, 1), TRAIN_LABELS[back]
@@ -165,6 +170,8 @@ def on_training_digits(each):
             shares = {weight: round(score(cost.argmin(dim=1), labels)["read"], 3) for weight, cost in so_far.items()}
             pairs = score(errors[t].argmin(dim=1), labels)["read"]
             print(f"{t}: one draw {alone}, the pair {pairs}; with all before it {shares}", flush=True)
+            rows.append({"digits": name, "t": t, "draws": alone, "pair": pairs, "so_far": shares})
+    return rows
 
 
 def paired_errors(x_0, t, alive, generator):
@@ -223,8 +230,6 @@ def main():
     parser.add_argument("--against", choices=("train", "test"), default="test", help="which digits")
     parser.add_argument("--quick", action="store_true", help="20 digits; writes nothing")
     arguments = parser.parse_args()
-    if arguments.against == "train":
-        return on_training_digits(each=2 if arguments.quick else 25)
     weights = read_facts("mnist")["sha256"]
     facts = {"command": "python benchmarks/vision_read.py", "weights": weights, "std": STD, "plans": PLANS,
              "noisy_plan": NOISY_PLAN, "first": FIRST, "chosen": CHOSEN,
@@ -232,6 +237,9 @@ def main():
     if (results.HERE / "vision_read.json").exists() and not arguments.quick:
         before = results.read("vision_read")
         facts = before if before["weights"] == weights else facts
+    if arguments.against == "train":
+        facts["choice"] = on_training_digits(each=2 if arguments.quick else 25)
+        return None if arguments.quick else results.write("vision_read", facts)
     for part in (clean_baselines, clean, noise, noise_baselines, noise_as_if_clean, clean_more):
         name = part.__name__
         if any(row["part"] == name for row in facts["rows"]):

@@ -63,7 +63,9 @@ def label_errors(denoiser, x_t, target, t, labels):
     check_denoiser(denoiser)
     same_shape(x_t=x_t, target=target)
     check_times(t, denoiser.schedule.T, first=1, like=x_t)
-    check_labels(labels, len(x_t))
+    require(torch.is_tensor(labels) and labels.dtype == torch.int64 and labels.ndim == 2 and len(labels) == len(x_t),
+            f"labels must be an int64 tensor of shape ({len(x_t)}, k), the k labels to try for each example, but got "
+            f"{(labels.dtype, tuple(labels.shape)) if torch.is_tensor(labels) else type(labels).__name__}.")
     n, k = labels.shape
     t = torch.as_tensor(t).expand(n).repeat_interleave(k)
     x_0_hat = denoiser(x_t.repeat_interleave(k, dim=0), t, labels.flatten())
@@ -101,7 +103,11 @@ def read(denoiser, picture, rounds, weight, generator=None, noise_std=0.0, kinds
     check_data(picture)
     check_generator(generator)
     check_number(noise_std, "noise_std", 0)
-    check_rounds(rounds, kinds)
+    check_count(kinds, "kinds")
+    require(len(rounds) > 0 and all(len(times) > 0 for _, times in rounds),
+            "there must be at least one round, and a time in each, such as (10, [850, 700]).")
+    require(all(1 <= keep <= before for before, (keep, _) in zip([kinds, *(keep for keep, _ in rounds)], rounds)),
+            f"a label that is out stays out: of {kinds} labels {[keep for keep, _ in rounds]} cannot race in turn.")
     schedule = denoiser.schedule
     require(torch.is_tensor(weight) and weight.shape == (schedule.T + 1,),
             f"weight must be a table, a tensor of shape ({schedule.T + 1},), one number for each time 0…{schedule.T}.")
@@ -120,23 +126,3 @@ def read(denoiser, picture, rounds, weight, generator=None, noise_std=0.0, kinds
                 evaluations += keep
     best = cost.argmin(dim=1, keepdim=True)
     return Reading(labels.gather(1, best)[:, 0], labels, cost, evaluations)
-
-
-def check_labels(labels, n):
-    """Raise ValueError unless labels are an int64 tensor (n, k), k at least 1."""
-    fits = torch.is_tensor(labels) and labels.dtype == torch.int64 and labels.ndim == 2
-    given = f"{labels.dtype}, {tuple(labels.shape)}" if torch.is_tensor(labels) else type(labels).__name__
-    require(fits and len(labels) == n and labels.shape[1] > 0,
-            f"labels must be an int64 tensor of shape ({n}, k), the k labels to try for each example, but got {given}.")
-
-
-def check_rounds(rounds, kinds):
-    """Raise ValueError unless rounds are pairs (how many labels, times), and the labels do not become more."""
-    check_count(kinds, "kinds")
-    require(len(rounds) > 0, "there must be at least one round, such as (10, [850, 700]).")
-    before = kinds
-    for keep, times in rounds:
-        check_count(keep, "the number of labels in a round")
-        require(keep <= before, f"a label that is out stays out: after {before} labels there cannot be {keep}.")
-        require(len(times) > 0, "each round needs at least one time.")
-        before = keep

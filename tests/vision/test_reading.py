@@ -155,7 +155,8 @@ X = torch.zeros(2, 3)
     (lambda: read(bent(cosine()), X, [], FULL), "at least one round"),
     (lambda: read(bent(cosine()), X, [(4, [500]), (5, [500])], FULL), "a label that is out stays out"),
     (lambda: read(bent(cosine()), X, [(11, [500])], FULL), "a label that is out stays out"),
-    (lambda: read(bent(cosine()), X, [(10, [])], FULL), "at least one time"),
+    (lambda: read(bent(cosine()), X, [(0, [500])], FULL), "a label that is out stays out"),
+    (lambda: read(bent(cosine()), X, [(10, [])], FULL), "a time in each"),
     (lambda: read(bent(cosine()), X, [(10, [500])], FULL[:5]), "weight must be a table"),
     (lambda: read(None, X, [(10, [500])], FULL), "a denoiser is due"),
 ])
