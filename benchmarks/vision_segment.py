@@ -134,14 +134,29 @@ def pieces(made):
     return np.array(facts), np.array(kinds), np.stack(maps)
 
 
-def by_size(labelled, read):
-    """What needs no network: each piece of connected ink is a digit or clutter by its size. Yields as `measured`."""
+def mean_of_pieces(found, maps):
+    """Features (n, c, h, w) averaged over each piece: (k, c)."""
+    total = np.zeros((maps.max() + 1, found.shape[1]))
+    np.add.at(total, maps, found.movedim(1, -1).numpy())
+    return (total / np.bincount(maps.flatten())[:, None])[1:]
+
+
+def by_size(labelled, read, method=None, strength=1.0):
+    """Each piece of connected ink is a digit or clutter by its size, which needs no network. Yields as `measured`.
+
+    method: features that are averaged over the piece, and known, too.
+    """
     facts, _, maps = pieces(read)
+    facts = facts if method is None else np.hstack([facts, mean_of_pieces(method(read.image, 1), maps)])
     for n in (1, 5, 20):
         found = []
-        for made in labelled:
-            known, kinds, _ = pieces(type(made)(*(value[:n] for value in vars(made).values())))
-            classifier = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
+        for i, made in enumerate(labelled):
+            some = type(made)(*(value[:n] for value in vars(made).values()))
+            known, kinds, its = pieces(some)
+            if method is not None:
+                known = np.hstack([known, mean_of_pieces(method(some.image, 2 + i), its)])
+            regression = LogisticRegression(C=strength, class_weight="balanced", max_iter=300)
+            classifier = make_pipeline(StandardScaler(), regression)
             predicted = np.concatenate([[0], classifier.fit(known, kinds).predict(facts)])[maps]
             found.append(scores(torch.from_numpy(predicted), read.mask))
         yield n, {"voted": together(found)}
@@ -177,11 +192,15 @@ def chosen_on_training_digits(n):
                 METHODS[name], C)
 
 
-def test_rows(n):
-    """Yield (key, make) for each method and number of labelled canvases, on canvases of test digits."""
+def on_test_digits(n, only):
+    """Yield (key, make) for each method, or one, and number of labelled canvases, on canvases of test digits."""
     labelled, read = [canvases(20, seed) for seed in SEEDS], canvases(n, TEST, split="test")
     ways = {name: measured(method, labelled, read) for name, method in METHODS.items()}
-    for name, way in (ways | {"pieces by size": by_size(labelled, read)}).items():
+    ways["pieces by size"] = by_size(labelled, read)
+    ways["pieces by size and features"] = by_size(labelled, read, METHODS["trained"], 0.1)
+    for name, way in ways.items():
+        if only not in (None, name):
+            continue
         for labels in (1, 5, 20):
             yield {"task": "segment", "method": name, "labels": labels, "canvases": n}, lambda way=way: next(way)[1]
 
@@ -196,6 +215,7 @@ def line(found):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--against", choices=("train", "test"), default="test", help="which digits")
+    parser.add_argument("--method", help="only this one, such as 'pieces by size'")
     parser.add_argument("--quick", action="store_true", help="10 canvases; writes nothing")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -204,8 +224,10 @@ def main():
     if (results.HERE / "vision_segment.json").exists() and not arguments.quick:
         before = results.read("vision_segment")
         facts["rows"] = before["rows"] if before["weights"] == facts["weights"] else []
-    made = chosen_on_training_digits(10 if arguments.quick else 40) if arguments.against == "train" else test_rows(
-        10 if arguments.quick else 200)
+    if arguments.against == "train":
+        made = chosen_on_training_digits(10 if arguments.quick else 40)
+    else:
+        made = on_test_digits(10 if arguments.quick else 200, arguments.method)
     for key, make in made:
         begin = time.process_time()
         row = key | make() | {"seconds": time.process_time() - begin}

@@ -63,7 +63,8 @@ def features(network, image, t, schedule, layers, draws=4, generator=None):
         x_t = q_sample(x_0, times, noise_like(x_0, generator), schedule)
         with torch.no_grad():
             found = activations(network, x_t, times)
-        large = [F.interpolate(found[layer], size=x_0.shape[2:], mode="bilinear") for layer in layers]
+        size = x_0.shape[2:]
+        large = [F.interpolate(found[layer], size=size, mode="bilinear") for layer in layers]
         total = total + torch.cat(large, dim=1)[:, :, down : down + height, right : right + width]
     return total / draws
 
