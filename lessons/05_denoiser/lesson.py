@@ -104,9 +104,9 @@ show(
 #
 # $$x_t=\sqrt{\bar\alpha_t}\,x_0+\sqrt{1-\bar\alpha_t}\,\varepsilon\tag{1}$$
 #
-# You have the question, $x_t$, and the answer, $x_0$. Many answers belong to nearly the same question. Whoever must give
-# one for all of them, and pays the square of the error, should give their mean. So regression finds $\hat x_0$, though nobody
-# shows it an average.
+# You have the question, $x_t$, and the answer, $x_0$. Many answers belong to nearly the same question. Whoever must
+# give one for all, and pays the square of the error, should give their mean. So regression finds $\hat x_0$, though
+# nobody shows it an average.
 #
 # **Try it.** Each dot is an example from the two peaks of notebook 03; the stairs average the dots in each strip. Start with
 # few examples, then take many. At which $t$ does the curve jump, and at which is it nearly flat?
@@ -631,9 +631,9 @@ show(
 )
 
 # %% [markdown]
-# **Figure 4.** The answer to the first prediction. Left: the loss falls, then jitters around the dashed line, which theory drew.
-# Many a practitioner would now look for a bug. Right: the excess tells that the network was learning all the time, long after
-# the left picture went flat. (The thick line may dip below the floor: means of 50 batches jitter, too.)
+# **Figure 4.** The answer to the first prediction. Left: the loss falls, then jitters around the dashed line, which
+# theory drew. Right: the excess tells that the network was learning all the time, long after the left picture went
+# flat. (The thick line may dip below the floor: means of 50 batches jitter, too.)
 #
 # ### Deeper: the floor without a random number
 #
@@ -792,13 +792,12 @@ Live(
 )
 
 # %% [markdown]
-# With one step everybody lands in the middle, on both sides, and no data is there. In $x_T$ nothing is left of the data, and
-# the best guess is the mean of *all* data. For images that mean is the **blur** of a first program that denoises in one go.
-# The blur belongs to the step, not to the network. With three steps the heaviest clouds have gathered; from twelve on nobody
-# sees a difference.
+# With one step everybody lands in the middle, on both sides, and no data is there. In $x_T$ nothing is left of the
+# data, and the best guess is the mean of *all* data. For images that mean is a **blur**. It belongs to the step, not
+# to the network. With three steps the heaviest clouds have gathered; from twelve on nobody sees a difference.
 #
-# Back in training: for 200 steps next to nothing happens, after 500 there are six clouds, and the rest is for the stragglers
-# between them.
+# And in training? For 200 steps next to nothing happens, after 500 there are six clouds, and the rest is for the
+# stragglers.
 
 # %% [markdown]
 # ### Deeper: how many steps, in numbers
@@ -1407,8 +1406,8 @@ show(fig, alt="Left: smooth vertical stripes that differ little from row to row.
 #   has our (6).
 # - Gu et al. (2023), Kadkhodaie et al. (2024), Kamb & Ganguli (2024): who memorises, who does not, and why.
 #
-# Titles and links: the [reading list](../docs/reading.md). Which of the five names today's large systems use, and what else
-# they change: [from these digits to the systems of 2026](../docs/landscape.md).
+# Titles and links: the [reading list](../docs/reading.md). What large systems use: [from these digits to the systems
+# of 2026](../docs/landscape.md).
 #
 # ## Next
 #

@@ -177,8 +177,8 @@ assert abs(spread_times(8, schedule, torch.Generator().manual_seed(1)).sort().va
 # %% [markdown]
 # ## 2 · Many small steps
 #
-# The gradient says in which direction the loss falls. It does not say how far to go. That is the **learning rate**, and no other
-# number spoils so many trainings.
+# The gradient says in which direction the loss falls, and not how far to go. That is the **learning rate**, and no
+# other number spoils so many trainings.
 #
 # **Try it.** Two weights in a long valley, and a gradient that is a little wrong each time. Try small rates and large ones. Let the
 # rate fall to 0. And look at the thick line, the *average* of the weights: what does it buy you, and when does it do harm?
@@ -461,8 +461,8 @@ Scrubber(
 )
 
 # %% [markdown]
-# The background is black early, since it is the same in all images. Then come strokes, of the right width and in no order, and
-# last the shapes. The network learns first what all digits share, and then what tells them apart.
+# The background is black early, then come strokes, of the right width and in no order, and last the shapes. The
+# network learns first what all digits share, and then what tells them apart.
 
 # %% tags=["claim"]
 # checks what the text says: the background is black half-way, the strokes long before the shapes
@@ -787,8 +787,8 @@ Live(
 )
 
 # %% [markdown]
-# So could a network become a memoriser, if it had to? Take the weights that come with the course, which are good on every
-# machine, and begin a new run with them: the same loop, half the rate, and a hundred digits only, ten of each kind.
+# So could a network become a memoriser, if it had to? Take the weights that come with the course, and begin a new run
+# with them: the same loop, half the rate, and a hundred digits only, ten of each kind.
 
 # %%
 hundred = torch.cat([(labels == kind).nonzero()[:10, 0] for kind in range(10)])

@@ -685,11 +685,11 @@ assert old["asked"] > new["asked"]
 # To the first judge, the old chain comes nearest. To the second, the smooth solver does, most of all with times even in
 # $\lambda$. Which is right?
 #
-# Look at the last three columns. The chain's digits lack a quarter of the fine detail, and are too much alike. They are the
-# safe ones: soft, typical, easy to read. The first judge has learned to read, and sees nothing wrong with that. The smooth
-# solver's digits are as sharp and as varied as real ones, but more of them are misread. This the first judge holds against
-# them. For a solver that follows the network's path closely follows its mistakes, too, and fresh noise washes out a part of
-# these. More steps do not cure that (next deep section).
+# Look at the last three columns. The chain's digits lack a quarter of the fine detail, and are too much alike. They
+# are the safe ones: soft, typical, easy to read. The first judge has learned to read, and sees nothing wrong with
+# that. The smooth solver's digits are as sharp and as varied as real ones, but more of them are misread. For a solver
+# that follows the network's path closely follows its mistakes, too, and fresh noise washes out a part of these. More
+# steps do not cure that (next deep section).
 #
 # **So why not ten steps of the old chain?** Soft strokes stay soft, while mistakes have a cure: section 5.
 #
@@ -737,8 +737,8 @@ assert to_ddim < 0.7 * (ends["DPM-Solver++"] - ends["DDPM"]).abs().mean()
 # ### Deeper: and how many steps?
 #
 # Three samplers, and the test digits. These are other real digits than above: compare distances within one table,
-# never between two, nor for different numbers of digits. (`benchmarks/steps.py` made this table, `benchmarks/sampling.py`
-# the other.)
+# never between two, nor for different numbers of digits. (`benchmarks/steps.py` made this table,
+# `benchmarks/sampling.py` the other.)
 
 # %%
 table = {}

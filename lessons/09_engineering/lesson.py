@@ -98,10 +98,10 @@ show(fig, alt="Two bundles of falling curves over a minute; the orange one, of M
 # ones, too short for the rest. *Adam* evens this out weight by weight. It divides each number of the gradient by its usual
 # size.
 #
-# But a weight matrix is more than a heap of numbers. What it does to vectors amounts to three moves: rotate, stretch along each
-# axis, rotate again. The stretches are the **singular values**, and $W=USV^\top$ writes it down. Now look at a *gradient*
-# that way. It has a few large singular values and a long tail of small ones. So a step along it changes the matrix in a few
-# directions, and the others wait.
+# But a weight matrix is more than a heap of numbers. It makes three moves on a vector: rotate, stretch along each
+# axis, rotate again. The stretches are the **singular values**, and $W=USV^\top$ writes it down. Now look at a
+# *gradient* that way. It has a few large singular values and a long tail of small ones. So a step along it changes
+# the matrix in a few directions, and the others wait.
 #
 # **Muon** (Jordan et al. 2024) says: let them all go. Keep the two rotations, and set every stretch to 1.
 #
@@ -270,10 +270,11 @@ for key in ("first", "second"):
         assert max(seeds) - min(seeds) > apart
 
 # %% [markdown]
-# The machine had other work to do, so the seconds came out uneven. By the loss Muon is ahead, by a few hundredths of it, though
-# it had less time. (Its best rate is the largest of its three: there may be a better one.) By the judges nothing is settled:
-# two seeds of one optimiser are further apart than the two optimisers. An earlier version of this table gave AdamW a single
-# rate, half of its best, and Muon looked far better. So it goes. If you take one habit from this notebook, let it be that table.
+# The machine had other work to do, so the seconds came out uneven. By the loss Muon is ahead, by a few hundredths of
+# it, though it had less time. (Its best rate is the largest of its three: there may be a better one.) By the judges
+# nothing is settled: two seeds of one optimiser are further apart than the two optimisers. An earlier version of this
+# table gave AdamW a single rate, half of its best, and Muon looked far better. If you take one habit from this
+# notebook, take that table.
 #
 # ## 2 · Come to rest: rate and average, as digits
 #
@@ -613,10 +614,10 @@ print("6 digits here, 4 there: the sum is the gradient of all 10")
 # ## 6 · The capstone: a blank folder
 #
 # Make an empty folder, and in it two programs of your own: `train.py`, which can be stopped and goes on, and
-# `sample.py`, which draws a thousand images into a file. Digits, clothes (Fashion-MNIST), or something that nobody
-# has asked for yet. Forty lines each are plenty if you use the package; without it, count on 150. Train on
-# `load_digits("train")`, for ten to twenty minutes, and keep `load_digits("test")` for the loss on new images. The
-# file holds two arrays, grey levels as whole numbers from 0 to 255 (`uint8`) or floats from -1 to 1:
+# `sample.py`, which draws a thousand images into a file. Digits, clothes (Fashion-MNIST), or something else. Forty
+# lines each are plenty if you use the package; without it, count on 150. Train on `load_digits("train")`, for ten to
+# twenty minutes, and keep `load_digits("test")` for the loss on new images. The file holds two arrays, grey levels as
+# whole numbers from 0 to 255 (`uint8`) or floats from -1 to 1:
 #
 # ```python
 # np.savez("samples.npz", images=images, labels=labels)  # (1000, 28, 28) and (1000,)
