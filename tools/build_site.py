@@ -17,6 +17,7 @@ import alive
 import bundled
 import covered
 import framed
+import references
 from build_notebooks import DEEPER, ROOT, in_deeper, tags, without_navigation
 from played import all_played
 from pygments.formatters import HtmlFormatter
@@ -111,7 +112,9 @@ def lesson_page(name, notebook, formulas):
         was_deeper = deeper
     parts.append("</details>\n" if was_deeper else "")
     lesson = LESSONS[name]
-    return Page(name, covered.merged("".join(parts)), text.headings, f"<b>{lesson.number}</b> {escape(lesson.title)}")
+    body = references.with_anchors(covered.merged("".join(parts)), formulas)
+    body = references.linked(body, {each.number: each.name for each in COURSE.lessons}, lesson.number)
+    return Page(name, body, text.headings, f"<b>{lesson.number}</b> {escape(lesson.title)}")
 
 
 def shows(cell, beginning):

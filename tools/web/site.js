@@ -166,6 +166,21 @@
     try { localStorage.setItem("theme", root.dataset.theme); } catch {} // where nothing may be kept, it is for this page
   });
 
+  // The menu shows which section one is in.
+  const anchors = [...document.querySelectorAll("nav ol ol a")];
+  const sections = anchors.map((link) => [link, document.getElementById(decodeURIComponent(link.hash.slice(1)))]);
+  let waits = false;
+  const follow = () => {
+    waits = false;
+    const passed = sections.filter(([, heading]) => heading?.getBoundingClientRect().top < innerHeight / 3).pop();
+    for (const [link] of sections) {
+      if (passed && link === passed[0]) link.setAttribute("aria-current", "location");
+      else link.removeAttribute("aria-current");
+    }
+  };
+  const soon = () => { if (!waits) requestAnimationFrame(follow); waits = true; };
+  addEventListener("scroll", soon, { passive: true });
+
   const wide = matchMedia("(min-width: 1100px)"), menu = document.getElementById("menu");
   const fit = () => { menu.open = wide.matches; };
   wide.addEventListener("change", fit);
