@@ -99,6 +99,21 @@ def test_the_report(tmp_path, capsys, monkeypatch, labelled):
     assert "compare with as many" in told
 
 
+@pytest.mark.parametrize("labelled", [True, False])
+def test_bad_digits_get_their_report_too(tmp_path, capsys, monkeypatch, labelled):
+    """Where too few are read rightly, variety cannot be taken: a dash there, and all other rows."""
+    monkeypatch.setattr(judge, "share_of_real", lambda *_: 0.5)
+    noise = torch.randint(256, (200, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8).numpy()
+    names = {"labels": LABELS.numpy()} if labelled else {}
+    assert program.main(["judge", str(saved(tmp_path / "noise.npz", images=noise, **names))]) == 0
+    told = capsys.readouterr().out
+    rows = {line[:36].strip(): line[36:].split() for line in told.splitlines() if line[36:].split()}
+    assert float(rows["distance / floor, first judge"][0]) > 10
+    assert rows["variety within a kind, features"][0] == rows["variety within a kind, shapes"][0] == "–"
+    assert "distance to nearest training image" in rows
+    assert "–: of some kind the second judge reads fewer than two" in told
+
+
 def test_clothes_are_held_against_clothes(tmp_path, capsys, monkeypatch):
     """The judges read digits, so that they say nothing here; what needs no judge is told."""
     real = {"train": (-IMAGES.roll(1, dims=3), LABELS), "test": (-IMAGES, LABELS)}
