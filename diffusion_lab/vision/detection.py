@@ -120,9 +120,9 @@ def alone(box, score, most=0.5):
     box: float (m, 4), pixels. score: float (m,). most: the largest IoU of two boxes that are kept. Returns int64 (k,),
     indices by falling score   (Felzenszwalb et al. 2010, section 5.2, who divide by one area in place of the union).
     """
-    check_boxes(box=box)
-    require(box.ndim == 2 and score.shape == box.shape[:1], f"boxes (m, 4) and a score for each are due, but got "
-                                                            f"{tuple(box.shape)} and {tuple(score.shape)}.")
+    require(torch.is_tensor(box) and torch.is_tensor(score) and box.ndim == 2 and score.shape == box.shape[:1],
+            f"boxes (m, 4) and a score for each are due, but got {getattr(box, 'shape', type(box).__name__)} and "
+            f"{getattr(score, 'shape', type(score).__name__)}.")
     check_number(most, "most", 0, 1)
     overlap = iou(box, box)
     kept = []

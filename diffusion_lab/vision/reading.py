@@ -32,7 +32,7 @@ def two_looks(picture, t, eps, schedule, noise_std=0.0):
 
     The picture is x_0 + noise of variance σ² = noise_std², so its SNR is 1/σ². With the share k = σ² SNR_t of it,
 
-        y = picture + √(1/SNR_t - σ²) ε,   x_t = √ᾱ_t y,   rest = (picture - k y)/(1 - k).
+        u = picture + √(1/SNR_t - σ²) ε,   x_t = √ᾱ_t u,   rest = (picture - k u)/(1 - k).
 
     Given x_0, the noise of the rest is independent of that of x_t, so the rest is a fair target for a denoiser that
     sees x_t. For a clean picture, σ = 0, the rest is x_0 itself and x_t is `q_sample`.
@@ -48,9 +48,9 @@ def two_looks(picture, t, eps, schedule, noise_std=0.0):
     kept = noise_std**2 * snr_t
     require(bool((kept < 1).all()), f"t must lie where the SNR is below 1/noise_std², that of the picture, but with a "
                                     f"noise_std of {noise_std} it is up to {kept.max().item():.3g} times as large.")
-    y = picture + (1 / snr_t - noise_std**2).sqrt() * eps
-    rest = (picture - kept * y) / (1 - kept)
-    x_t = at(schedule.alpha_bar, t, like=picture).sqrt() * y
+    u = picture + (1 / snr_t - noise_std**2).sqrt() * eps
+    rest = (picture - kept * u) / (1 - kept)
+    x_t = at(schedule.alpha_bar, t, like=picture).sqrt() * u
     return x_t.to(picture.dtype), rest.to(picture.dtype)
 
 

@@ -58,7 +58,8 @@ def features(network, image, t, schedule, layers, draws=4, generator=None):
     times = torch.full((n,), t)
     total = 0
     for draw in range(draws):
-        down, right = draw % 4, 3 * draw % 4
+        down = draw % 4
+        right = 3 * draw % 4
         x_0 = F.pad(image, [right, 4 - right, down, 4 - down], value=-1)
         x_t = q_sample(x_0, times, noise_like(x_0, generator), schedule)
         with torch.no_grad():
