@@ -95,13 +95,20 @@ def used(code):
     """The files that some code depends on: modules of the package, those that they import, data in the same rooms."""
     package = ROOT / "diffusion_lab"
     modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in package.rglob("*.py")}
-    found, texts = set(), [code]
+    found, texts, seen = set(), [code], []
     while texts:
-        new = {modules[name] for name in imported(texts.pop()) if name in modules} - found
+        seen.append(texts.pop())
+        new = {modules[name] for name in imported(seen[-1]) if name in modules} - found
         found |= new
         texts += [path.read_text(encoding="utf-8") for path in new]
+
+    def is_read(path):
+        """Results and weights are asked for by name: those that nothing names are not read."""
+        room, name = path.relative_to(package).parts[:2]
+        return room not in ("results", "weights") or any(f'"{Path(name).stem}"' in text for text in seen)
+
     rooms = {package / path.relative_to(package).parts[0] for path in found}
-    data = {path for room in rooms for path in room.rglob("*") if path.suffix in DATA}
+    data = {path for room in rooms for path in room.rglob("*") if path.suffix in DATA and is_read(path)}
     if package / "course" / "lessons.py" in found:
         data.add(ROOT / "course.toml")
     return sorted(found | data)
