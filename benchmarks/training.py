@@ -86,7 +86,9 @@ class Patches(nn.Module):
     def ends(self):
         return [self.transformer.pos_embed, self.transformer.proj_out_2]
 
-    def forward(self, x_t, t, label):
+    def forward(self, x_t, t, label=None):
+        if label is None:
+            label = torch.full((len(x_t),), self.null_label)
         x_0_hat = self.transformer(x_t, timestep=t, class_labels=label).sample
         alpha_bar_t = at(SCHEDULE.alpha_bar, t, like=x_t).to(x_t.dtype)
         return (alpha_bar_t.sqrt() * x_t - x_0_hat) / (1 - alpha_bar_t).clamp(min=0.05**2).sqrt()
@@ -185,6 +187,7 @@ def trained(lever, seed, steps):
     """The run; its averages of power-function form; and its average a tenth of the way."""
     run = new_run(lever, seed, steps)
     powers = {power: copy.deepcopy(run.average) for power in POWERS}
+    early = copy.deepcopy(run.average)
     for progress in steps_of(run, lever):
         for power, average in powers.items():
             update_average(average, run.network, 10**9, (1 - 1 / progress.step) ** (power + 1))
