@@ -48,7 +48,7 @@ show(gallery({"": row}, below=["digit", "$x_t$", "untold", *map(str, range(10))]
 
 # %% [markdown]
 # **Figure 1.** A digit, its noised copy at $t=800$, and what the trained network makes of that copy: without a hint, then told each
-# of ten labels. It fits the digit that you name to whatever the noise still shows.
+# of ten labels. Untold, it leans towards a 2, which the noise fits as well. Told, it fits the digit that you name to what the noise shows.
 #
 # What does such a thing look like inside? Here each part is written out, and in the end the trained weights fit into it.
 #
@@ -68,8 +68,6 @@ show(gallery({"": row}, below=["digit", "$x_t$", "untold", *map(str, range(10))]
 # A layer that turns a digit into a picture of the same size could connect each of 784 pixels to each of 784 results: 614,656
 # weights. But a picture has two habits. Neighbours belong together, and a stroke is a stroke wherever it is. How many weights
 # does a layer need that uses both?
-#
-# And a bet, once you have seen Figure 2. Skips, time, attention, coarse level: which would you miss most, which not at all?
 #
 # ## 1 · The whole, from far away
 
@@ -137,11 +135,11 @@ show(fig, alt="A diagram in the shape of a U. Upper left a noisy seven, upper ri
               "green arrows lead straight across.")
 
 # %% [markdown]
-# **Figure 2.** The network of Figure 1. A slab is what one part puts out: channels × height × width. Follow the arrows down,
-# along the bottom, up, and the green short cuts across.
+# **Figure 2.** The network of Figure 1. Each box is a part; below it stands what it puts out, channels × height × width. Follow
+# the arrows down, along the bottom, up, and the green short cuts across. The answer $v$ looks like noise; section 5 says why.
 #
 # Why go **down**? The patches of notebook 05 had to grow with the noise: who sees less must look further. Does the network? Ask
-# autograd. If pixel A makes a difference to the answer at pixel B, that answer has a slope with respect to A.
+# PyTorch's autograd, which computes slopes. If pixel A makes a difference to the answer at pixel B, that answer has a slope with respect to A.
 #
 # **Try it.** Set $t=50$: little more than the framed pixel should stay lit. When does it begin to look around?
 
@@ -206,8 +204,7 @@ assert squares_of(990).sum() < 0.01 * squares_of(800).sum()
 
 # %% [markdown]
 # With little noise a pixel looks at its neighbours. With more, the light spreads, most near $t=800$: whether there was ink *here*
-# depends on strokes far away. (Near $t=1000$ the middle is bright again. But the map shows each slope against the steepest, and
-# there none is steep.) To look far in few steps, shrink the picture. At 7×7 the next position is four pixels away.
+# depends on strokes far away. To look far in few steps, shrink the picture. At 7×7 the next position is four pixels away.
 #
 # But why come **up** again, and why **across**? Look at what a coarse picture cannot hold.
 
@@ -224,7 +221,7 @@ show(gallery({"digit": x, "7×7 averages": grown, "what is missing": x - grown},
      alt="Three rows: four digits; the same as coarse squares; what is missing, all edges and fine strokes.")
 
 # %% [markdown]
-# **Figure 3.** Four digits, the same as 7×7 averages, and the difference, grey being 0. All of the detail is in the last row.
+# **Figure 3.** Four digits, the same as 7×7 averages, and the difference, grey being 0.
 #
 # A denoiser must return that detail to the pixel. It is still there, in the channels made on the way down. So the way up fetches
 # them and lays them beside its own: a **skip connection**. The coarse level says *what* is there, the skip says *where* exactly.
@@ -325,9 +322,9 @@ Live(
 )
 
 # %% [markdown]
-# So the answer to the first prediction is nine. Whoever learns an edge in one corner knows edges in all.
+# So the answer to the prediction is nine, for one kind of thing. Whoever learns an edge in one corner knows edges in all.
 #
-# One kernel finds one kind of thing. A **convolutional network** wants many, so its pictures have **channels**, each the answer of
+# A **convolutional network** wants many, so its pictures have **channels**, each the answer of
 # another kernel. Channel $o$ looks at all channels $m$ of the input and adds a number of its own, the **bias**:
 #
 # $$ y_o = b_o + \sum_m w_{om} * x_m, \qquad
@@ -335,7 +332,7 @@ Live(
 #    \text{rows} = \Big\lfloor\frac{n+2p-k}{s}\Big\rfloor+1 \tag{2} $$
 #
 # Here $*$ is (1) with $k\times k$ numbers, $n$ counts the rows that come in, $p$ is the padding, and the kernel moves on by $s$
-# positions, the **stride**, 2 in `shrink`.
+# positions, the **stride**, 2 in `shrink`. New to this? The next deep section writes it out in loops.
 
 # %% tags=["check"]
 layer = nn.Conv2d(16, 24, 3, stride=2, padding=1)
@@ -355,8 +352,7 @@ assert torch.equal(F.pixel_shuffle(channels, 2), digits)
 # %% [markdown]
 # ### Deeper: convolution from nothing
 #
-# For those who meet it for the first time: here is a whole layer, all channels, padding and stride, in loops. Read it once,
-# and `nn.Conv2d` has no secrets. (A mathematician turns the kernel around first and calls ours a *correlation*. Where the kernel
+# Here is a whole layer, all channels, padding and stride, in loops. (A mathematician turns the kernel around first and calls ours a *correlation*. Where the kernel
 # is learned, it is all the same.)
 
 # %% tags=["check"]
@@ -391,7 +387,7 @@ print("the loops agree with the library; and a shifted digit has the shifted res
 # $$ r = 1 + \sum_l (k_l - 1)\prod_{l'<l} s_{l'} . $$
 #
 # Six 3×3 layers see 13 positions in a row, and with a stride of 2 in the fourth 17. These are the layers of our way down to
-# `coarse_down`, where a position of the picture is a square of 2×2: 34 pixels, the whole digit.
+# `coarse_down`, where a position of the picture is a square of 2×2: 34 pixels, from the middle the whole digit.
 
 # %% tags=["check"]
 def sees(strides, size=64):
@@ -414,7 +410,7 @@ for strides in ([1], [1, 1], [1] * 6, [1, 1, 1, 2, 1, 1]):
 # ## 3 · A block that adds, and listens
 #
 # More layers should never hurt: the new ones could hand on what they get. But plain layers must learn even that, and 56 of them
-# trained *worse* than 20 (He et al. 2016, figure 1). Two ideas help. The first: a block does not replace its input, it *adds* to it.
+# did *worse* than 20 on the training pictures, too (He et al. 2016, figure 1). Two ideas help. The first: a block does not replace its input, it *adds* to it.
 #
 # $$ \text{block}(x, c) = x + f(x, c) \tag{3} $$
 #
@@ -449,9 +445,11 @@ class Condition(nn.Module):
 #
 # $$ h \leftarrow (1 + \text{scale})\,h + \text{shift} \tag{4} $$
 #
-# Think of a mixing desk: every channel has its faders, and the time moves them. Before them, **group normalisation** sorts the
-# channels of a picture into eight groups and brings each to mean 0 and variance 1, a known level. After them comes SiLU, since
-# two convolutions in a row are no more than one larger one.
+# Think of a mixing desk: every channel has its faders, and the time moves them. The order in a block: norm, SiLU, convolution; norm,
+# *faders*, SiLU, convolution, all 0 at first; then $x$ is added. The norm is **group normalisation**: it sorts the channels of a
+# picture into eight groups and brings each to mean 0 and variance 1, a known level. SiLU stands between, since two convolutions in
+# a row are no more than one larger one. Where the number of channels changes, as in `coarse_up`, a 1×1 convolution stands for the
+# $x$ of (3), and there a new block is not quite the identity.
 
 # %% tags=["export:diffusion_lab.networks.unet"]
 def zeroed(layer):
@@ -483,8 +481,8 @@ class ResidualBlock(nn.Module):
 
 
 # %% [markdown]
-# Do the zeros stop learning? No: the zeroed layer has a slope, leaves 0 at the first step, and then the layers before it learn,
-# too.
+# Do the zeros stop learning? No: the zeroed layer has a slope, leaves 0 at the first step of training, and then the
+# layers before it learn, too.
 
 # %% tags=["check"]
 c = Condition(labels=10, dim=128)(torch.tensor([10, 500, 990])).detach()
@@ -594,11 +592,12 @@ print(f"standard deviation of the margin, over the right one: {guess / truth:.1f
 #
 # A convolution carries news one position per layer. With **attention** every position hears of every other at once. Each makes three
 # vectors of its channels: a **query** $q$ (what it looks for), a **key** $k$ (what it has), a **value** $v$ (what it tells). It
-# compares its query with all keys, and mixes the values, most from those that fit best:
+# compares its query with all keys, by their inner products, and mixes the values, most from those that fit best:
 #
 # $$ \mathrm{attention}(q, k, v) = \mathrm{softmax}\!\Big(\frac{q\,k^\top}{\sqrt d}\Big)\,v \tag{5} $$
 #
-# The softmax makes **attention weights** of the similarities. They add up to 1 in each row, the row of one position that asks. (This
+# The softmax makes **attention weights** of the similarities: from 2, 0, 0 it makes 0.79, 0.11, 0.11. They add up to 1 in each row,
+# the row of one position that asks. (This
 # $v$ has nothing to do with the $v$ that the network predicts.)
 
 # %% tags=["check"]
@@ -610,7 +609,8 @@ print(f"pairs of positions to compare: {49**2:,} at 7×7, {784**2:,} at 28×28")
 
 # %% [markdown]
 # The last line is why attention stands at the bottom of the U: its cost grows with the square of the positions. The module asks four
-# questions at once, in four **heads**, groups of channels of their own. It, too, adds to its input and begins with zeros.
+# questions at once, in four **heads**, groups of channels of their own. In its longest line, `unflatten` cuts what a position says into
+# $q$, $k$ and $v$ for each head, and `permute` brings these three to the front. It, too, adds to its input and begins with zeros.
 
 # %% tags=["export:diffusion_lab.networks.unet"]
 class Attention(nn.Module):
@@ -693,8 +693,9 @@ Live(
 )
 
 # %% [markdown]
-# So much light on the rim, where there is nothing to see: a known habit. The weights must add up to 1, so a head with no
-# question looks where it does no harm, an **attention sink**. A map shows where information *may* come from. Is it needed? See section 6.
+# So much light on the rim, where there is nothing to see. The weights must add up to 1, so a head with nothing to ask must still
+# look somewhere: an **attention sink** (Xiao et al. 2023). Or the network keeps notes there: **registers** (Darcet et al. 2023).
+# A map cannot tell which. Nor does it say whether attention is needed here; section 6 asks.
 
 # %% tags=["claim"]
 # checks what the text says: two heads look at strokes when a stroke asks; off the digit all four look at the rim
@@ -788,8 +789,7 @@ class UNet(nn.Module):
 
 
 # %% [markdown]
-# As promised, the trained weights fit into these classes. A new network answers 0, each picture is answered by itself, and
-# the weights can be counted.
+# As promised, the trained weights fit into these classes. A new network answers 0, and each picture is answered by itself.
 
 # %% tags=["check"]
 built = UNet().requires_grad_(False)
@@ -814,7 +814,7 @@ assert sum(counted[name] for name in coarse_parts) > 0.6 * sum(counted.values())
 assert sum(counted.values()) > 900_000
 
 # %% [markdown]
-# Most of them are at 7×7, where a kernel has only 49 positions to visit.
+# Most of them are at 7×7, where a kernel visits only 49 positions.
 #
 # **Watch a digit pass through.** A seven at $t=400$ goes in, $v$ comes out. Before you look: at which stage will the noise be gone?
 
@@ -868,7 +868,8 @@ Scrubber(
 
 # %% [markdown]
 # At none. It is faintest at the bottom, and at the end it is back! That is no failure: at this time $v$ is mostly noise, and the
-# network must say where each grain lies. Only the skip can tell it. Then `as_denoiser` takes $v$ off $x_t$, and a seven remains.
+# network must say where each grain lies. Only the skip can tell it. Then `as_denoiser` takes $\sqrt{1-\bar\alpha_t}\,v$ off
+# $\sqrt{\bar\alpha_t}\,x_t$, and a seven remains.
 #
 # ### Deeper: the weights, counted by hand
 #
@@ -936,7 +937,7 @@ assert all(alike[stage][0] > alike[stage][1] for stage in coarse)
 #
 # ## 6 · What is each part for? Take it away
 #
-# You have been told what each part is good for. Is it true? An **ablation** finds out: replace a part, train again, look what got
+# An **ablation** finds out: replace a part, train again, look what got
 # worse. But was it the part, or fewer weights, or luck?
 #
 # So these five have the same number of weights within one per cent, and three seeds. They are a third as wide as
@@ -951,6 +952,8 @@ assert all(alike[stage][0] > alike[stage][1] for stage in coarse)
 # Each is judged by its loss on the test digits, and by 1,000 digits that it draws. Another network, the *judge*,
 # reads them: the **accuracy**. The **distance** compares what the judge sees in them with what it sees in real
 # digits; 1 is as good as real (notebook 07). A second judge was trained apart.
+#
+# Place a bet. Skips, time, attention, coarse level: which is missed most, which not at all?
 
 # %% tags=["check"]
 ablation = read("ablation")
@@ -1030,14 +1033,14 @@ show(fig, alt="Left: ten drawn digits of each of five networks. Right: for four 
 # how small networks *begin* to draw. Now pay out the bets.
 #
 # - The **skips** are missed most, by every measure. Detail suffers, where a good part of the noise is gone.
-# - The **time** is missed a little: the loss is higher at every $t$, fewer digits can be read. But one of the two distances sees
-#   no harm.
+# - The **time** is missed a little: the loss is higher at every $t$, fewer digits can be read. The first judge's distance grows, and
+#   the second's does not: for two seeds of three it shrinks.
 # - **Attention**: nothing to be seen. Without it, one seed does better and another worse.
-# - Without the **coarse level** the network draws *better*, by the loss and both distances. But the same weights work at four times as
-#   many positions, and a step takes twice the time.
+# - Without the **coarse level** the loss and both distances are *better*, and as many can be read. But the same weights work at four
+#   times as many positions, and a step takes twice the time.
 #
-# So here the coarse level buys time, not quality. What does not follow: that attention is useless (at 7×7 a few convolutions see the
-# whole digit anyway), that one should not shrink (for equal *time*, the order may turn), or that longer training changes nothing.
+# So here the coarse level buys time, not quality. What does not follow: that attention is useless (at 7×7 a few convolutions see most
+# of a digit anyway), that one should not shrink (for equal *time*, the order may turn), or that longer training changes nothing.
 
 # %% tags=["claim"]
 # checks what the text says of the ablation, seed by seed and by both judges
@@ -1098,8 +1101,7 @@ assert all(1.7 < ratio < 3 for ratio in compared("no coarse level", "cpu_millise
 #
 # This is **adaLN-Zero**, your (3) and (4) with one fader more. Exercise 2 builds it.
 #
-# That neighbours belong together, a convolution knows beforehand; a transformer must learn it, from much data. Where data or computers
-# are small, as here, the U-Net is still a good choice.
+# That neighbours belong together, a convolution knows beforehand; a transformer must learn it, from much data.
 #
 # ### Deeper: patches, and where they are
 #
@@ -1154,7 +1156,7 @@ exercise.check_convolution(convolution)
 # ```
 #
 # 30×30 becomes 15×15 by `pixel_unshuffle`, 8×8 by `shrink`, 16×16 by `grow`: and then the skip of 15×15 does not fit beside it.
-# The size must be a multiple of 4.
+# The size must be a multiple of 4. (The package's own refuses all but 28×28 at once.)
 # </details>
 
 # %% [markdown]
@@ -1341,7 +1343,7 @@ exercise.check_justified(justified)
 # %% [markdown]
 # ## A common mistake
 #
-# **Batch normalisation** sets mean and variance over the whole *batch*. But a diffusion batch has clean pictures beside pure noise,
+# **Batch normalisation** sets mean and variance over the whole *batch*, all pictures that go through together. But a diffusion batch has clean pictures beside pure noise,
 # and now each one's numbers depend on how noisy the others are. Below, one seven at $t=100$ goes through the first layer and either
 # normalisation, with 31 companions. Only *their* time changes.
 
@@ -1373,8 +1375,7 @@ show(fig, alt="One curve falls to zero at t = 100 and rises to its right; the ot
 # drawn at once. *Test*: in training mode, the answer to a batch is the answers to its pictures one by one. *Fix*: group
 # normalisation.
 #
-# Such networks draw, too, once `eval()` has switched them: mean and variance are then averages over all of training, and the
-# company no longer counts. Forget that one call, and it counts again.
+# Such networks draw, too, once `eval()` has put averages over all of training in place of the batch's.
 #
 # ## Summary
 #
@@ -1392,12 +1393,13 @@ show(fig, alt="One curve falls to zero at t = 100 and rises to its right; the ot
 #
 # <details><summary>Why may all blocks begin with zeros, and yet not all layers?</summary>
 #
-# A zeroed *last* layer gets a slope and leaves 0. Of two zeroed layers directly in a row, neither gets one, and both stay 0.
+# A zeroed *last* layer gets a slope and leaves 0. Of two zeroed layers directly in a row, the weights get none and stay 0; only
+# the last bias learns. In our block the faders begin at 0, too, but the picture still reaches `conv_2`.
 # </details>
 #
 # <details><summary>A colleague's network does as well without attention. Is attention useless?</summary>
 #
-# Not needed *there*, at this size, with these data. And a small difference may hide in the scatter of the seeds.
+# Not needed *there*, at this size, with these data; and the seeds scatter.
 # </details>
 #
 # ## Further reading
@@ -1413,5 +1415,4 @@ show(fig, alt="One curve falls to zero at t = 100 and rises to its right; the ot
 #
 # ## Next
 #
-# Notebook 07 trains this network, from nothing to digits, on your own CPU while you watch. (Only want to draw?
-# Read its section 5, on judges, then 08.)
+# Notebook 07 trains this network, from nothing to digits, on your own CPU while you watch.
