@@ -72,8 +72,10 @@ show(
 )
 
 # %% [markdown]
-# **Figure 1.** C is the single question: the blur, since pure noise fits every digit of the kind. B is a hundred
-# steps of notebook 03, D ten of them. A is ten steps of the kind that you build here.
+# **Figure 1.** Each row was asked for 0, 1, 2, 3 and 4.
+#
+# C is the single question: the blur, since pure noise fits every digit of the kind. B is a hundred steps of notebook 03, D ten of
+# them. A is ten steps of the kind that you build here. B's 2 is misdrawn: a hundred steps do not prevent mistakes.
 #
 # You will be able to
 #
@@ -96,8 +98,8 @@ show(
 #
 # ## 1 · A path without fresh noise
 #
-# In notebook 03 two ways led back from one black dot. The orange one drew fresh noise at each step, so it was jagged. The
-# black one was smooth, and along a smooth curve one may take long strides. But why should it end in the data?
+# In notebook 03 two ways led back: a jagged one, with fresh noise at each step, and a smooth one. Along a smooth curve one may take
+# long strides. But why should it end in the data?
 #
 # Take all pairs of a digit $x_0$ and a noise $\varepsilon$ at once. At time $t$ a pair is at
 # $x_t=\sqrt{\bar\alpha_t}\,x_0+\sqrt{1-\bar\alpha_t}\,\varepsilon$. Divide by $\sqrt{\bar\alpha_t}$, so that the digit keeps its
@@ -105,8 +107,9 @@ show(
 #
 # $$ y=\frac{x_t}{\sqrt{\bar\alpha_t}}=x_0+\sigma\,\varepsilon,\qquad\sigma_t=\sqrt{\frac{1-\bar\alpha_t}{\bar\alpha_t}}\tag{1} $$
 #
-# Take $\sigma$ for the clock: 0 at the data, 1 where digit and noise weigh the same. Let it fall, and each pair runs along a
-# straight line from its noise to its digit. The slope of the line is its $\varepsilon$.
+# Take $\sigma$ for the clock: 0 at the data, 1 where digit and noise weigh the same. Let $\sigma$ fall, and each pair runs along a
+# straight line from its noise to its digit. The slope of the line is its $\varepsilon$. For pictures all this holds pixel by pixel;
+# Figure 2 draws a single number.
 #
 # At one place many lines cross, each with its own slope. You see the place alone, and cannot follow them all. Follow their
 # average:
@@ -114,7 +117,7 @@ show(
 # $$ \frac{dy}{d\sigma}=\mathbb E[\varepsilon\mid x_t]=\hat\varepsilon(x_t,t)\tag{2} $$
 #
 # This is an **ordinary differential equation**: it says how fast to go, and where to, at each place and time. Its solution
-# is the **path** of a start. (The arrows of notebook 05 were the same equation, by another clock.)
+# is the **path** of a start.
 
 # %%
 sigma = ((1 - alpha_bar) / alpha_bar).sqrt()
@@ -173,17 +176,17 @@ show(
 
 # %% [markdown]
 # **Figure 2.** Data in two heaps. Left: each line is a pair, from its noise above to its $x_0$ below. Those that meet at the black
-# square come from both heaps. The arrow is their average; it points to $\hat x_0$, between the heaps. Right: the paths
-# follow the average at *every* place. So the path through the square soon leaves the arrow, and ends at a heap.
+# diamond come from both heaps. The arrow is their average; it points to $\hat x_0$, between the heaps. Right: the paths
+# follow the average at *every* place. So the path through the diamond soon leaves the arrow, and ends at a heap.
 #
 # > **The theorem.** If $x_T$ has the law $q(x_T)$ and moves by (2), then $x_t$ has the law $q(x_t)$ at every time.
 #
-# Why? Put a post somewhere on the line, and count the crowd left of it. Whether ten people cross to the left and ten to the
+# (The samplers start from $\mathcal N(0,1)$, which $q(x_{1000})$ very nearly is.) Why? Put a post somewhere on the line, and count the crowd left of it. Whether ten people cross to the left and ten to the
 # right, or all twenty stand still, the count stays the same. It changes by how many stand at the post, times their *average*
 # velocity. So let everybody who is there walk with the average velocity. Both crowds begin with the same law, so at each
-# post as many stand, and as many cross. The counts stay equal, and a law is nothing but these counts.
+# post as many stand, and as many cross. The counts stay equal as long as $\hat\varepsilon$ is smooth, and a law is nothing but these counts.
 #
-# Paths never cross, so whoever starts with 30 % of the crowd on the left keeps 30 % on the left.
+# Paths never cross, for a place has one slope at a time. So on a line, whoever starts with 30 % of the crowd on the left keeps 30 %.
 
 # %% tags=["check"]
 def left_of(x, t):
@@ -254,7 +257,8 @@ print("the same slope, written with the score; the same equation, by the angle")
 #
 # $$ x_s=\sqrt{\bar\alpha_s}\;\hat x_0+\sqrt{1-\bar\alpha_s-\eta^2\tilde\beta}\;\hat\varepsilon+\eta\sqrt{\tilde\beta}\;\varepsilon\tag{4} $$
 #
-# At $\eta=0$ this is (3). At $\eta=1$ it is the step of `ddpm`, written otherwise.
+# At $\eta=0$ this is (3). At $\eta=1$ it is the step of `ddpm`, written otherwise (the algebra: end of section
+# 3). $\tilde\beta$ is the variance of notebook 03's posterior.
 
 # %% tags=["export:diffusion_lab.sampling.ddim"]
 def ddim(denoiser, x_T, timesteps=None, eta=0.0, label=None, generator=None):
@@ -297,7 +301,7 @@ print("η = 0: Euler's step in σ. η = 1: ddpm, step by step")
 #
 # $$ x_s=(\cos\varphi_s\cos\varphi_t+\sin\varphi_s\sin\varphi_t)\,x_t=\cos(\varphi_t-\varphi_s)\,x_t\tag{5} $$
 #
-# Each step multiplies the variance by the cosine squared. Short steps lose next to nothing; ten steps lose a fifth. What
+# Each step multiplies the variance by the cosine squared. Short steps lose next to nothing; ten steps lose over a fifth. What
 # justifies DDIM is the path, to which short steps keep.
 
 # %% tags=["check"]
@@ -315,19 +319,20 @@ for n in (5, 10, 20, 50, 1000):
 # ## 3 · Look where the answer is going
 #
 # DDIM behaves as if $\hat x_0$ stayed the same during the step. It does not: on the way to the data the network
-# changes its mind, so long steps go astray. Two answers in a row show in which direction.
+# changes its mind, so long steps go astray.
 #
 # How far does such a step go? Write $D$ for an answer that stays fixed during the step. Then (3) says that $y$ goes a fraction
-# of the way to $D$, and only the *ratio* of the two $\sigma$ matters. So from here on read $\sigma$ on a logarithmic
-# scale, $\lambda=-\log\sigma$, which grows towards the data:
+# of the way to $D$, and only the ratio $\sigma_s/\sigma_t$ matters. So from here on read $\sigma$ on a logarithmic
+# scale, $\lambda=-\log\sigma$, which grows towards the data. Then $\sigma_s/\sigma_t=e^{-h}$, and
 #
 # $$ y_s=e^{-h}\,y_t+\big(1-e^{-h}\big)\,D,\qquad h=\lambda_s-\lambda_t,\qquad
 #    \lambda=-\log\sigma=\tfrac12\log\mathrm{SNR}\tag{6} $$
 #
 # (It is half of what notebook 05 calls λ. The code multiplies by $\sqrt{\bar\alpha_s}$, to have $x_s$.)
 #
-# **DPM-Solver++(2M)** (Lu et al. 2022) draws a straight line in $\lambda$ through the previous answer and this one, and reads it
-# off in the middle of the step:
+# During the step the answer drifts. If it drifts evenly in $\lambda$, its average over a short step is nearly its value half-way, and
+# that is the $D$ to take. **DPM-Solver++(2M)** (Lu et al. 2022) draws a straight line in $\lambda$ through the previous answer and
+# this one, and reads it off in the middle of the step:
 #
 # $$ D=\hat x_0+\frac{h}{2\,h_\mathrm{prev}}\,\big(\hat x_0-\hat x_{0,\mathrm{prev}}\big)\tag{7} $$
 #
@@ -361,8 +366,8 @@ def dpm_solver(denoiser, x_T, timesteps=None, label=None):
 
 
 # %% [markdown]
-# With two steps, a first and a last, it must be DDIM. And on a Gaussian, where a path keeps its distance from the mean in
-# standard deviations, we can watch the error fall. If twice the steps halve it, the method has **order** 1; if they quarter
+# With two steps, a first and a last, it must be DDIM. And on a Gaussian the exact path is known: it stays as many standard
+# deviations from the mean as it began. There we can watch the error fall. If twice the steps halve it, the method has **order** 1; if they quarter
 # it, order 2.
 
 # %% tags=["check"]
@@ -413,10 +418,10 @@ show(
 )
 
 # %% [markdown]
-# **Figure 3.** Left: twice the steps halve the error of DDIM, and quarter that of DPM-Solver++. Right: with data
+# **Figure 3.** Left: in the end twice the steps halve the error of DDIM, and quarter that of DPM-Solver++. Right: with data
 # $\mathcal N(0,1)$ a sampler should keep the variance 1. Ten steps of DPM-Solver++ keep 95 % of it, those of DDIM 78 %.
 #
-# *A good place to stop.* So far: the path, and how to follow it. From here on: how to draw good digits along it.
+# *A good place to stop.* From here on: how to draw good digits along the path.
 #
 # ### Deeper: the algebra of (4) and (6)
 #
@@ -474,11 +479,11 @@ show(
 )
 
 # %% [markdown]
-# **Figure 4.** Measured along the paths of 16 digits, which run from right to left. Blue: the *shape* is decided between
-# $\lambda=-3$ and 1. Orange: the *finest detail* comes last. Dots: nine of ten questions; the one at $t=1000$ lies far to the
-# right.
+# **Figure 4.** Measured along the paths of 16 digits, from right to left, so $\lambda$ grows to the left. Blue, the share of the
+# change that is still to come: the *shape* is decided between $\lambda=-3$ and 1. Orange: the *finest detail* comes last. Dots: nine
+# of ten questions; the one at $t=1000$ lies far to the right.
 #
-# So spread the questions over $\lambda$, where something happens: from $-2.7$ to 3.4.
+# So spread the questions over $\lambda$, where something happens: from $-2.7$ to 3.4, the shaded part.
 
 # %% tags=["export:diffusion_lab.sampling.chain"]
 def spaced_in_log_snr(schedule, n, first=-2.7, end=3.4):
@@ -636,12 +641,13 @@ show(
 )
 
 # %% [markdown]
-# **Figure 5.** The middles of five digits, enlarged. Only the times differ: above even in $t$, below even in $\lambda$. Look at the edges of the strokes.
+# **Figure 5.** The middles of five digits, enlarged. Only the times differ: above even in $t$, below even in $\lambda$. Look at the edges of the strokes. On the
+# river five questions were better even in $t$, for there the fork is hard; here the strokes are.
 #
 # ### One judge is not enough
 #
 # And the old chain, asked ten times as well? Both judges of notebook 07 looked at a thousand digits from each way of drawing.
-# Distances are in floors. *Detail* is the power of the finest waves, and *variety* how much digits of a kind differ for the
+# Distances are in *floors*, the distance that real digits have: 1 is as good as real. *Detail* is the power of the finest waves, and *variety* how much digits of a kind differ for the
 # second judge, both over those of real digits.
 
 # %%
@@ -688,13 +694,10 @@ assert old["asked"] > new["asked"]
 # Look at the last three columns. The chain's digits lack a quarter of the fine detail, and are too much alike. They
 # are the safe ones: soft, typical, easy to read. The first judge has learned to read, and sees nothing wrong with
 # that. The smooth solver's digits are as sharp and as varied as real ones, but more of them are misread. For a solver
-# that follows the network's path closely follows its mistakes, too, and fresh noise washes out a part of these. More
-# steps do not cure that (next deep section).
+# that follows the network's path closely follows its mistakes, too. More steps do not cure that (next deep section);
+# section 5 has a cure, at twice the price.
 #
-# **So why not ten steps of the old chain?** Soft strokes stay soft, while mistakes have a cure: section 5.
-#
-# **And plain DDIM?** With ten questions or more it comes no nearer than the chain, by either judge (that section again). To leave
-# out the noise is not enough. What pays is to look ahead, and to ask at the right times.
+# **And plain DDIM?** With ten questions or more, even in $t$, it comes no nearer than the chain, by either judge. What pays is to look ahead, and to ask at the right times.
 #
 # **Try it.** Before you move the slider: will the row with fresh noise be grainier on the way than the other two?
 
@@ -777,8 +780,9 @@ for sampler, found in twenty.items():
 assert twenty["DPM-Solver++"][3] < by_steps[1000, "DPM-Solver++", 5][3]
 
 # %% [markdown]
-# With few questions the smooth solver is ahead in detail and by the second judge. From ten on, more help the old chain by both
-# judges, and the smooth path by the second alone: it follows the network's mistakes ever more closely. Nor is our list
+# With five or ten questions the smooth solver is ahead in detail and by the second judge. From ten to twenty, more help the old chain by
+# both judges; after that, and on the smooth paths already from ten on, by the second alone. These follow the network's mistakes ever
+# more closely. With fifty the old chain is nearest of all to the second judge. Nor is our list
 # of times a law. The best depends on the data, the sampler and the number of questions, so measure (exercise 3).
 #
 # ## 5 · Guidance: ask for more of the same
@@ -789,8 +793,8 @@ assert twenty["DPM-Solver++"][3] < by_steps[1000, "DPM-Solver++", 5][3]
 #
 # $$ \hat x_0^{\,w}=\hat x_0(x_t,\text{label})+w\,\big(\hat x_0(x_t,\text{label})-\hat x_0(x_t)\big)\tag{8} $$
 #
-# Each guided step asks twice. To guide $\hat\varepsilon$ or $\hat v$ instead is the same: at a given $x_t$ each is a
-# straight-line function of $\hat x_0$.
+# To guide $\hat\varepsilon$ or $\hat v$ instead is the same: at a given $x_t$ each is a
+# straight-line function of $\hat x_0$, and the weights $1+w$ and $-w$ add up to 1.
 
 # %% tags=["export:diffusion_lab.sampling.guidance"]
 def guided(denoiser, guidance_weight, until=None):
@@ -819,10 +823,11 @@ assert torch.allclose(overdone, 3 * with_label - 2 * without, atol=1e-4)
 print("w = 2: three times the answer with the label, less twice the one without")
 
 # %% [markdown]
-# A guided denoiser is a denoiser, so every sampler takes it.
+# A guided denoiser is asked like any other, so every sampler takes it. But in general no data have it for their denoiser, and the
+# theorem of section 1 says nothing about its paths.
 #
 # **A question.** All data is $\mathcal N(0,1)$, that with the label has variance ½. With $w=1$, which variance will the samples
-# have? (The answer: exercise 5.)
+# have? Many say ⅓. (The answer: exercise 5.)
 #
 # **Try it.** Set $w=0$, then 8: which digits change their shape, and which only get bolder? On the right, as measured: which
 # curve would you trust for "variety"?
@@ -918,10 +923,11 @@ if most >= 3:
 
 # %% [markdown]
 # First the cure. With $w=0.25$ far fewer digits are misread. The first judge now puts the smooth solver before the
-# unguided chain, and the second sees next to no loss. (`python -m diffusion_lab sample` begins later and guides more: notebook 10.)
+# unguided chain, and the second sees next to no loss. The chain was easy to read already: there the same weight takes variety, and
+# the first judge moves away.
 #
-# It is not free: a guided step asks twice. Twenty steps of the old chain ask as often. Measured against the same real
-# digits they come about as near, by both judges, and their strokes are still softer.
+# It is not free: a guided step asks twice. Twenty steps of the old chain ask as often. Against the test digits they have 1.4 and 1.8
+# floors, and ten guided ones of the solver 1.2 and 1.6: about as near. But the chain's strokes are softer, 0.82 of the detail against 0.96.
 #
 # Then the price. With much more weight, both distances grow and variety falls. How far? By the features of the first
 # judge most of it goes, by pixels about half, by the features of the second judge little. All three are right; they
@@ -976,8 +982,8 @@ show(
 
 # %% [markdown]
 # **Figure D1.** Above, the first answer is off by hundreds, and the network has never seen the state that follows. Clipping is
-# a fence: it cannot make the first answer right, but the chain stays where the network knows its way, and later answers can
-# be good again.
+# a fence: it cannot make the first answer right, but the chain stays where the network knows its way, and out come
+# digits again, if bad ones.
 #
 # ### Deeper: the same in diffusers
 #
@@ -1150,7 +1156,7 @@ assert asked_how["calibrated"]["bpd"] < likelihood["xz"] - 3 * asked_how["calibr
 # But look further down. The last line is the same network with the same weights; only the questions differ. Each line keeps
 # the change of the line before. The *last step*: at $t=1$ the noise is less than a grey level, so $x_1$ itself nearly tells the
 # level, and Bayes' rule reads it off (Kingma et al. 2021, eq. 8). The *steps*: with infinitely many the sum becomes an
-# integral over log SNR (their eq. 18). The *answers*: most pixels are black, and where the noise is faint the network is a
+# integral over the SNR (their eq. 18), here taken over its logarithm. The *answers*: most pixels are black, and where the noise is faint the network is a
 # little off; clipping helps, and so does a table of its average errors on training digits. `bound` in
 # `diffusion_lab.evaluation.likelihood` does all three. A bound is about a model *and* the way it is asked; a poor number
 # may be the fault of either.
@@ -1252,8 +1258,9 @@ exercise.check_heun(heun)
 #     return x_t
 # ```
 #
-# On our line, the solver that remembers wins: 19 questions with `heun` are 10 steps, and `dpm_solver` has 19 for them. Its
-# error is less than half as large. Both have order 2, and twice as many steps quarter an error.
+# Even in $t$, the solver that remembers wins on our line: 19 questions with `heun` are 10 steps, and `dpm_solver` has 19 for them. Its
+# error is less than half as large. But it also asks later, at $t=53$ in place of 100, and section 4 says what that is worth. Let
+# both end at 100, and the two are about equal: errors of 0.035 and 0.038.
 # </details>
 
 # %% tags=["claim"]
@@ -1428,9 +1435,13 @@ exercise.check_about_the_weight(about_the_weight)
 #     return {"A", "B", "D", "F"}
 # ```
 #
-# C: the distance is smallest at a small weight, and then grows, though the accuracy does not fall. E: more steps follow the
-# guided path more closely, and it is the guided path that has less variety. If all data is $\mathcal N(0,1)$, and that with the
-# label has variance ½, then $w=1$ leaves a variance of ¼ on the exact path, and no number of steps brings the rest back.
+# C: to the first judge the distance is smallest at $w=0.25$, to the second at 0; then both grow, though the accuracy does not fall. E:
+# more steps follow the guided path more closely, and it is the guided path that has less variety.
+#
+# The question of section 5: with the label $\hat x_0=y/(1+2\sigma^2)$, without it $y/(1+\sigma^2)$. Put twice the first less the second into (2),
+# $dy/d\sigma=(y-\hat x_0)/\sigma$, and the solution is $y\propto(\tfrac12+\sigma^2)/\sqrt{1+\sigma^2}$. That is nearly $\sigma$ at the start and ½ at the end. So
+# $x_0=\tfrac12x_T$, and the variance is ¼. And ⅓? It belongs to the law $p(x\mid\text{label})^2/p(x)$, which the path does not reach:
+# tilting the noised laws is not noising the tilted one.
 # </details>
 
 # %% tags=["claim"]
@@ -1446,7 +1457,7 @@ assert guidance["DPM-Solver++", most][0] > little[0] - 0.01
 # %% [markdown]
 # ## A common mistake
 #
-# Take five of the 1,000 times: `range(0, 1000, 200)`. Turned around, and with 1 added because times begin at 1, that is
+# Take five of the 1,000 times: `range(0, 1000, 200)`. Turned around, and with 1 added, that is
 # 801, 601, …, 1: **leading** spacing, the default of diffusers' DDPM and DDIM. The chain starts at $t=801$. But its first state is pure
 # noise, which belongs to $t=1000$. So the network takes a part of the noise for the picture, and keeps it.
 
@@ -1483,9 +1494,8 @@ show(
 # - The average of all pairs that pass a place fixes a smooth path, whose states have the laws $q(x_t)$.
 # - DDIM is Euler's step along it, in $\sigma$. DPM-Solver++ looks ahead.
 # - The sample is the network's last answer: mind where it is asked.
-# - One judge is not enough. Ten steps of the old chain are easy to read, but soft and too alike; the smooth solver's are
-#   sharp, with more mistakes.
-# - A little guidance cures the mistakes. Much of it costs variety; how much is a matter of the ruler.
+# - One judge is not enough: the old chain's digits are easy to read and soft, the solver's sharp, with mistakes.
+# - A little guidance cures the smooth solver's mistakes. Much of it costs variety; how much is a matter of the ruler.
 #
 # ## Check yourself
 #
@@ -1496,8 +1506,7 @@ show(
 #
 # <details><summary>Your few-step digits are a little soft. Where do you look first?</summary>
 #
-# At the last time in the list. The sample is the answer given there; if much noise is left, it is an average of many
-# sharp digits.
+# At the last time in the list. The sample is the answer given there, an average of many sharp digits.
 # </details>
 #
 # <details><summary>A paper reports that guidance halves the variety. What do you ask?</summary>
@@ -1521,5 +1530,5 @@ show(
 #
 # ## Next
 #
-# You have walked the whole way, from the Gaussian density to digits in ten steps. Notebook 09 is for those who want
+# Notebook 09 is for those who want
 # to train larger things; notebook 10 begins to put your network to use.
