@@ -212,8 +212,8 @@ show(
 # **Figure 2.** The same point, read off along two pairs of axes. You see its $x_t$; you are asked for its $v$. The angle
 # $\varphi$ has the cosine $\sqrt{\bar\alpha_t}$, and grows from 0 at the data to 90 degrees at pure noise.
 #
-# So $(x_t,v)$ is $(x_0,\varepsilon)$, turned. Nothing is stretched, and the way back needs no division:
-# $\hat x_0=\sqrt{\bar\alpha_t}\,x_t-\sqrt{1-\bar\alpha_t}\,\hat v$. Let the angle grow, and the point's $x_t$ moves: $v=dx_t/d\varphi$ is its
+# So $(x_t,v)$ is $(x_0,\varepsilon)$, turned. Nothing is stretched, and the way back needs no division. With the means, $\hat v=\mathbb E[v\mid x_t]$,
+# it reads $\hat x_0=\sqrt{\bar\alpha_t}\,x_t-\sqrt{1-\bar\alpha_t}\,\hat v$. Let the angle grow, and the point's $x_t$ moves: $v=dx_t/d\varphi$ is its
 # **velocity**. The arrows of Figure 1 are $-\hat v$, the way back.
 #
 # The **score** is $\nabla\log q(x_t)$: from each place, the direction in which the density rises fastest. What has that to do

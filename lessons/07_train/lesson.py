@@ -2,8 +2,8 @@
 # # Train a network that draws digits
 #
 # Further down is a cell that trains. When you start it, your computer holds a few hundred thousand random numbers; asked for
-# a digit, they draw noise. Look at the clock. Before a minute is over, you see digits that nobody has ever
-# written. This notebook is about that minute, and about finding out whether they are any good.
+# a digit, they draw noise. Look at the clock. A while later you see digits that nobody has ever written. This notebook is
+# about that while, and about finding out whether they are any good.
 
 # %%
 import copy
@@ -81,7 +81,7 @@ show(
 
 # %% [markdown]
 # **Figure 1.** A page of homework. Above: noisy digits, each with its label and its time. Below: the right answers, $v$. Under
-# little noise the network is asked for the noise, under much for the digit in negative. Once it is not told which digit it is.
+# little noise the network is asked for the noise, under much for the digit in negative. In the fourth column it is not told which digit it is.
 #
 # You will be able to
 #
@@ -107,9 +107,8 @@ show(
 # A **batch** is a page such as Figure 1. Draw images, times and noise, jump to $x_t$, ask for $v$, and take the mean square of the
 # errors over all $d=784$ pixels. Notebook 05 did this with points. Two things are new.
 #
-# **The times are spread.** The loss is large at some times and small at others. If the 32 times of a batch happen to crowd at
-# one end, its loss jumps for no good reason. So draw one number $u$, and place the times around it like the hands of a clock
-# with $n$ hands:
+# **The times are spread.** The loss is large at some times and small at others. If the times of a batch happen to crowd at
+# one end, its loss is high or low for that alone. So draw one number $u$, and turn by it a clock with $n$ hands at equal distances:
 #
 # $$ t_i = 1 + \Big\lfloor T\big((u + i/n) \bmod 1\big) \Big\rfloor, \qquad u \sim \mathrm{uniform}(0, 1),\quad i = 0, \dots, n-1 \tag{1} $$
 #
@@ -145,7 +144,7 @@ def objective(network, batch, generator, schedule, predicts="v", times=spread_ti
     return (answer - target).square().mean()
 
 # %% [markdown]
-# Before you train, know the first number that should appear. The U-Net begins by answering 0 (its last layer starts at 0), so its loss is the mean of
+# Before you train, know the first number that should appear. The U-Net, notebook 06's network from images to images, begins by answering 0 (its last layer starts at 0), so its loss is the mean of
 # $v^2=(\sqrt{\bar\alpha_t}\,\varepsilon-\sqrt{1-\bar\alpha_t}\,x_0)^2$. The noise has variance 1 and knows nothing of the image.
 # That leaves $\mathbb E[\bar\alpha_t]+\mathbb E[1-\bar\alpha_t]\,\mathbb E[x_0^2]$.
 
@@ -246,7 +245,8 @@ Live(
 #
 # $$ \bar\theta \leftarrow \mu\,\bar\theta + (1-\mu)\,\theta, \qquad \mu = \min\!\Big(\mu_{\max},\ \frac{1+k}{10+k}\Big) \tag{3} $$
 #
-# At first $\mu$ is small, so that the random start is soon forgotten. All that decides how the weights move stands in one small
+# At first $\mu$ is small, so that the random start is soon forgotten; while it grows, the average remembers about a ninth of the steps so
+# far. All that decides how the weights move stands in one small
 # object, the **recipe**.
 
 # %% tags=["export:diffusion_lab.training.recipe"]
@@ -392,7 +392,8 @@ print("125 batches of 32: each of the 4,000 images once")
 # %% [markdown]
 # ## 3 · One minute
 #
-# `drawn_by` draws from the same noise each time, by ten steps of a sampler from notebook 08. (Its guidance pushes
+# `drawn_by` draws from the same noise each time, by ten steps along the smooth path of notebook 03; notebook 08 explains its sampler. (The
+# guidance pushes
 # towards the label: 0 is off, much is cleaner and less varied.) The rate comes down along a curve whose end must be
 # known beforehand. So `steps_that_fit` tries twenty steps, and says how many fit into some seconds on your machine:
 # at least 300, which a slow one may need some minutes for.
@@ -446,8 +447,7 @@ print(f"{run.step} steps in {moments[-1][1]:.0f} seconds, with the time to draw"
 print(f"eight of the ten could be read after {first_eight:.0f} seconds")
 
 # %% [markdown]
-# **Figure 2.** The digits 0 to 9 at the end of the training. While the cell runs, they are replaced at twenty moments, close
-# together at first. Whether one can be read is said by a **judge**, a small network that was trained to read digits.
+# **Figure 2.** The digits 0 to 9 at the end of the training. Whether one can be read is said by a **judge**, a small network that was trained to read digits.
 #
 # **Try it.** Scrub through the training. When can you read the first digit? Which is the last? And look at the background.
 
@@ -573,14 +573,15 @@ show(
 )
 
 # %% [markdown]
-# **Figure 3.** Left: the loss of each batch, and the dashed line that no denoiser can cross on these digits. The blue dot is the
+# **Figure 3.** Left: the loss of each batch, and the dashed line that no denoiser can cross on these digits, both with one label in ten
+# left out. The blue dot is the
 # loss on digits that the network has never seen. Right: how far 100 drawn digits are from real ones.
 #
 # After a third of the time nearly all of the fall on the left is done. But look right: the digits still come nearer. A
 # loss curve cannot tell you when to stop.
 #
 # And the dashed line is far below. Should you wish to get there? The blue dot says no: your network does as well on new digits as
-# on those that it knows.
+# on those that it knows, for it has met each of these only some ten times.
 
 # %% tags=["claim"]
 # checks what the text says: most of the fall is early, the floor is far below, test as good as training
@@ -642,6 +643,9 @@ if TRAIN:
     assert table["your network"]["first"]["times_floor"] < (15 if enough else 40)
 
 # %% [markdown]
+# Figure 3 found fewer floors, for with 100 digits the floor is higher: compare only at one number of digits. (All is drawn
+# with guidance, which costs some variety.)
+#
 # The shipped weights had the same loop, a larger network, and far more time. In a terminal you can give yours more:
 # `python -m diffusion_lab train --out my-run --steps 14000`.
 #
@@ -839,7 +843,7 @@ show(
 )
 
 # %% [markdown]
-# **Figure 5.** The two losses part. On the hundred the loss sinks, with far to go to their memoriser; on new digits it climbs.
+# **Figure 5.** The two losses part, a little: the axis does not begin at 0. On the hundred the loss sinks, with far to go to their memoriser; on new digits it climbs.
 # Dotted, the control: the restart alone explains a part of the climb, and not the rest. This is **overfitting**, and the answer
 # to the second prediction: the lower training loss belongs to the worse network.
 
@@ -876,8 +880,9 @@ show(
 )
 
 # %% [markdown]
-# **Figure 6.** The same noise, the same labels. Above, composed; in the middle, a little nearer to the row below. They look as
-# good as before, or better: copies are good digits. Only the loss on new digits, or the distance to the known ones, gives them away.
+# **Figure 6.** The same noise, the same labels. Above, composed; in the middle, on average a little nearer to the hundred. That is a
+# lean, and not yet a copy, whose distance would be 0. Only the loss on new digits, or the distance to the
+# known ones, shows which way it goes.
 
 # %% tags=["claim"]
 # checks what the text says: what it draws afterwards lies nearer to the hundred
@@ -891,8 +896,8 @@ if TRAIN:
 #
 # **A rate that is too high.** A tiny U-Net takes a hundred steps, once at a good rate, once at twenty times that.
 #
-# **A time that is off by one.** A sampler goes from $t$ to $s$. The denoiser must be told $t$, the noise that is *in*
-# its input. Here it is told $s$.
+# **A time that is off by one step of the sampler.** It goes from $t$ to $s$. The denoiser must be told $t$, the noise that is
+# *in* its input. Here it is told $s$, 50 earlier.
 
 # %%
 def tiny():
@@ -948,7 +953,7 @@ show(
 # |:--|:--|:--|
 # | the first loss is not that of section 1 | a wrong target, images not in −1…1 | compute that number |
 # | the loss falls, then stays flat far up | the rate is too high | a third of it, a hundred steps |
-# | a loss below the dashed line | a wrong measure | the memoriser, through the same function |
+# | the loss becomes NaN | the rate is far too high | `gradient_norm` in the steps before |
 # | training and test loss part | too few digits, too long | Figure 5 |
 # | good at one step, bad at the next | drawn with the weights, not their average | draw with both |
 # | grain that stays | the wrong time | the border, which must be black |
@@ -1011,7 +1016,8 @@ assert math.factorial(9) * math.factorial(300) / math.factorial(309) < 1e-15
 # ### Exercise 2 (hard): the loop, from a blank cell
 #
 # Build the loop of section 2 around one optimiser of PyTorch. In each step: the rate, the loss, its gradient, clipped to
-# norm 1 over *all* weights together, the step, the averages by (3). Gradients left behind from before must not count.
+# norm 1 over *all* weights together, the step, the averages by (3). `weights` may arrive with gradients of somebody
+# else's in them: clear before `backward`, and not only after the step.
 
 # %% tags=["exercise"]
 def fit(weights, averages, loss_of, optimizer, recipe):
@@ -1226,7 +1232,8 @@ assert torch.equal(network.leave[0].weight, wrong.leave[0].weight)
 
 # %% [markdown]
 # *The symptom*: weights and average are equal, to the last bit, in the middle of training. *The test*: compare them after ten
-# steps. The fix is `copy.deepcopy`.
+# steps. The fix is `copy.deepcopy`. (`parameters()` leaves out buffers, such as the averages of batch normalisation; this network
+# has none.)
 #
 # ## Summary
 #
@@ -1234,7 +1241,7 @@ assert torch.equal(network.leave[0].weight, wrong.leave[0].weight)
 # - The rate rises, then falls; the average smooths what is left, and draws.
 # - A loss curve says that training works, not when to stop, nor what the digits are like.
 # - A distance is read beside its floor, by more than one judge. Copies pass them all.
-# - The lowest training loss belongs to the memoriser. Practise on few digits for long, and the network goes there.
+# - The lowest training loss belongs to the memoriser. Practise on few digits, and the network goes that way.
 #
 # ## Check yourself
 #
@@ -1245,7 +1252,7 @@ assert torch.equal(network.leave[0].weight, wrong.leave[0].weight)
 #
 # <details><summary>A friend reports a Fréchet distance of 1.6. Is that good?</summary>
 #
-# Nobody can say without the floor, which depends on the judge and on the number of images. Ask for both.
+# Ask for the floor, which depends on the judge and on the number of images.
 # </details>
 #
 # <details><summary>How do you notice that a network copies, if its digits are perfect?</summary>
