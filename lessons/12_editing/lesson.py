@@ -428,7 +428,7 @@ show(
 # like the last, which was drawn at random.
 #
 # There and back is fine in all rows, and yet the second row is no noise. It is half as wide as it should be, and nearly 0 wherever the digit is black. Why? The ground of a digit is
-# exactly $-1$. Whatever its noise was, the walk ends in $-1$. So the exact picture does not tell, and no method can find it out. *A picture has a noise of its own only
+# exactly $-1$. Whatever its noise was, the walk ends in $-1$. So the exact picture does not tell, and no method can find out which it was. *A picture has a noise of its own only
 # where the data has width.*
 #
 # Does it matter? Ask for another label, and it does. Where a new stroke should come, there must be noise to make it of. There is a cure: go the first
@@ -459,12 +459,12 @@ show(
 )
 
 # %% [markdown]
-# **Figure 5.** The same noise, another label. Look at the 7 that is asked to be a 0. Without a grain there is nothing to make the 0 of, and the old digit comes back. With one
+# **Figure 5.** The same noise, another label. Look at the 7 that is asked to be a 0. Without a grain there is too little to make the 0 of, and the old digit comes back. With one
 # it can become what was asked. Faithful is not yet useful: asked three times, the way back is the best of all, and several edits fail.
 
 # %% [markdown]
-# **What breaks it.** *Guidance* bends the path: who goes up without it and down with it comes down elsewhere. You will read that one cannot invert with guidance at all. With a
-# weight as small as 1 one can, if both ways are guided, and if you ask more than once. *Clipping* sends many states to one answer, so on paper it breaks the way back, too; these digits hardly notice. Invert with the very denoiser that you
+# **What breaks it.** *Guidance* bends the path: who goes up without it and down with it comes down elsewhere. With a
+# weight as small as 1 one can invert all the same, if both ways are guided and if you ask more than once. *Clipping* changes the answers, so it bends the path, too, if it is done one way only; these digits hardly notice. (Clipped both ways, the error is 0.001.) Invert with the very denoiser that you
 # decode with.
 
 # %% tags=["check", "nbval-ignore-output"]
@@ -499,7 +499,8 @@ assert broken["up plain, down clipped"] < 0.006
 # **Convergence.** One more question multiplies the error of the guess by $\tan\delta\;\partial\hat v/\partial x_t$. Short steps make $\tan\delta$ small, so each question
 # gains a factor $1/n$: an order. For data $\mathcal N(m,v)$ the slope is $\partial\hat v/\partial x_t=(\cos\varphi-g\,/\cos\varphi)/\sin\varphi$ with
 # $g=v/(v+\sigma_t^2)$, which for $v=1$ is 0: the first guess is right. In the step from $s=0$ the product is $1-g/\cos^2\varphi$. Where $v=0$ it is 1: each question returns what was put in,
-# and the iteration never moves. Those are the black pixels, for the exact denoiser. A network is not exact there, and creeps: with many questions it finds *some* noise.
+# and the iteration never moves. Those are the black pixels, for the exact denoiser. A network is not exact there, and creeps: asked 20 times, it finds *some* noise, which as a whole is as wide as it should be, and with another
+# label nine of ten are read as asked. That takes ten times the questions of the row with a grain.
 #
 # The same iteration can be written for $\hat x_0$ or $\hat\varepsilon$, and many programs do. The fixed point is the same, but the factors are
 # $g\,(\sigma_t/\sigma_s-1)$, which is infinite at $s=0$, and $(1-g)(1-\sigma_s/\sigma_t)$, which is nearly 1 in the noisiest step of the cosine schedule.
@@ -673,8 +674,8 @@ show(
 # Notice what decides: the *rank*. The bridge does not know what a 3 is. It carries whoever is far out in A to whoever is as far out in B. That the hand is kept in Figure 1 is a hope which the
 # noise fulfils more or less, and no theorem.
 #
-# You will read that bridges are **optimal transport**: that no other way from A to B moves the points less. On a line that is true. In more dimensions it is not, and two
-# thin ellipses show it: open the section below for Figure D1.
+# You will read that bridges are **optimal transport**: that no other way from A to B moves the points less. On a line that is true. (Su et al. 2023 claim less: each *half* is a kind of it that is softened by noise.) In more dimensions
+# it is not, and two thin ellipses show it: open the section below for Figure D1.
 #
 # ### Deeper: a bridge is not optimal transport
 #
@@ -903,12 +904,12 @@ for method, name in WAYS_TO_PRINT.items():
 # %% [markdown]
 # The distances are those of notebook 07, in floors, to real digits of the third that was asked for, or to real print. Three things to see.
 #
-# **Pixels do as they are told.** A shear leans exactly as asked, and its digits look about as real as the network's: for slant nobody needs a network. The network hits three out of four, where we had aimed for nine
+# **Pixels do as they are told.** A shear leans exactly as asked, and whether its digits or the network's look more real, the judges disagree: for slant nobody needs a network. The network hits three out of four, where we had aimed for nine
 # out of ten. And it thickens the strokes, whichever slant it is asked for: that is guidance, as notebook 10 has it.
 #
 # **But they do not know what a stroke is.** Dilated and eroded ink is as thick as asked, and the second judge finds it eight to twelve floors from real thick and thin digits. The network's strokes stay within about two.
 #
-# **And print is no operation on pixels.** With guidance, a judge of fonts takes 97 of 100 for printed, and nearly all can still be read. The judges of distance disagree: to the first they come six times nearer to print,
+# **And print?** No shear or dilation makes it. (The plainest rival was not run: look the label up in a font. It would be print, and keep nothing of the hand.) With guidance, a judge of fonts takes 97 of 100 for printed, and nearly all can still be read. The judges of distance disagree: to the first they come six times nearer to print,
 # to the second not at all. Without guidance both find them near, but four in ten are not yet print. There and back through print is off by 0.12
 # if the way back draws a new grain. If it keeps the grain that the last step took away, it is 0.007: that grain is what a picture forgets.
 
