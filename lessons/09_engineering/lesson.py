@@ -446,7 +446,7 @@ assert len(seconds) == 4
 assert min(seconds.values()) > 0
 
 # %% [markdown]
-# The answer to the second prediction is in your table; on ours, with half the bits and pixel by pixel, a step took twice as *long*. Run the cell twice first: what differs by no more than
+# The answer to the second prediction is in your table; on ours, half the bits made a step *longer*. Run the cell twice first: what differs by no more than
 # the two runs do is noise, and on a busy machine that may be all of it. Newer processors have instructions for bfloat16, and on
 # graphics cards it is the normal way. The course keeps float32 and pixel by pixel.
 #
