@@ -1,7 +1,4 @@
-"""A small network that finds digits: a canvas is looked at once, and then cut open wherever a box may be.
-
-Taught in: lessons/13_vision
-"""
+"""A small network that finds digits: a canvas is looked at once, and then cut open wherever a box may be."""
 
 import torch
 import torch.nn.functional as F

@@ -1,7 +1,4 @@
-"""A network that looks at a turned digit, and denoises a guess of its pose.
-
-Taught in: lessons/13_vision
-"""
+"""A network that looks at a turned digit, and denoises a guess of its pose."""
 
 import torch
 import torch.nn.functional as F

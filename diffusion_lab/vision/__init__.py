@@ -1,4 +1,1 @@
-"""Seeing with a denoiser: read, segment, find, turn upright.
-
-Taught in: lessons/13_vision
-"""
+"""Seeing with a denoiser: read, segment, find, turn upright."""
