@@ -162,6 +162,17 @@ def test_a_notebook_is_out_of_date_if_something_that_it_uses_changed(course, tmp
     assert build_notebooks.is_current(course) is not uses
 
 
+def test_of_results_and_weights_those_that_are_named_count(course, tmp_path):
+    package = tmp_path / "diffusion_lab"
+    for name in ("results/files.py", "results/asked.json", "results/other.json", "weights/pretrained.py",
+                 "weights/asked/facts.json", "weights/other/facts.json"):
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text("")
+    code = 'import diffusion_lab.results.files\nimport diffusion_lab.weights.pretrained\nread("asked")'
+    used = [path.relative_to(package).as_posix() for path in build_notebooks.used(code)]
+    assert used == ["results/asked.json", "results/files.py", "weights/asked/facts.json", "weights/pretrained.py"]
+
+
 def test_a_lesson_that_fails_is_named_and_keeps_no_other_back(course, tmp_path, capsys):
     """Of two lessons, the first raises: the second is built, and the answer to the shell says which was not."""
     (tmp_path / "course.toml").write_text(LIST + LIST[LIST.index("[[lesson]]"):LIST.index("[[document]]")]
