@@ -4,7 +4,7 @@
     python tools/build_notebooks.py 02 03     these, and execute them whether out of date or not
 
 A notebook is executed again only if its code, a module that it uses, directly or through others, or data beside such a
-module has changed; of results and weights, those that are named count. If its words alone have changed, its outputs stay.
+module has changed. (Of results and weights, those that it names.) If its words alone have changed, its outputs stay.
 
 What is added to a lesson: the links at its head, the cell for Colab, a line under taught code that says where it lives
 in the package, what folds a cell by its tag (figure, claim), and what closes a section headed "### Deeper: …".
