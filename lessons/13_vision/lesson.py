@@ -1336,7 +1336,7 @@ Live(
     alt="A turned 6; a circle with two clusters of orange dots; the digit turned back to a 6, and to a 9.",
     kind=widgets.Dropdown(value=6, options=list(range(10)), description="digit"),
     which=widgets.IntSlider(value=58, min=1, max=100, description="number"),
-    turn=widgets.IntSlider(value=120, min=-180, max=180, step=10, description="turn"),
+    turn=widgets.IntSlider(value=120, min=-170, max=180, step=10, description="turn"),
 )
 
 # %% [markdown]
