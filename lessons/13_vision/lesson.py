@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from diffusion_lab.data.canvases import bit, canvases, stroke
+from diffusion_lab.data.canvases import canvases
 from diffusion_lab.data.digits import load_digits
 from diffusion_lab.exercises import vision as exercise
 from diffusion_lab.networks.unet import UNet
@@ -743,51 +743,6 @@ as_read = {row["layers"]: np.mean(row["ink"]) for row in of_pixels if row["task"
 assert 0 < as_read["middle+coarse_up"] - as_read["coarse_up"] < 0.02
 
 # %% [markdown]
-# **Try it.** Write a digit, or scribble. The canvas has room for it in the upper left. The classifier is the one above, with five labelled canvases.
-
-# %%
-rng = np.random.default_rng(4)
-digits_ink = (load_digits("test")[0][:, 0].numpy() + 1) / 2
-beside = np.zeros((56, 56), dtype=np.float32)
-beside[:28, 28:] = digits_ink[0]
-for ink, top, left in ((stroke(rng), 30, 2), (bit(digits_ink, rng), 29, 32)):
-    height, width = ink.shape
-    beside[top : top + height, left : left + width] = ink
-beside = torch.from_numpy(2 * beside - 1)[None, None]
-
-# %% tags=["figure"]
-# draws the reader's drawing on a canvas, and what the classifiers of raw patches and of the trained network say
-fig, axes = figure(columns=3, width=8.4, height=3.1)
-mask_panels = [axes[0].imshow(torch.zeros(56, 56), cmap="gray", vmin=-1, vmax=1)]
-mask_panels += [ax.imshow(torch.zeros(56, 56, 3)) for ax in axes[1:]]
-for ax, title in zip(axes, ["the canvas", "raw 15×15", "trained"]):
-    ax.set(title=title, xticks=[], yticks=[])
-    ax.grid(False)
-    ax.spines[:].set_visible(False)
-repaint_masks = painter(fig, mask_panels)
-
-
-def segment_drawing(drawing):
-    """The panels for a drawing."""
-    image = beside.clone()
-    image[:, :, :28, :28] = torch.from_numpy(as_digit(drawing))
-    mask_panels[0].set_data(image[0, 0])
-    for panel, name in zip(mask_panels[1:], ["raw 15×15", "trained"]):
-        mask = segment(classifiers[name], ways[name](image, 2), image)
-        panel.set_data(coloured(image[0], mask[0]))
-    return repaint_masks()
-
-
-Live(
-    segment_drawing,
-    caption="Your drawing in the upper left, and what two classifiers say. Blue: digit; orange: scribble.",
-    alt="Three canvases: a drawn 3 beside a written digit and two scribbles; the same in blue and orange by raw patches; the same by the trained network.",
-    drawing=Canvas("your drawing"),
-)
-
-# %% [markdown]
-# Begin a digit, and stop half-way: at what moment does the blue come?
-#
 # ### Deeper: why a linear classifier can be enough
 #
 # Because the answer of an exact denoiser already holds the posterior. Let the data be a mixture of $K$ templates $m_k$, some digits, some scribbles, each with the variance $v$. The exact answer averages over them with the weights
@@ -931,9 +886,8 @@ def finder(network, features, schedule):
     return Denoiser(answer, schedule)
 
 # %% [markdown]
-# A fifth output is a **score**: how probable is it that this answer is right? Right means that the **IoU** with a digit's box is at least ½, the area
-# of both over the area of either. Many boxes walk onto the same
-# digit. **Non-maximum suppression** keeps the best of them.
+# A fifth output is a **score**: how probable is it that this answer is right? Right means that the IoU of the areas, with a digit's box, is at least ½.
+# Many boxes walk onto the same digit. **Non-maximum suppression** keeps the best of them.
 
 # %% tags=["export:diffusion_lab.vision.detection"]
 def alone(box, score, most=0.5):

@@ -66,6 +66,9 @@ WRONG = {
         (posterior(sign=1.0), "the sign"),
         (posterior(half=1.0), "½ of (1)"),
         (posterior(weigh=lambda snr: torch.ones_like(snr[1:])), "added without weight"),
+        (lambda errors, snr, prior: posterior()(errors / len(errors), snr, prior), "parts of one integral"),
+        (lambda errors, snr, prior: (prior * posterior(prior_of=torch.zeros_like, after=lambda value, dim: value)(
+            errors, snr, prior)).softmax(dim=0), "multiplies the logarithm"),
         (posterior(weigh=lambda snr: snr[1:]), "the SNR itself"),
         (posterior(prior_of=torch.zeros_like), "no part in it"),
         (posterior(prior_of=lambda prior: prior), "wants its logarithm"),
