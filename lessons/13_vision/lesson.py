@@ -352,7 +352,7 @@ print("written:", *test_labels[:20].tolist())
 print(f"{found.evaluations} evaluations a digit, of which the first round takes 20")
 
 # %% [markdown]
-# Why this weight, and not $\tfrac12\,d\,\mathrm{SNR}$? (1) speaks of an exact denoiser. Ours is not, least of all on new digits under little noise, and there $\tfrac12\,d\,\mathrm{SNR}$ puts nearly all of its weight. So we take the
+# Why this weight, and not $\tfrac12\,d\,\mathrm{SNR}$? (1) speaks of an exact denoiser. Ours is least exact on new digits under little noise, and that is where $\tfrac12\,d\,\mathrm{SNR}$ puts nearly all of its weight. So we take the
 # weight by which it was trained, $1/(1-\bar\alpha_t)$, that of the error of $v$ (notebook 05).
 
 # %% tags=["figure"]
@@ -458,8 +458,8 @@ for part, method, name in ROWS:
     print(f"{name:40}{row['read']:.3f} ± {row['error']:.3f}{row.get('evaluations', 1):11}")
 
 # %% [markdown]
-# *Predicted?* Under this noise the judge guesses, and a network that was never taught to read reads 98 in 100. A judge that was trained under it reads 95. And 98, too, do the two in a row: *restore the picture in one step, and ask the judge*, for one evaluation in place of 64. The strength is in
-# the denoiser. A race is not needed to use it.
+# *Predicted?* Under this noise the judge guesses. A network that was never taught to read reads 98 in 100; a judge that was trained under the noise, 95. But *restore the picture in one step, and ask the judge*: that reads 98, too, for one evaluation in place
+# of 64. The strength is in the denoiser. A race is not needed to use it.
 #
 # Of clean digits we aimed at 0.985 with at most 90 evaluations. The plan above asks 48 times and reads 0.972. With 88 it is 0.983, less than a standard error short, and more draws do not help. A judge that was *trained* to read is better, and needs one look.
 #
