@@ -1,12 +1,13 @@
 """What pays in training: each lever alone, the same seconds of one core, three seeds; and the recipe of a known course.
 
     OMP_NUM_THREADS=1 python benchmarks/training.py                 (levers, 60 s each: about two hours)
-    OMP_NUM_THREADS=1 python benchmarks/training.py --seconds 300   (the recipe and what was chosen: about an hour)
+    OMP_NUM_THREADS=1 python benchmarks/training.py --seconds 300   (the recipe, a rate in a line, the peer: an hour)
     python benchmarks/training.py --throughput                      (the share of the machine's peak: a minute)
 
 Writes diffusion_lab/results/training.json after every row; rows that are there are not made again. Seconds are those of
-the processor on a quiet core: before anything is trained, a few steps of every lever are timed in turn, and the fastest
-of ten rounds says how many steps fit. 300 s of one core are what lesson 07 takes on two. Levers are judged on the
+the processor on a quiet core: before anything is trained, a few steps of every lever that has no row yet are timed in
+turn, and the fastest of ten rounds says how many steps fit; another seed, and other seconds, go by the steps that the
+first row of a lever had, so that all its rows are of one machine. 300 s of one core are what lesson 07 takes on two. Levers are judged on the
 held-back training digits of benchmarks/sampling.py, on which no run trains; 500 digits are drawn as the commands draw.
 
 The peer is unit 2 of the Hugging Face course on diffusion models: diffusers' UNet2DModel, channels 32-64-64, the class
@@ -140,7 +141,7 @@ LEVERS = {  # what differs from the recipe
     "Hugging Face course": {"build": Peer, "predicts": "eps", "drop": 0.0, "adam": 1e-3, "times": uniform_times,
                             "recipe": {"batch": 128}},
 }
-CHOSEN = {"what was chosen": {}}
+LONGER = ["the recipe", "rate falls in a line", "Hugging Face course"]  # what is trained for more than a minute, too
 
 
 def new_run(lever, seed, steps):
@@ -241,9 +242,11 @@ def levers(seconds, names):
     if (results.HERE / "training.json").exists():
         facts = results.read("training")
     floors = {name: floor_distance(judge, (IMAGES, LABELS), REAL[0], DIGITS)[0] for name, judge in JUDGES.items()}
-    chosen = {name: (LEVERS | CHOSEN)[name] for name in names}
-    step = seconds_of_a_step(chosen)
-    print({name: f"{1000 * one:.0f} ms" for name, one in step.items()}, flush=True)
+    chosen = {name: LEVERS[name] for name in names}
+    step = {row["lever"]: row["seconds"] / row["steps"] for row in reversed(facts["rows"])}  # of each lever's first row
+    if new := {name: lever for name, lever in chosen.items() if name not in step}:
+        step |= seconds_of_a_step({"the recipe": {}} | new)
+    print({name: f"{1000 * step[name]:.0f} ms" for name in chosen}, flush=True)
     for seed in range(SEEDS):
         for name, lever in chosen.items():
             if any((row["lever"], row["seed"], row["seconds"]) == (name, seed, seconds) for row in facts["rows"]):
@@ -299,14 +302,14 @@ def throughput():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=SECONDS, help="of one core; other than 60: the recipe, "
-                        "what was chosen and the peer alone")
+                        "a rate in a line and the peer alone")
     parser.add_argument("--throughput", action="store_true")
     arguments = parser.parse_args()
     if arguments.throughput:
         throughput()
     else:
         levers(arguments.seconds, LEVERS if arguments.seconds == SECONDS
-               else ["the recipe", *CHOSEN, "Hugging Face course"])
+               else LONGER)
 
 
 if __name__ == "__main__":
