@@ -1,14 +1,15 @@
 """What pays in training: each lever alone, the same seconds of one core, three seeds; and the recipe of a known course.
 
     OMP_NUM_THREADS=1 python benchmarks/training.py                 (levers, 60 s each: about two hours)
-    OMP_NUM_THREADS=1 python benchmarks/training.py --seconds 300   (the recipe, a rate in a line, the peer: an hour)
+    OMP_NUM_THREADS=1 python benchmarks/training.py --seconds 300   (three of them: an hour and a half)
     python benchmarks/training.py --throughput                      (the share of the machine's peak: a minute)
 
 Writes diffusion_lab/results/training.json after every row; rows that are there are not made again. Seconds are those of
 the processor on a quiet core: before anything is trained, a few steps of every lever that has no row yet are timed in
 turn, and the fastest of ten rounds says how many steps fit; another seed, and other seconds, go by the steps that the
-first row of a lever had, so that all its rows are of one machine. 300 s of one core are what lesson 07 takes on two. Levers are judged on the
-held-back training digits of benchmarks/sampling.py, on which no run trains; 500 digits are drawn as the commands draw.
+first row of a lever had, so that all its rows are of one machine. 300 s of one core are what lesson 07 takes on two.
+Levers are judged on the held-back training digits of benchmarks/sampling.py, on which no run trains; 500 digits are
+drawn as the commands draw.
 
 The peer is unit 2 of the Hugging Face course on diffusion models: diffusers' UNet2DModel, channels 32-64-64, the class
 as four extra channels, cosine schedule, noise prediction, Adam 1e-3, batches of 128. Its network has no null label, so

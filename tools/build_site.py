@@ -34,9 +34,10 @@ DOCUMENTS = {document.path: document for document in COURSE.documents}
 # Below which picture of a lesson, by the first words of its text, the network lives, and how it begins.
 ALIVE = {"00_start_here": ("Live(drawing=", alive.PLACE), "08_sampling": ("Live(w=", alive.EMPTY)}
 SCRIPTS = {"alive": "alive.js", "figure moves": "moves.js"}  # what a page with such a place needs
-GLOSSARY = "glossary"
+GLOSSARY, READING = "glossary", "reading"
 INLINE = r"</?(?:strong|em|a|code|span|b|i)\b[^>]*>"
-TERM = re.compile(r'<tr id="(term-[^"]+)">\s*<td>(.*?)</td>\s*<td>.*?</td>\s*<td>(.*?)</td>', flags=re.DOTALL)
+TERM = re.compile(r'<tr id="(term-[^"]+)">\s*<td>(.*?)</td>\s*<td>.*?</td>\s*<td>(.*?)</td>(?:\s*<td>.*?(\d\d)\D)?',
+                  flags=re.DOTALL)
 TEMPLATE = Template((WEB / "page.html").read_text(encoding="utf-8"))
 
 
@@ -48,6 +49,7 @@ class Page:
     body: str
     headings: list = field(default_factory=list)
     label: str = ""
+    papers: list = field(default_factory=list)
 
     @property
     def is_lesson(self):
@@ -90,8 +92,11 @@ def rewritten(folder):
     return link
 
 
-def lesson_page(name, notebook, formulas):
-    """The page of an executed notebook. Folded are code that draws, sections headed "### Deeper: …", and answers."""
+def lesson_page(name, notebook, formulas, known):
+    """The page of an executed notebook, with links to what is known (`references.Known`).
+
+    Folded are code that draws, sections headed "### Deeper: …", and answers.
+    """
     text, parts, was_deeper = Text(formulas, rewritten("notebooks")), [], False
     cells = shown(notebook)
     for cell, deeper in zip(cells, in_deeper(cells)):
@@ -113,7 +118,7 @@ def lesson_page(name, notebook, formulas):
     parts.append("</details>\n" if was_deeper else "")
     lesson = LESSONS[name]
     body = references.with_anchors(covered.merged("".join(parts)), formulas)
-    body = references.linked(body, {each.number: each.name for each in COURSE.lessons}, lesson.number)
+    body = references.linked(body, known, lesson.number)
     return Page(name, body, text.headings, f"<b>{lesson.number}</b> {escape(lesson.title)}")
 
 
@@ -133,7 +138,8 @@ def markdown_page(name, path, formulas, label=""):
     """The page of a Markdown file of the repository."""
     text = Text(formulas, rewritten(posixpath.dirname(path)), (ROOT / path).parent)
     body = text.render((ROOT / path).read_text(encoding="utf-8"))
-    return Page(name, with_terms(body) if name == GLOSSARY else body, text.headings, label)
+    body, papers = references.with_papers(body) if name == READING else (body, [])
+    return Page(name, with_terms(body) if name == GLOSSARY else body, text.headings, label, papers)
 
 
 def with_terms(body):
@@ -142,6 +148,18 @@ def with_terms(body):
         anchor = re.sub(r"[^\w]+", "-", plain(match[1]).lower()).strip("-")
         return f'<tr id="term-{anchor}">\n  <td>{match[1]}</td>'
     return re.sub(r"<tr>\s*<td>(.*?)</td>", named, body, flags=re.DOTALL)
+
+
+def known_of(documents, formulas):
+    """What lessons link to: each other, the terms of the glossary and the papers of the reading list."""
+    bodies, papers = "".join(page.body for page in documents if page.name == GLOSSARY), []
+    for page in documents:
+        papers += page.papers
+    rows = [(f"{GLOSSARY}.html#{anchor}", plain(formulas.words(names)), number)
+            for anchor, names, _, number in TERM.findall(bodies) if number]
+    lessons = {lesson.number: (name, escape(f"{lesson.title}: you leave with {lesson.leaves}."))
+               for name, lesson in LESSONS.items()}
+    return references.Known(lessons, references.terms_of(rows), papers)
 
 
 def plan_of(name):
@@ -195,7 +213,10 @@ def search_entries(page, formulas):
     "defines" are the words in bold: the section that defines a term is found first, after the glossary, whose rows are
     entries of their own.
     """
-    for anchor, term, meaning in TERM.findall(page.body):
+    for paper in page.papers:
+        yield {"url": f"{page.name}.html#{paper.anchor}", "page": plain(page.title),
+               "title": f"{paper.cited} ({paper.year})", "text": paper.words, "defines": []}
+    for anchor, term, meaning, _ in TERM.findall(page.body):
         term = plain(formulas.words(term))
         yield {"url": f"{page.name}.html#{anchor}", "page": plain(page.title), "title": term, "term": True,
                "text": plain(formulas.words(meaning)), "defines": term.split(", ")}
@@ -266,9 +287,10 @@ def build(target, notebooks, typeset=bundled.typeset):
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     formulas = Formulas()
-    lessons = [lesson_page(name, notebook, formulas) for name, notebook in notebooks.items()]
     documents = [markdown_page(document.page, document.path, formulas, escape(document.title))
                  for document in COURSE.documents]
+    known = known_of(documents, formulas)
+    lessons = [lesson_page(name, notebook, formulas, known) for name, notebook in notebooks.items()]
     plans = plan_pages(notebooks, formulas)
     planned = {page.name for page in plans}
     pages, front = [*lessons, *documents], index_page(lessons, documents, formulas)

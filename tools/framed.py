@@ -1,9 +1,9 @@
 """Frames of live pictures, made beforehand: with them they move where no kernel runs, on the site and on slides.
 
 `played` puts CELL behind the last cell of a notebook, where it draws each live picture for some of the values of each
-of its controls. Numbers are thinned until there are at most MOST frames; choices and drawings are all kept. A text, and
-the controls beyond the first THREE, stay as they are. A picture of which one frame takes more than SLOW seconds of a
-processor is left as it is: it asks a network, and a site should be built in minutes.
+of its controls. Numbers are thinned until there are at most MOST frames, or as many as are drawn in PATIENCE seconds of
+a processor, since a site should be built in minutes; choices and drawings are all kept. A text, the controls beyond the
+first THREE, and those for which too few frames are left stay as they are.
 """
 
 import json
@@ -23,11 +23,11 @@ from diffusion_lab.view.canvas import CONTROLS, Canvas
 from diffusion_lab.view.pictures import pixels
 
 KIND = "application/vnd.diffusion-lab.frames+json"
-MOST, THREE, SLOW = 120, 3, 0.15
+MOST, THREE, FEW, PATIENCE = 120, 3, 4, 60
 HEAVY = 1_600_000  # bytes: a picture whose frames are more is drawn with fewer
 SCRIPT = Path(__file__).parent / "web" / "moves.js"
 CELL = (f"import sys\nsys.path.append({str(Path(__file__).parent)!r})\n"
-        f"import framed\nframed.show_all({MOST}, {THREE}, {SLOW})")
+        f"import framed\nframed.show_all({MOST}, {PATIENCE})")
 
 
 def axis_of(live, name):
@@ -71,12 +71,21 @@ def thinned(axis, count):
                    "labels": [axis["labels"][place] for place in places], "of": last + 1}
 
 
-def frames_of(live, most=MOST, three=THREE):
+def moved(axes, most):
+    """Those of the first THREE axes, at least one, that all keep FEW places, or what they must, in `most` frames."""
+    axes = axes[:THREE]
+    while len(axes) > 1 and np.prod([len(axis["values"]) if axis["kept"] else min(FEW, len(axis["values"]))
+                                     for axis in axes]) > most:
+        axes = axes[:-1]
+    return axes
+
+
+def frames_of(live, most=MOST):
     """What a page needs to show a live picture: its axes, and a frame (WebP, base64) for each combination of places.
 
     The last axis moves fastest; `order` has the index of each combination's frame.
     """
-    axes = [axis for name in live._controls if (axis := axis_of(live, name))][:three]
+    axes = moved([axis for name in live._controls if (axis := axis_of(live, name))], most)
     numbers = counts([len(axis["values"]) for axis in axes], [axis["kept"] for axis in axes], most)
     axes = [thinned(axis, number) for axis, number in zip(axes, numbers)]
     values = {name: control.value for name, control in live._controls.items()}
@@ -115,16 +124,13 @@ def webp(array):
     return b64encode(buffer.getvalue()).decode()
 
 
-def show_all(most=MOST, three=THREE, slow=SLOW):
-    """Display the frames of all live pictures of this process that are quick, and say what they weigh."""
+def show_all(most=MOST, patience=PATIENCE):
+    """Display the frames of all live pictures of this process, and say what they weigh."""
     for live in alive():
         began = time.perf_counter()
-        if (cost := seconds(live)) > slow:
-            display({"text/plain": f"{cost:.2f} s a frame, so it stays still: {live._caption[:50]}"}, raw=True)
-            continue
-        made = frames_of(live, most, three)
+        made = frames_of(live, number := min(most, max(1, round(patience / seconds(live)))))
         if (heavy := sum(map(len, made["frames"]))) > HEAVY:
-            made = frames_of(live, round(most * HEAVY / heavy), three)
+            made = frames_of(live, round(number * HEAVY / heavy))
         sizes = " × ".join(f"{axis['description']} {len(axis['labels'])}" for axis in made["axes"])
         told = (f"{sizes}: {len(made['frames'])} frames, {sum(map(len, made['frames'])) / 1e6:.2f} MB, "
                 f"{time.perf_counter() - began:.0f} s · {made['caption'][:50]}")

@@ -14,15 +14,18 @@ from fits import misfits
 from PIL import Image
 
 
-def opened(chromium, path):
-    """A deck at projector size, without a network; and lists of what it asked for and of its errors."""
+def opened(chromium, path, ready="window.Reveal && Reveal.isReady()"):
+    """A deck at projector size (or a page, with what says that it is ready), without a network.
+
+    Gives it, and lists of what it asked for and of its errors.
+    """
     context = chromium.new_context(viewport={"width": 1280, "height": 720}, offline=True)
     page, asked, errors = context.new_page(), [], []
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.goto(path.as_uri())
-    page.wait_for_function("window.Reveal && Reveal.isReady()")
+    page.wait_for_function(ready)
     return page, asked, errors
 
 

@@ -115,11 +115,31 @@ def test_in_the_dark_a_live_picture_that_was_never_run_has_its_quiet_frame(page,
 
 
 @pytest.mark.slow
-def test_the_first_notebook_as_it_is_committed(page, folder, lab):
-    notebook = nbformat.read(NOTEBOOKS[0], as_version=4)
-    nbformat.write(notebook, folder / NOTEBOOKS[0].name)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_notebook_as_it_is_committed(page, folder, lab, path):
+    """All its players play, and all its live pictures show their still, on the day on which nothing has been run."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        cell.metadata.pop(build_notebooks.CLOSED, None)  # closed sections are opened, so that all is in sight
+    shown = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
+    pictures = [data.get("text/plain", "") for data in shown if "image/png" in data]
+    players = sum(text.startswith("Scrubber(") for text in pictures)
+    settings = folder / ".settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text('{"windowingMode": "none"}')  # all cells are on the page, also those out of sight
+    nbformat.write(notebook, folder / path.name)
     trust(notebook, folder)
-    open_notebook(page, lab, NOTEBOOKS[0].name)
-    page.locator(".scrubber-slider").first.wait_for()
-    plays(page, last="t = 0")
+    open_notebook(page, lab, path.name)
+    page.wait_for_function("([selector, least]) => document.querySelectorAll(selector).length >= least",
+                           arg=[".scrubber-slider", players])
+    for place in range(players):
+        player = page.locator(".scrubber").nth(place)
+        seen = set()
+        for key in ("Home", "End"):
+            player.locator(".scrubber-slider").press(key)
+            seen.add(player.locator(".scrubber-picture").get_attribute("src"))
+        assert len(seen) == 2, player.get_attribute("aria-label")
+    images = page.locator(".jp-RenderedImage img").all()
+    assert sum(image.is_visible() for image in images) == len(pictures) - players, "a player's still makes room"
+    assert page.locator(".live-picture").count() == 0
     no_widget_is_dead(page)

@@ -57,6 +57,14 @@ def test_choices_and_drawings_are_all_kept_and_texts_and_fourth_controls_stay():
     assert made["fixed"] == ["own", "m"]
 
 
+@pytest.mark.parametrize(("most", "names"), [(120, "dkn"), (24, "dkn"), (23, "dk"), (5, "d"), (1, "d")])
+def test_a_slow_picture_has_few_frames_and_moves_by_its_first_controls(most, names):
+    axes = [{"description": "d", "values": [1, 2, 3], "kept": True},
+            {"description": "k", "values": [1, 2], "kept": True},
+            {"description": "n", "values": list(range(900)), "kept": False}]
+    assert "".join(axis["description"] for axis in framed.moved(axes, most)) == names
+
+
 @pytest.mark.parametrize(("lengths", "kept", "numbers"), [
     ([11, 8], [False, False], [11, 8]), ([36, 28], [False, False], [10, 11]),
     ([101, 10, 2], [False, True, True], [6, 10, 2]), ([200, 9], [True, True], [200, 9]),

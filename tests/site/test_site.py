@@ -138,7 +138,9 @@ def test_the_search_knows_every_section_and_its_address(pages, anchors, site):
     headings = sum(tag in ("h1", "h2", "h3") and "id" in attributes for name, elements in pages.items()
                    for tag, attributes in elements if name != "index.html")
     terms = [entry for entry in entries if entry.get("term")]
-    assert len(entries) == headings + len(terms)
+    papers = [entry for entry in entries if "#paper-" in entry["url"]]
+    assert len(entries) == headings + len(terms) + len(papers)
+    assert len(papers) > 70
     rows = re.findall(r"^\| (?!term )", (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert len(terms) == len(rows) > 150
     assert not [entry for entry in entries if not entry["title"] or "\x02" in entry["text"] + entry["title"]]

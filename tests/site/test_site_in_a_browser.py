@@ -138,6 +138,13 @@ def test_the_search_leads_to_the_place(page, site):
     assert not page.locator("#found").is_visible()
 
 
+def test_a_paper_is_found_by_its_authors(page, site):
+    open_page(page, site, "index.html")
+    page.keyboard.press("/")
+    page.keyboard.type("kamb & ganguli")
+    assert "#paper-kamb-2024" in page.locator("#found a").first.get_attribute("href")
+
+
 @pytest.mark.parametrize(("typed", "meant"), [
     ("guidence", "guidance"), ("postierior", "posterior"), ("scheduel", "schedule"), ("denoser", "denoiser")])
 def test_the_search_finds_what_is_nearly_spelt_so(page, site, typed, meant):
@@ -281,6 +288,41 @@ def test_deeper_sections_are_printed_and_closed_again(tiny_lesson):
     assert not any(before)
 
 
+# A card says what a link leads to
+
+
+@pytest.mark.parametrize(("href", "told"), [
+    ("glossary.html#term-", "The average squared distance"),
+    ("reading.html#paper-ho-2020", "The paper that the course"),
+    ("01_gaussian_pdf.html", "you leave with density"), ("#equation-", "="), ("#figure-", "Figure"),
+])
+def test_a_card_says_what_a_link_leads_to(page, site, href, told):
+    open_page(page, site, "02_forward_markov_chain.html")
+    links = page.locator(f'main a.ref[href^="{href}"]:visible')
+    link = links.filter(has_text="variance").first if "term" in href else links.first
+    card = page.locator("#card")
+    link.scroll_into_view_if_needed()
+    link.focus()
+    page.keyboard.press("Shift+Tab")  # so that the focus is the keyboard's
+    page.keyboard.press("Tab")
+    assert card.is_visible()
+    assert told in card.inner_text()
+    assert link.get_attribute("aria-describedby") == "card"
+    box, view = card.bounding_box(), page.viewport_size
+    assert 0 <= box["x"] <= view["width"] - box["width"]
+    assert box["y"] >= 0
+    assert misfits(page) == []
+    page.keyboard.press("Escape")
+    assert not card.is_visible()
+    link.hover()
+    card.wait_for()
+    card.hover()
+    page.wait_for_timeout(400)
+    assert card.is_visible(), "it may be read"
+    page.mouse.move(1, 1)
+    card.wait_for(state="hidden")
+
+
 # An answer waits; a live picture moves
 
 
@@ -323,6 +365,20 @@ def test_an_answer_is_uncovered_by_a_click_picture_and_words_at_once(moving):
     moving.get_by_text(covered.SEEN).click()
     assert moving.get_by_text("Two halves make one.").is_visible()
     assert misfits(moving) == []
+
+
+def test_a_card_gives_no_answer_away(moving):
+    link = moving.locator('a[href="#figure-1"]')
+    link.focus()
+    moving.keyboard.press("Shift+Tab")
+    moving.keyboard.press("Tab")
+    assert not moving.locator("#card").is_visible()
+    moving.get_by_text(covered.GUESS).click()
+    link.focus()
+    moving.keyboard.press("Shift+Tab")
+    moving.keyboard.press("Tab")
+    assert "Even grey." in moving.locator("#card").inner_text()
+    assert moving.locator("#card img").is_visible()
 
 
 def test_a_live_picture_moves_without_a_kernel(moving):

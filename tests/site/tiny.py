@@ -57,6 +57,8 @@ show(half(OTHER), alt="A square of darker grey.")
 # ## 2 · Wholes
 #
 # Two halves make one. [Back to the crumbs](#a-lemma-about-crumbs).
+#
+# Half of Figure 1 is no darker.
 
 # %%
 print(half(2) + half(2))

@@ -1,4 +1,4 @@
-// The search, a link beside each heading, sections that open when a link leads into them or the page is printed, dark and
+// The search, a link beside each heading, cards that say where a link leads, sections that open when a link leads into them or the page is printed, dark and
 // light colours, and the menu that stands open where there is room for it. No module and no fetch, so that the pages work from a file.
 (() => {
   const box = document.getElementById("search"), list = document.getElementById("found");
@@ -146,6 +146,65 @@
     if (link?.hash === location.hash && link.pathname === location.pathname) reveal(link.hash);
   });
   reveal(location.hash);
+
+  // A card beside a link says what it leads to, while the pointer or the focus rests on it: a term's meaning, a paper, an equation.
+  const card = Object.assign(document.createElement("div"), { id: "card", hidden: true });
+  card.setAttribute("role", "tooltip");
+  document.body.append(card);
+  const places = new Map(window.SEARCH_INDEX.map((entry) => [entry.url, entry]));
+
+  function copied(node) {
+    const copy = node.cloneNode(true);
+    for (const each of [copy, ...copy.querySelectorAll("[id]")]) each.removeAttribute("id");
+    for (const link of copy.querySelectorAll("a")) link.replaceWith(...link.childNodes);
+    return copy;
+  }
+
+  function told(link) {
+    if (link.dataset.card) return [link.dataset.card];
+    const href = link.getAttribute("href"), entry = places.get(href);
+    if (entry) return [Object.assign(document.createElement("b"), { textContent: entry.title }), " " + entry.text];
+    const place = href.startsWith("#") && document.getElementById(decodeURIComponent(href.slice(1)));
+    if (!place || place.closest("details.covered:not([open])")) return []; // an answer waits here, too
+    if (place.matches(".equation")) return [copied(place)];
+    let above = place.previousElementSibling; // of a caption: its picture
+    while (above && !above.querySelector("img") && !above.matches("p, h2, h3")) above = above.previousElementSibling;
+    const picture = above && [...above.querySelectorAll("img")].find((image) => image.offsetWidth);
+    return [...(picture ? [copied(picture)] : []), copied(place)];
+  }
+
+  let rests = 0, beside = null;
+  function lay(link) {
+    const inside = told(link);
+    if (!inside.length) return;
+    card.replaceChildren(...inside);
+    card.hidden = false;
+    beside = link;
+    link.setAttribute("aria-describedby", "card");
+    put();
+  }
+  function put() {
+    const line = [...beside.getClientRects()].at(-1), wide = document.documentElement.clientWidth;
+    card.style.left = `${Math.max(8, Math.min(line.left, wide - card.offsetWidth - 8))}px`;
+    const below = line.bottom + 6, fits = below + card.offsetHeight < innerHeight;
+    card.style.top = `${fits ? below : Math.max(8, line.top - card.offsetHeight - 6)}px`;
+  }
+  function take() {
+    clearTimeout(rests);
+    beside?.removeAttribute("aria-describedby");
+    [card.hidden, beside] = [true, null];
+  }
+  const after = (time, act) => { clearTimeout(rests); rests = setTimeout(act, time); };
+  for (const link of document.querySelectorAll("main a.ref")) {
+    link.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && after(250, () => { take(); lay(link); }));
+    link.addEventListener("pointerleave", () => after(200, take));
+    link.addEventListener("focus", () => { if (link.matches(":focus-visible")) { take(); lay(link); } });
+    link.addEventListener("blur", take);
+  }
+  card.addEventListener("pointerenter", () => clearTimeout(rests)); // it may be read, and its words copied
+  card.addEventListener("pointerleave", () => after(200, take));
+  addEventListener("keydown", (event) => event.key === "Escape" && take());
+  addEventListener("scroll", () => beside && put(), { passive: true });
 
   // On paper nothing opens at a click, so all that is folded is printed open, but for code that draws.
   let printed = [];
