@@ -215,7 +215,7 @@ def search_entries(page, formulas):
     """
     for paper in page.papers:
         yield {"url": f"{page.name}.html#{paper.anchor}", "page": plain(page.title),
-               "title": f"{paper.cited} ({paper.year})", "text": paper.words, "defines": []}
+               "title": f"{paper.cited} ({paper.year})", "text": plain(formulas.words(paper.words)), "defines": []}
     for anchor, term, meaning, _ in TERM.findall(page.body):
         term = plain(formulas.words(term))
         yield {"url": f"{page.name}.html#{anchor}", "page": plain(page.title), "title": term, "term": True,
