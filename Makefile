@@ -76,7 +76,7 @@ clean:  ## remove the virtual environment (my-notebooks/ stays)
 # A stamp is made last, and made anew when what it depends on has changed: an installation that was broken off, or is
 # out of date, is taken up again; one that is complete is left alone. `make lab` installs what a reader needs, every
 # other command what a developer needs besides.
-$(READER): requirements.txt pyproject.toml setup.py
+$(READER): requirements.txt pyproject.toml setup.py tools/overrides.json
 	@command -v $(PYTHON) >/dev/null || { echo "There is no command $(PYTHON). Install Python 3.11 or newer, or name yours: make lab PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) tools/check_python.py
 	$(PYTHON) -m venv .venv
@@ -86,6 +86,7 @@ ifeq ($(TORCH),cpu)
 endif
 	$(BIN)/python -m pip install -r requirements.txt
 	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
+	mkdir -p .venv/share/jupyter/lab/settings && cp tools/overrides.json .venv/share/jupyter/lab/settings/
 	touch $@
 
 $(DEVELOPER): $(READER) requirements-dev.txt

@@ -47,9 +47,6 @@ def jupyter_lab(folder):
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1",
                "--IdentityProvider.token=", "--ServerApp.password=", f"--ServerApp.root_dir={folder}",
                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    news = Path(folder, ".settings", "@jupyterlab", "apputils-extension", "notification.jupyterlab-settings")
-    news.parent.mkdir(parents=True, exist_ok=True)
-    news.write_text('{"fetchNews": "false"}')  # nor asks whether it should: the question would lie over the page
     settings = {"JUPYTERLAB_SETTINGS_DIR": f"{folder}/.settings", "JUPYTERLAB_WORKSPACES_DIR": f"{folder}/.workspaces",
                 "JUPYTER_DATA_DIR": f"{folder}/.data"}  # where it notes which notebooks are trusted
     server = subprocess.Popen(command, env=os.environ | settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

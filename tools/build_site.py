@@ -317,6 +317,7 @@ def main(target=TARGET):
         covered.cover_lesson(name, notebook)
     build(target, notebooks)
     bundled.copy_katex(target)
+    bundled.copy_fonts(target)
     alive.write(target)
     print(f"the site is in {Path(target).relative_to(ROOT)}/: open index.html")
 

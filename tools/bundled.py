@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LISTS = ROOT / "tools" / "web"
 INSTALLED = ROOT / "build" / "web"
+FONTS = ("source-serif-4", "source-sans-3")  # a page's browser fetches of them what it needs, some 100 kB
 KATEX = """
 const katex = require("katex"), formulas = JSON.parse(require("fs").readFileSync(0, "utf-8"));
 const strict = (code) => code === "unicodeTextInMathMode" ? "ignore" : "error";
@@ -36,9 +37,9 @@ def installed():
         return INSTALLED / "node_modules"
     for command in ("node", "npm"):
         if shutil.which(command) is None:
-            raise SystemExit(f"There is no command {command}. The site and the slides take KaTeX, reveal.js and wabt "
-                             "from the npm registry: install Node.js 18 or newer (https://nodejs.org), which brings "
-                             "npm.")
+            raise SystemExit(f"There is no command {command}. The site and the slides take KaTeX, reveal.js, wabt "
+                             "and fonts from the npm registry: install Node.js 18 or newer (https://nodejs.org), which "
+                             "brings npm.")
     INSTALLED.mkdir(parents=True, exist_ok=True)
     for path in lists:
         shutil.copy(path, INSTALLED)
@@ -46,8 +47,8 @@ def installed():
                           capture_output=True, text=True, check=False)
     if done.returncode:
         (INSTALLED / "package.json").unlink()
-        raise SystemExit("npm could not install KaTeX, reveal.js and wabt. The first build needs a network; later ones "
-                         f"do not. npm says:\n{done.stderr[-2000:]}")
+        raise SystemExit("npm could not install KaTeX, reveal.js, wabt and the fonts. The first build needs a network; "
+                         f"later ones do not. npm says:\n{done.stderr[-2000:]}")
     return INSTALLED / "node_modules"
 
 
@@ -84,6 +85,17 @@ def copy_katex(folder):
     shutil.copy(source / "katex.min.css", folder / "katex")
     for font in (source / "fonts").glob("*.woff2"):
         shutil.copy(font, folder / "katex" / "fonts")
+
+
+def copy_fonts(folder):
+    """Put the fonts of the site's text into `folder`/fonts/, a folder each, with their licence."""
+    for name in FONTS:
+        source = installed() / "@fontsource-variable" / name
+        (folder / "fonts" / name / "files").mkdir(parents=True, exist_ok=True)
+        for file in ("wght.css", "wght-italic.css", "LICENSE"):
+            shutil.copy(source / file, folder / "fonts" / name)
+        for file in (source / "files").glob("*-wght-*.woff2"):
+            shutil.copy(file, folder / "fonts" / name / "files")
 
 
 def copy_reveal(folder):

@@ -28,7 +28,8 @@ TEN_STEPS = """(runs) => {
 
 def page_alone(folder):
     """Write a page with the network and nothing else into a folder, in the style of the site."""
-    style = (alive.WEB / "site.css").read_text(encoding="utf-8").partition("\n")[2] + STYLE  # without KaTeX's
+    lines = (alive.WEB / "site.css").read_text(encoding="utf-8").splitlines()
+    style = "\n".join(line for line in lines if not line.startswith("@import")) + STYLE
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>The network</title><style>{style}</style>'
     page = f'{head}<main class="index">{alive.PLACE}</main><script src="alive.js"></script>'
     Path(folder, "index.html").write_text(page, encoding="utf-8")

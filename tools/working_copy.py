@@ -22,6 +22,7 @@ from pathlib import Path
 
 import covered
 import nbformat
+from ipykernel.ipkernel import IPythonKernel
 from nbformat.sign import NotebookNotary
 
 ROOT = Path(__file__).parents[1]
@@ -89,7 +90,16 @@ def editions(notebooks, folder):
         notebook = nbformat.read(path, as_version=4)
         covered.cover_lesson(path.stem, notebook, strict=False)  # nobody who reads can mend a list of ours
         covered.take_out(notebook)
+        as_jupyterlab_saves(notebook)
         nbformat.write(notebook, folder / path.name)
+
+
+def as_jupyterlab_saves(notebook):
+    """Note what JupyterLab notes on opening, and marks as unsaved: the kernel's Python, and hidden outputs again."""
+    notebook.metadata["language_info"] = dict(IPythonKernel.language_info)
+    for cell in notebook.cells:
+        if cell.metadata.get("jupyter", {}).get("outputs_hidden"):
+            cell.metadata["collapsed"] = True
 
 
 def update_all(notebooks, folder):

@@ -5,6 +5,7 @@ import os
 import build_notebooks
 import nbformat
 import pytest
+import working_copy
 from browser import (
     CHROMIUM,
     HOW_TO_INSTALL,
@@ -112,6 +113,17 @@ def test_in_the_dark_a_live_picture_that_was_never_run_has_its_quiet_frame(page,
     choose_theme(page, "Dark")
     assert picture.evaluate(width) == "6px"
     no_widget_is_dead(page)
+
+
+@pytest.mark.slow
+def test_a_readers_copy_is_not_marked_unsaved_on_opening_and_nothing_lies_over_it(page, folder, lab):
+    working_copy.editions(NOTEBOOKS[0].parent, folder)
+    name = NOTEBOOKS[1].name
+    trust(nbformat.read(folder / name, as_version=4), folder)
+    open_notebook(page, lab, name)
+    page.wait_for_timeout(3000)
+    assert page.locator(".jp-mod-dirty").count() == 0
+    assert page.locator(".Toastify__toast, .jp-Dialog").count() == 0
 
 
 @pytest.mark.slow

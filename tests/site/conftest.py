@@ -58,5 +58,6 @@ def built(target, notebooks, without_katex):
     else:
         build_site.build(target, notebooks)
         bundled.copy_katex(target)
+        bundled.copy_fonts(target)
         alive.write(target)
     return target

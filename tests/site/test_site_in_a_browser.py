@@ -53,6 +53,7 @@ def test_each_page_fits_is_set_and_complains_of_nothing(page, site):
     for name in sorted(path.name for path in site.glob("*.html")):
         open_page(page, site, name)
         assert misfits(page) == [], name
+        assert page.evaluate("document.fonts.check('18px \"Source Serif 4 Variable\"')"), name
         if page.locator(".katex").count():
             assert page.evaluate("document.fonts.check('16px KaTeX_Main') && document.fonts.check('16px KaTeX_Math')")
 
