@@ -15,6 +15,7 @@ edition counts as changed by the reader.
 """
 
 import json
+import platform
 import shutil
 import sys
 import tempfile
@@ -22,10 +23,12 @@ from pathlib import Path
 
 import covered
 import nbformat
-from ipykernel.ipkernel import IPythonKernel
 from nbformat.sign import NotebookNotary
 
 ROOT = Path(__file__).parents[1]
+PYTHON = {"name": "python", "version": platform.python_version(), "mimetype": "text/x-python", "file_extension": ".py",
+          "codemirror_mode": {"name": "ipython", "version": 3}, "pygments_lexer": "ipython3",
+          "nbconvert_exporter": "python"}  # what the kernel says of itself
 BESIDE = """\
 {folder}/{name}: you have changed this notebook, and there is a newer edition of it.
     Yours is as you left it; the newer edition lies beside it as {beside}.
@@ -96,7 +99,7 @@ def editions(notebooks, folder):
 
 def as_jupyterlab_saves(notebook):
     """Note what JupyterLab notes on opening, and marks as unsaved: the kernel's Python, and hidden outputs again."""
-    notebook.metadata["language_info"] = dict(IPythonKernel.language_info)
+    notebook.metadata["language_info"] = PYTHON
     for cell in notebook.cells:
         if cell.metadata.get("jupyter", {}).get("outputs_hidden"):
             cell.metadata["collapsed"] = True
