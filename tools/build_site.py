@@ -129,9 +129,9 @@ def shows(cell, beginning):
 
 
 def listing(cell):
-    """The code of a cell, folded where it does nothing but draw."""
-    lines = code(cell.source)
-    return f'<details class="folded"><summary>code</summary>{lines}</details>' if "figure" in tags(cell) else lines
+    """The code of a cell, folded where it does nothing but draw, or begins with imports: nobody runs it here."""
+    lines, folded = code(cell.source), "figure" in tags(cell) or cell.source.startswith(("import ", "from "))
+    return f'<details class="folded"><summary>code</summary>{lines}</details>' if folded else lines
 
 
 def markdown_page(name, path, formulas, label=""):

@@ -369,7 +369,7 @@ def test_an_answer_is_uncovered_by_a_click_picture_and_words_at_once(moving):
 
 
 def test_a_card_gives_no_answer_away(moving):
-    link = moving.locator('a[href="#figure-1"]')
+    link = moving.locator('a.ref[href="#figure-1"]')
     link.focus()
     moving.keyboard.press("Shift+Tab")
     moving.keyboard.press("Tab")
@@ -412,3 +412,31 @@ def test_on_paper_it_is_a_still_and_all_answers_are_there(moving):
     assert moving.get_by_text("Two halves make one.").is_visible()
     assert not moving.get_by_text(covered.GUESS).is_visible(), "a bar that nobody can click"
     assert not moving.locator(".folded summary").first.is_visible()
+
+
+# Copying, and links to figures and equations
+
+
+def test_code_is_copied_by_a_button(page, site):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    open_page(page, site, "02_forward_markov_chain.html")
+    block = page.locator("main .code:visible").first
+    if page.viewport_size["width"] < 600:
+        assert not block.get_by_role("button", name="Copy").is_visible()
+        return
+    block.hover()
+    block.get_by_role("button", name="Copy").click()
+    block.get_by_role("button", name="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == block.locator("pre").text_content().rstrip()
+
+
+@pytest.mark.parametrize("place", [".equation[id]", "[id^=figure-]"])
+def test_figures_and_equations_have_a_link_of_their_own(page, site, place):
+    open_page(page, site, "02_forward_markov_chain.html")
+    place = page.locator(f"main {place}:visible").first
+    link = place.get_by_label("Link to this place")
+    assert link.get_attribute("href") == "#" + place.get_attribute("id")
+    assert misfits(page) == []
+    link.focus()
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#" + place.get_attribute("id")) or page.viewport_size["width"] < 600

@@ -1,5 +1,6 @@
-// The search, a link beside each heading, cards that say where a link leads, sections that open when a link leads into them or the page is printed, dark and
-// light colours, and the menu that stands open where there is room for it. No module and no fetch, so that the pages work from a file.
+// The search; a link beside each heading, figure and equation; buttons that copy code; cards that say where a link leads; sections
+// that open when a link leads into them or the page is printed; dark and light colours; and the menu that stands open where there is
+// room for it. No module and no fetch, so that the pages work from a file.
 (() => {
   const box = document.getElementById("search"), list = document.getElementById("found");
   const MOST = 12, AROUND = 70;
@@ -126,10 +127,21 @@
   });
   document.addEventListener("click", (event) => { if (!event.target.closest(".search")) list.hidden = true; });
 
-  for (const heading of document.querySelectorAll("main :is(h2, h3)[id]")) {
-    const link = Object.assign(document.createElement("a"), { className: "here", href: "#" + heading.id, textContent: "#" });
+  for (const place of document.querySelectorAll("main :is(h2, h3, .equation, [id^=figure-])[id]")) {
+    const link = Object.assign(document.createElement("a"), { className: "here", href: "#" + place.id, textContent: "#" });
     link.setAttribute("aria-label", "Link to this place");
-    heading.append(" ", link);
+    place.append(" ", link);
+  }
+
+  for (const block of document.querySelectorAll("main .code")) {
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "copy", textContent: "Copy" });
+    button.addEventListener("click", async () => {
+      const code = block.querySelector("pre");
+      try { await navigator.clipboard.writeText(code.textContent.trimEnd()); button.textContent = "Copied"; }
+      catch { getSelection().selectAllChildren(code); button.textContent = "Press Ctrl+C"; } // where the clipboard is closed
+      setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    });
+    block.append(button);
   }
 
   // The place that an address names may lie in closed sections: they open, and the browser's jump is made good.
@@ -156,6 +168,7 @@
   function copied(node) {
     const copy = node.cloneNode(true);
     for (const each of [copy, ...copy.querySelectorAll("[id]")]) each.removeAttribute("id");
+    copy.querySelector(".here")?.remove();
     for (const link of copy.querySelectorAll("a")) link.replaceWith(...link.childNodes);
     return copy;
   }
