@@ -26,6 +26,7 @@ import torch
 from diffusers import DiTTransformer2DModel, UNet2DModel
 from sampling import sets
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from diffusion_lab.evaluation.distances import distance_to_test, floor_distance, label_accuracy
@@ -288,6 +289,22 @@ def convolution_peak():
     return peak
 
 
+KINDS = {"convolutions": ("convolution",), "matrix products": ("aten::mm", "aten::addmm", "aten::bmm"),
+         "attention": ("attention",), "normalisation": ("norm",), "SiLU": ("silu",)}  # by parts of the operators' names
+
+
+def where_it_goes(steps, count=10):
+    """{kind of operator: its share of the time} over some training steps; "the rest" moves and adds numbers."""
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        for _ in range(count):
+            next(steps)
+    shares, events = dict.fromkeys([*KINDS, "the rest"], 0.0), seen.key_averages()
+    for event in events:
+        kind = next((kind for kind, parts in KINDS.items() if any(part in event.key for part in parts)), "the rest")
+        shares[kind] += event.self_cpu_time_total / sum(each.self_cpu_time_total for each in events)
+    return shares
+
+
 def throughput():
     """Sustained GFLOP/s of whole training steps (convolutions and matrix products), beside the convolution peak."""
     steps = steps_of(new_run({}, 0, 1000), {})
@@ -298,6 +315,7 @@ def throughput():
     peak = convolution_peak()
     print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads: one training step {reached:.0f} GFLOP/s; "
           f"convolution peak {peak:.0f} GFLOP/s; share {reached / peak:.0%}")
+    print("time of a step: " + ", ".join(f"{kind} {share:.0%}" for kind, share in where_it_goes(steps).items()))
 
 
 def main():
