@@ -34,6 +34,10 @@ DOCUMENTS = {document.path: document for document in COURSE.documents}
 # Below which picture of a lesson, by the first words of its text, the network lives, and how it begins.
 ALIVE = {"00_start_here": ("Live(drawing=", alive.PLACE), "08_sampling": ("Live(w=", alive.EMPTY)}
 SCRIPTS = {"alive": "alive.js", "figure moves": "moves.js"}  # what a page with such a place needs
+# Words of a notebook that would be false on a page, and what stands there in their place.
+SAID_HERE = {"00_start_here": ("Click into the first grey cell, press **Shift + Enter**\nuntil a slider appears, and "
+                               "drag it.", "Drag the slider below.")}
+NOT_YET = re.compile(r'<pre class="output">Not attempted yet.*?</pre>\n', flags=re.DOTALL)  # of an exercise
 GLOSSARY, READING = "glossary", "reading"
 INLINE = r"</?(?:strong|em|a|code|span|b|i)\b[^>]*>"
 TERM = re.compile(r'<tr id="(term-[^"]+)">\s*<td>(.*?)</td>\s*<td>.*?</td>\s*<td>(.*?)</td>(?:\s*<td>.*?(\d\d)\D)?',
@@ -104,7 +108,7 @@ def lesson_page(name, notebook, formulas, known):
         if was_deeper and (heads_one or not deeper):
             parts.append("</details>\n")
         if cell.cell_type == "code":
-            inside, below = outputs(cell), ""
+            inside, below = NOT_YET.sub("", outputs(cell)), ""
             if covered.TAG in tags(cell):
                 inside, below = "", covered.folded(inside)
             parts.append(f'<div class="cell" id="cell-{cell.id}">{listing(cell)}{inside}</div>\n{below}')
@@ -112,6 +116,7 @@ def lesson_page(name, notebook, formulas, known):
             parts.append(place if shows(cell, beginning) else "")
         else:
             source = without_navigation(cell.source) if "navigation" in tags(cell) else cell.source
+            source = said_here(name, source) if not text.headings else source
             words = text.render(source)
             parts.append(f'<details class="deeper"><summary>{words}</summary>\n' if heads_one else words)
         was_deeper = deeper
@@ -120,6 +125,14 @@ def lesson_page(name, notebook, formulas, known):
     body = references.with_anchors(covered.merged("".join(parts)), formulas)
     body = references.linked(body, known, lesson.number)
     return Page(name, body, text.headings, f"<b>{lesson.number}</b> {escape(lesson.title)}")
+
+
+def said_here(name, source):
+    """The first words of a lesson as they are true on a page, where no cell can be run. Raises ValueError."""
+    before, here = SAID_HERE.get(name, ("", ""))
+    if before not in source:
+        raise ValueError(f"{name} does not begin with the words that the site replaces: {before}")
+    return source.replace(before, here) if before else source
 
 
 def shows(cell, beginning):
@@ -188,6 +201,7 @@ def index_page(lessons, documents, formulas):
             for name, lesson in LESSONS.items()}
     for page in documents:
         first_words = re.search(r"</h1>\s*(<p>.*?</p>)", page.body, flags=re.DOTALL)[1]
+        first_words = re.sub(r"(?<=[a-z0-9)>][.!?])\s.*", "</p>", first_words, flags=re.DOTALL)  # one sentence
         told[page.name] = first_words.replace('href="#', f'href="{page.name}.html#')
 
     def rows(pages):
@@ -252,8 +266,8 @@ def menu(pages, here):
 def neighbours(pages, page):
     """Links to the page before and the page after."""
     place = pages.index(page)
-    before = [f'<a rel="prev" href="{p.name}.html">← {p.title}</a>' for p in pages[max(0, place - 1) : place]]
-    after = [f'<a rel="next" href="{p.name}.html">{p.title} →</a>' for p in pages[place + 1 : place + 2]]
+    before = [f'<a rel="prev" href="{p.name}.html">←&nbsp;{p.title}</a>' for p in pages[max(0, place - 1) : place]]
+    after = [f'<a rel="next" href="{p.name}.html">{p.title}&nbsp;→</a>' for p in pages[place + 1 : place + 2]]
     return "".join((before or ["<span></span>"]) + after)
 
 
@@ -268,12 +282,17 @@ def whole(page, pages, formulas, has_plan=False):
     plan = f' · Teach it: <a href="{plan_of(page.name)}.html">the plan</a>' if has_plan else ""
     run = (f'<p class="run">Run it: <a href="{escape(addresses.binder(page.name))}">on Binder</a> · '
            f'<a href="{addresses.colab(page.name)}">in Colab</a> · <a href="{notebook}">the notebook</a>{plan}</p>')
+    if page.name.endswith(".teaching"):
+        lesson = page.name.removesuffix(".teaching")
+        run = (f'<p class="run"><a href="{lesson}.html">The notebook</a> · '
+               '<a href="teaching.html">All about teaching</a></p>')
     description = escape(shortened(plain(formulas.words(page.description))))
     scripts = [f'<script src="{script}"></script>\n' for place, script in SCRIPTS.items()
                if f'class="{place}"' in page.body]
     return TEMPLATE.substitute(name=page.name, title=escape(plain(formulas.words(page.title))), menu=menu(pages, page),
                                description=description, address=addresses.SITE,
-                               body=page.body, run=run if page.is_lesson else "", repository=addresses.REPOSITORY,
+                               body=page.body, repository=addresses.REPOSITORY,
+                               run=run if page.is_lesson or page.name.endswith(".teaching") else "",
                                neighbours=neighbours(pages, page) if page in pages else "",
                                scripts="".join(scripts))
 
@@ -290,6 +309,8 @@ def build(target, notebooks, typeset=bundled.typeset):
     documents = [markdown_page(document.page, document.path, formulas, escape(document.title))
                  for document in COURSE.documents]
     known = known_of(documents, formulas)
+    for page in documents:  # of a document, only what it says of notebooks: its terms and papers are those of its own
+        page.body = references.linked(page.body, references.Known(known.lessons))
     lessons = [lesson_page(name, notebook, formulas, known) for name, notebook in notebooks.items()]
     plans = plan_pages(notebooks, formulas)
     planned = {page.name for page in plans}

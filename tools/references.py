@@ -8,12 +8,13 @@ from render import HOLE, plain
 QUIET = {"a", "pre", "code", "em", "h1", "h2", "h3", "h4", "summary", "script", "style", "button"}  # no links in them
 NAMED = re.compile(r"\b([Nn]otebook) (\d\d)\b|\bFigure (D?\d+)\b"
                    r"|(?:\b[Ee]quation )?(?<![\w.)’'])(?<!eq\. )(?<!['’]s )\((\d\d?)\)(?! (?:of|in) notebook)")
+SEVERAL = re.compile(r"\b([Nn]otebooks|Figures) (D?\d+(?:(?:, | and | to )D?\d+)+)")
 NAME = r"(?:(?:van den|de|Van|Ver) )?[A-Z][\w’-]+"
 CITED = re.compile(rf"({NAME}(?:, {NAME})*(?: &amp; {NAME}| et al\.)?),? (\()?((?:19|20)\d\d)(?(2)\)?)")
 PAPER = re.compile(rf"({NAME}(?:, {NAME})*(?: &amp; {NAME}| et al\.)?) \(((?:19|20)\d\d)\), (<em>.*?</li>)",
                    flags=re.DOTALL)
 SHORT = 7  # letters; a term that is shorter, and one word, is often no term: head, law, path, given
-EVERYDAY = {"deviation", "precision", "process", "surprise"}
+EVERYDAY = {"deviation", "generator", "precision", "process", "surprise", "way back"}
 
 
 @dataclass
@@ -100,27 +101,43 @@ def linked(body, known, here=""):
     """
     anchors, found, depth, folds = set(re.findall(r' id="([^"]+)"', body)), [], 0, 0
     terms = {name.lower(): address for name, (address, number) in known.terms.items() if number < here}
-    words = re.compile(r"\b(" + "|".join(map(re.escape, sorted(terms, key=len, reverse=True))) + r")\b", re.IGNORECASE)
+    words = "|".join(map(re.escape, sorted(terms, key=len, reverse=True)))
+    words = re.compile(rf"(?<![\w/-])({words})(?![\w/-])", re.IGNORECASE)
     left = [dict(terms), dict(terms)]  # those that have no link yet: in the open text, and in what is folded
 
     def anchor(target, words, more=""):
         return f'<a class="ref" href="{target}"{more}>{words}</a>'
 
+    def notebook(number, words):
+        page, leaves = known.lessons.get(number, ("", ""))
+        return anchor(f"{page}.html", words, f' data-card="{leaves}"') if page and number != here else words
+
+    def this(place, words):
+        """A place of this page; but where a paper is told of, a figure is the paper's."""
+        theirs = further and place.startswith("figure")
+        return anchor(f"#{place}", words) if place in anchors and not theirs else words
+
     def link(match):
         _, number, figure, equation = match.groups()
         if number:
-            page, leaves = known.lessons.get(number, ("", ""))
-            return anchor(f"{page}.html", match[0], f' data-card="{leaves}"') if page and number != here else match[0]
-        place = f"figure-{figure}" if figure else f"equation-{equation}"
-        return anchor(f"#{place}", match[0]) if place in anchors else match[0]
+            return notebook(number, match[0])
+        return this(f"figure-{figure}" if figure else f"equation-{equation}", match[0])
+
+    def several(match):
+        kind, numbers = match.groups()
+        return kind + " " + re.sub(r"D?\d+", lambda one: this(f"figure-{one[0]}", one[0]) if kind == "Figures"
+                                   else notebook(one[0], one[0]), numbers)
 
     def cite(match):
         authors, _, year = match.groups()
-        before, target = "", known.paper(authors, year, here)
+        before, after, target = "", "", known.paper(authors, year, here)
+        if "(" in match[0] and ")" not in match[0]:  # the bracket goes on: "Lin et al. (2024, section 3)"
+            after = match[0].removeprefix(authors)
         if not target and ", " in authors:  # a word with a capital may stand before it: "SNR, Hang et al. 2023"
             before, _, authors = authors.partition(", ")
             before, target = f"{before}, ", known.paper(authors, year, here)
-        return before + anchor(target, match[0].removeprefix(before)) if target else match[0]
+        words = match[0].removeprefix(before).removesuffix(after)
+        return before + anchor(target, words) + after if target else match[0]
 
     def term(match):
         address = left[folds > 0].pop(match[0].lower(), None)
@@ -128,16 +145,17 @@ def linked(body, known, here=""):
 
     def with_links(text):
         """Between links, one kind after the other, so that no link is made in a link."""
-        for pattern, make in ((NAMED, link), (CITED, cite), (words, term)):
+        for pattern, make in ((SEVERAL, several), (NAMED, link), (CITED, cite), (words, term)):
             if make is term and not terms:
                 continue
             parts = re.split(r"(<a .*?</a>)", text)
             text = "".join(part if part.startswith("<a ") else pattern.sub(make, part) for part in parts)
         return text
 
-    own = ""
+    own, further = "", False
     for part in re.split(r"(<[^>]*>)", body):
         if tag := re.match(r"<(/?)(\w+)", part):
+            further = 'id="further-reading"' in part if part.startswith("<h2") else further
             folds += (-1 if tag[1] else 1) * (tag[2] == "details")
             if tag[2] in QUIET:
                 depth += -1 if tag[1] else 1

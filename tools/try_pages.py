@@ -24,9 +24,11 @@ def ends(control, shown):
             yield shown()
         control.select_option(before)
     else:
+        before = control.input_value()
         for key in ("Home", "End"):
             control.press(key)
             yield shown()
+        control.evaluate("(node, before) => { node.value = before; node.dispatchEvent(new Event('input')); }", before)
 
 
 def still(box, picture, controls):
@@ -66,11 +68,11 @@ def tried_page(chromium, path):
     page, asked, errors = opened(chromium, path, ready="document.readyState === 'complete'")
     page.evaluate("document.querySelectorAll('main details').forEach(each => each.open = true)")
     moving, wrong = tried(page)
-    lives = page.locator(".figure:has(> .live), .moves:not(.on)").count()
+    lives = page.locator(".figure:not(.moves):has(> .live), .moves:not(.on)").count()
     wrong += [f"{lives} live pictures without frames"] if lives else []
     if page.locator(".alive").count():
         page.locator(".alive-digits button", has_text="5").click()
-        page.get_by_text("Finished").wait_for()
+        page.locator(".alive").get_by_text("Finished").first.wait_for()
         moving += 1
     page.context.close()
     return moving, wrong + errors

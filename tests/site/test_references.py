@@ -45,6 +45,18 @@ def test_a_link_holds_what_is_cited_and_no_more():
     assert '(SNR, <a class="ref" href="reading.html#paper-song-2021">Song, Meng &amp; Ermon 2021</a>)' in page(
         "(SNR, Song, Meng & Ermon 2021)")
     assert ">Ho et al. (2020)</a>" in page("By Ho et al. (2020).")
+    assert ">Ho et al.</a> (2020, eq. 7)" in page("By Ho et al. (2020, eq. 7).")
+
+
+def test_several_are_a_link_each():
+    made = page(SOURCE + "Figures 3 and 4 are those of notebooks 01, 02 and 77.")
+    assert '<a class="ref" href="#figure-3">3</a> and 4' in made
+    assert made.count('href="02_forward_markov_chain.html"') == 1
+
+
+def test_a_figure_of_a_paper_is_not_ours():
+    made = page(SOURCE + "## Further reading\n\nTheir Figure 3; our (5).\n\n## Next\n\nFigure 3.")
+    assert made.count('href="#figure-3"') == made.count('href="#equation-5"') == 1
 
 
 def test_a_term_is_a_link_where_it_stands_first_in_the_open_and_in_what_is_folded():

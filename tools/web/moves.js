@@ -5,7 +5,7 @@ function mountMoves(root, { axes, order, frames, caption, alt, fixed }) {
   const images = frames.map((frame) => Object.assign(new Image(), { src: "data:image/webp;base64," + frame }));
   const box = element(root, "div"), at = axes.map((axis) => axis.value);
   begin(box, "moves-box", caption);
-  const picture = element(box, "img", { className: "moves-picture", alt });
+  const picture = element(element(box, "div", { className: "moves-frame" }), "img", { className: "moves-picture", alt });
   const show = () => {
     const place = axes.reduce((sum, axis, i) => sum * axis.labels.length + at[i], 0);
     picture.src = images[order[place]].src;
