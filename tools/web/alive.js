@@ -54,7 +54,7 @@ const FILM_SAYS = "Above: the picture on its way from noise to t = 0. Below: t
 const MORE_SAYS = "η = 0 adds no noise on the way (DPM-Solver++). Above it each step adds some (DDIM), and at η = 1 it is DDPM. Guidance acts where a number was pressed, at t ≤ 800, and there the network is asked twice.";
 
 function enliven(place) {
-  const schedule = network.cosine(T), chosen = { t: 800, seed: 4, steps: 10, weight: 1, eta: 0 };
+  const schedule = network.cosine(T), chosen = { t: 800, seed: 11, steps: 10, weight: 1, eta: 0 };
   let drawing = "empty" in place.dataset ? [] : EXAMPLES["half a digit"], label = null, turn = 0, ran = false; // turn: a new one ends the one before
 
   begin(place, "alive", "A network that draws digits");
