@@ -23,7 +23,7 @@ from diffusion_lab.view.canvas import CONTROLS, Canvas
 from diffusion_lab.view.pictures import pixels
 
 KIND = "application/vnd.diffusion-lab.frames+json"
-MOST, THREE, FEW, PATIENCE = 120, 3, 4, 60
+MOST, THREE, FEW, PATIENCE = 120, 3, 3, 60
 HEAVY = 1_600_000  # bytes: a picture whose frames are more is drawn with fewer
 SCRIPT = Path(__file__).parent / "web" / "moves.js"
 CELL = (f"import sys\nsys.path.append({str(Path(__file__).parent)!r})\n"
@@ -72,12 +72,14 @@ def thinned(axis, count):
 
 
 def moved(axes, most):
-    """Those of the first THREE axes, at least one, that all keep FEW places, or what they must, in `most` frames."""
-    axes = axes[:THREE]
-    while len(axes) > 1 and np.prod([len(axis["values"]) if axis["kept"] else min(FEW, len(axis["values"]))
-                                     for axis in axes]) > most:
-        axes = axes[:-1]
-    return axes
+    """Those of the first THREE axes that all keep FEW places, or what they must, in `most` frames.
+
+    While they are too many, the one that asks for most is left out; the last one stays.
+    """
+    asked = [(len(axis["values"]) if axis["kept"] else min(FEW, len(axis["values"])), axis) for axis in axes[:THREE]]
+    while len(asked) > 1 and np.prod([count for count, _ in asked]) > most:
+        asked.remove(max(asked, key=lambda one: one[0]))
+    return [axis for _, axis in asked]
 
 
 def frames_of(live, most=MOST):
