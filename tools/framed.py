@@ -7,6 +7,7 @@ first THREE, and those for which too few frames are left stay as they are.
 """
 
 import json
+import sys
 import time
 from base64 import b64encode
 from hashlib import sha256
@@ -128,6 +129,8 @@ def webp(array):
 
 def show_all(most=MOST, patience=PATIENCE):
     """Display the frames of all live pictures of this process, and say what they weigh."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)  # on a busy machine two threads wait for each other, and waiting would count as work
     for live in alive():
         began = time.perf_counter()
         made = frames_of(live, number := min(most, max(1, round(patience / seconds(live)))))
