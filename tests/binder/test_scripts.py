@@ -24,12 +24,13 @@ def test_start_becomes_the_session_with_as_many_threads_as_it_has_cores(limit, t
 
 @pytest.mark.parametrize("ends", [0, 3])
 def test_post_build_installs_the_package_alone_and_stops_at_the_first_error(tmp_path, ends):
-    """With a `python` that notes how it is called and ends as it is told to."""
-    (tmp_path / "python").write_text(f'#!/bin/sh\necho "$*" >> "{tmp_path}/calls"\nexit {ends}\n')
+    """With a `python` that notes how it is called, names a folder as its own, and ends as it is told to."""
+    (tmp_path / "python").write_text(f'#!/bin/sh\necho "$*" >> "{tmp_path}/calls"\necho "{tmp_path}"\nexit {ends}\n')
     (tmp_path / "python").chmod(0o755)
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run([ROOT / "binder/postBuild"], env=environment, check=False)
+    done = subprocess.run([ROOT / "binder/postBuild"], env=environment, cwd=ROOT, check=False)
     assert done.returncode == ends
     calls = (tmp_path / "calls").read_text().splitlines()
     assert calls[0] == "-m pip install --no-deps --no-cache-dir ."
-    assert len(calls) == (3 if ends == 0 else 1)
+    assert len(calls) == (4 if ends == 0 else 1)
+    assert (tmp_path / "share/jupyter/lab/settings/overrides.json").exists() == (ends == 0)

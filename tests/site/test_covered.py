@@ -6,6 +6,7 @@ import covered
 import nbformat
 import pytest
 from course import NOTEBOOKS
+from references import Known
 from render import Formulas
 from working_copy import editions
 
@@ -30,7 +31,7 @@ def test_each_lesson_has_its_answers_covered(lesson):
 def test_a_picture_its_caption_and_what_follows_open_at_one_click():
     notebook = of(("code", "draw()"), ("text", "**Figure 1.** Forty-two.\n\nSo it is 42.\n\nGo on."))
     covered.cover(notebook, guess=["Figure 1", "So it is"])
-    page = build_site.lesson_page(build_site.COURSE.lessons[0].name, notebook, Formulas()).body
+    page = build_site.lesson_page(build_site.COURSE.lessons[1].name, notebook, Formulas(), Known()).body
     assert page.count("<details") == page.count("</details>") == 1
     places = [page.index(part) for part in ("<details", "42", "So it is", "</details>", "Go on")]
     assert places == sorted(places)
