@@ -24,7 +24,7 @@ from diffusion_lab.view.canvas import CONTROLS, Canvas
 from diffusion_lab.view.pictures import pixels
 
 KIND = "application/vnd.diffusion-lab.frames+json"
-MOST, THREE, FEW, PATIENCE = 120, 3, 3, 60
+MOST, THREE, FEW, PATIENCE = 120, 3, 4, 60
 HEAVY = 1_600_000  # bytes: a picture whose frames are more is drawn with fewer
 SCRIPT = Path(__file__).parent / "web" / "moves.js"
 CELL = (f"import sys\nsys.path.append({str(Path(__file__).parent)!r})\n"

@@ -57,7 +57,7 @@ def test_choices_and_drawings_are_all_kept_and_texts_and_fourth_controls_stay():
     assert made["fixed"] == ["own", "m"]
 
 
-@pytest.mark.parametrize(("most", "names"), [(120, "dkn"), (24, "dkn"), (23, "kn"), (5, "k"), (1, "k")])
+@pytest.mark.parametrize(("most", "names"), [(120, "dkn"), (32, "dkn"), (31, "kn"), (5, "k"), (1, "k")])
 def test_a_slow_picture_has_few_frames_and_keeps_the_controls_that_ask_for_few(most, names):
     axes = [{"description": "d", "values": [1, 2, 3, 4], "kept": True},
             {"description": "k", "values": [1, 2], "kept": True},
