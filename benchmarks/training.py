@@ -247,7 +247,7 @@ def levers(seconds, names):
     chosen = {name: LEVERS[name] for name in names}
     step = {row["lever"]: row["seconds"] / row["steps"] for row in reversed(facts["rows"])}  # of each lever's first row
     if new := {name: lever for name, lever in chosen.items() if name not in step}:
-        step |= seconds_of_a_step({"the recipe": {}} | new)
+        step = seconds_of_a_step({"the recipe": {}} | new) | step  # what has rows keeps its steps
     print({name: f"{1000 * step[name]:.0f} ms" for name in chosen}, flush=True)
     for seed in range(SEEDS):
         for name, lever in chosen.items():
@@ -327,8 +327,7 @@ def main():
     if arguments.throughput:
         throughput()
     else:
-        levers(arguments.seconds, LEVERS if arguments.seconds == SECONDS
-               else LONGER)
+        levers(arguments.seconds, LEVERS if arguments.seconds == SECONDS else LONGER)
 
 
 if __name__ == "__main__":

@@ -131,6 +131,13 @@ def test_no_formula_is_left_as_it_was_typed(site):
         assert re.findall(r".{0,40}\$.{0,40}", text) == [], path.name
 
 
+def test_a_page_says_nothing_that_is_true_of_a_notebook_alone(site):
+    for path in site.glob("[0-9][0-9]_*.html"):
+        page = path.read_text(encoding="utf-8")
+        assert "grey cell" not in page, path.name
+        assert not re.search(r"<pre[^>]*>Not attempted yet", page), path.name
+
+
 def test_the_search_knows_every_section_and_its_address(pages, anchors, site):
     index = (site / "search-index.js").read_text(encoding="utf-8")
     entries = json.loads(index.removeprefix("window.SEARCH_INDEX = ").rstrip(";\n"))
